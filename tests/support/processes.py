@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Child processes that never outlive the test run."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def start(command: list[str], log: Path, **options: object) -> subprocess.Popen[bytes]:
+    """Start `command`, its output appended to `log`; the kernel ends it when the thread that started it ends."""
+    with log.open("ab") as output:
+        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent,
+            **options,
+        )
+
+
+def stop(process: subprocess.Popen[bytes] | None, *, kill: bool = False, patience: float = 5.0) -> None:
+    """End `process`: SIGTERM, and SIGKILL after `patience` seconds; with `kill` SIGKILL at once."""
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(5)
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
