@@ -35,7 +35,7 @@ class MissingBinariesError(RuntimeError):
 
 
 def binaries() -> Path:
-    """The folder with etcd, kube-apiserver and kubectl; ``VIPCAST_KUBERNETES_VERSION`` chooses among several."""
+    """The folder with etcd, kube-apiserver and kubectl: the newest, or ``VIPCAST_KUBERNETES_VERSION``."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vipcast" / "kubernetes"
     wanted = os.environ.get("VIPCAST_KUBERNETES_VERSION", "v*")
     found = [folder for folder in cache.glob(wanted) if _complete(folder)]
@@ -89,10 +89,16 @@ class ApiServer:
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as administrator; its standard output. Raises RuntimeError with what it said."""
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.folder / "cache")}
+        ours = {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.folder / "cache")}
         command = [str(self._bin / "kubectl"), *arguments]
         done = subprocess.run(
-            command, input=stdin, env=environment, capture_output=True, text=True, timeout=60, check=False
+            command,
+            input=stdin,
+            env={**os.environ, **ours},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
@@ -103,7 +109,7 @@ class ApiServer:
         self.kubectl("apply", "-f", "-", stdin="\n---\n".join(json.dumps(each) for each in objects))
 
     def restart(self) -> None:
-        """Kill the API server and start it again on the same port; what it stored stays. Returns when ready."""
+        """Kill the API server and start it again, same port, same storage; returns when it is ready."""
         self.stop_api(kill=True)
         self.start_api()
 
@@ -118,7 +124,9 @@ class ApiServer:
             "create", "token", service_account, "--namespace", namespace, f"--duration={seconds}s"
         ).strip()
 
-    def write_kubeconfig(self, user: str, *, certificate: Pair | None = None, token: str | None = None) -> Path:
+    def write_kubeconfig(
+        self, user: str, *, certificate: Pair | None = None, token: str | None = None
+    ) -> Path:
         """A kubeconfig (JSON, which is YAML) for a client certificate or a token."""
         credentials = {"token": token} if token else _certificate_files(certificate)
         cluster = {"server": self.url, "certificate-authority": str(self.certificate_authority)}
@@ -237,12 +245,20 @@ def _kubeconfig(user: str, cluster: dict[str, str], credentials: dict[str, str])
     }
 
 
+def _end_once(*_: object) -> None:
+    """The first signal ends the process; another must not interrupt the cleaning up."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run one until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m support.apiserver", description=main.__doc__)
-    parser.add_argument("--seconds", type=float, default=3600.0, help="end by itself after this long (default: 3600)")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="how long (default: 3600)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end_once)
+    signal.signal(signal.SIGINT, _end_once)
     with ApiServer() as api:
         print(f"export KUBECONFIG={api.kubeconfig}", flush=True)
         try:

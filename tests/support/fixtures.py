@@ -22,7 +22,7 @@ def shared_api_server() -> ApiServer:
 
 @pytest.fixture(scope="session")
 def api_server() -> ApiServer:
-    """The shared API server. Use namespaces of your own; `restart` is allowed, suites run one test at a time."""
+    """The shared API server. Use namespaces of your own; `restart` is allowed."""
     try:
         return shared_api_server()
     except MissingBinariesError as missing:

@@ -23,7 +23,7 @@ class Authority:
 
     def __init__(self, folder: Path, name: str = "test-ca") -> None:
         self.folder = folder
-        self.own = self._request("ca", f"/CN={name}", ["-addext", "keyUsage=critical,keyCertSign,digitalSignature"])
+        self.own = self._request("ca", f"/CN={name}", ["-addext", "keyUsage=critical,keyCertSign"])
 
     def server(self, name: str, alternatives: str) -> Pair:
         """A server's pair; `alternatives` as openssl writes them: ``IP:127.0.0.1,DNS:localhost``."""
@@ -51,7 +51,8 @@ class Authority:
     def _request(self, name: str, subject: str, more: list[str]) -> Pair:
         pair = Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", str(pair.key)]
-        _openssl("req", "-x509", *new_key, "-days", _DAYS, "-subj", subject, *more, "-out", str(pair.certificate))
+        identity = ["-days", _DAYS, "-subj", subject, "-out", str(pair.certificate)]
+        _openssl("req", "-x509", *new_key, *identity, *more)
         return pair
 
 

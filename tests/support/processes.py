@@ -3,26 +3,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-_libc = ctypes.CDLL(None, use_errno=True)
+# util-linux: the kernel ends the command when the thread that started it ends, however that happens
+_BOUND_TO_US = ["setpriv", "--pdeathsig", "KILL", "--"]
 
 
-def start(command: list[str], log: Path, **options: object) -> subprocess.Popen[bytes]:
-    """Start `command`, its output appended to `log`; the kernel ends it when the thread that started it ends."""
+def start(command: list[str], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start `command`, its output appended to `log`."""
     with log.open("ab") as output:
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent,
-            **options,
+        return subprocess.Popen(
+            [*_BOUND_TO_US, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env
         )
 
 
@@ -43,7 +37,3 @@ def free_port(address: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
