@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter `declaration`: a thin door to module_utils/_declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import plain
+
+
+def declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What the inventory declares, checked, as plain data."""
+    if not isinstance(hostvars, Mapping) or not isinstance(groups, Mapping):
+        raise AnsibleFilterError("use it as: hostvars | vipcast.baremetal.declaration(groups)")
+    try:
+        return plain(read_declaration(hostvars, groups))
+    except DeclarationError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
+
+
+class FilterModule:
+    """What ansible-core loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {"declaration": declaration}
