@@ -1,0 +1,160 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Advertisements: which pools are announced to which peers, from which nodes, with which attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .fields import Fields
+from .pools import Pool
+from .problems import Report
+from .reasons import Reason
+from .selectors import Selector, any_matches, disjoint, read_selectors
+
+_COMMUNITY = re.compile(r"(\d{1,5}):(\d{1,5})", re.ASCII)
+
+
+@dataclass(frozen=True)
+class BGPAdvertisement:
+    """An advertisement as it is in force; an empty tuple of names or selectors means all of them."""
+
+    name: str
+    aggregation_length: int = 32
+    aggregation_length_v6: int = 128
+    local_pref: Optional[int] = None  # None: not said; sent on iBGP only
+    communities: frozenset[int] = frozenset()  # RFC 1997: the two 16-bit halves as one number
+    pools: tuple[str, ...] = ()
+    pool_selectors: tuple[Selector, ...] = ()
+    peers: tuple[str, ...] = ()
+    node_selectors: tuple[Selector, ...] = ()
+    service_selectors: tuple[Selector, ...] = ()
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+
+    def selects_pool(self, pool: Pool) -> bool:
+        """Whether it is about this pool: named, or selected by its labels, or nothing is said about pools."""
+        if not self.pools and not self.pool_selectors:
+            return True
+        return pool.name in self.pools or any_matches(self.pool_selectors, pool.labels)
+
+    def selects_node(self, labels: Mapping[str, str]) -> bool:
+        """Whether a node with these labels announces."""
+        return not self.node_selectors or any_matches(self.node_selectors, labels)
+
+    def selects_service(self, labels: Mapping[str, str]) -> bool:
+        """Whether a service with these labels is announced."""
+        return not self.service_selectors or any_matches(self.service_selectors, labels)
+
+    def selects_peer(self, name: str) -> bool:
+        """Whether it goes to the peer of this name."""
+        return not self.peers or name in self.peers
+
+    def aggregation(self, version: int) -> int:
+        """Length of the prefixes that are announced for a family (4 or 6)."""
+        return self.aggregation_length if version == 4 else self.aggregation_length_v6
+
+    def conflicts(self, other: BGPAdvertisement, pool: Pool) -> bool:
+        """Whether one prefix would be announced to one peer from one node with two different preferences.
+
+        Advertisements for certain services only are compared when it is known which services those are.
+        """
+        if self.service_selectors or other.service_selectors or self.local_pref == other.local_pref:
+            return False
+        if all(self.aggregation(family) != other.aggregation(family) for family in pool.families):
+            return False
+        if self.peers and other.peers and not set(self.peers) & set(other.peers):
+            return False
+        return not disjoint(self.node_selectors, other.node_selectors)
+
+    def too_wide_for(self, pool: Pool) -> Optional[str]:
+        """What is wrong if an aggregate would cover addresses beside the pool's, or None.
+
+        The widest prefix of each of the pool's entries is what an aggregate may be at most.
+        """
+        for entry in pool.ranges:
+            shortest = min(network.prefixlen for network in entry.networks)
+            length = self.aggregation(entry.version)
+            if length < shortest:
+                return f"/{length} is wider than {entry} of pool {pool.name}; use /{shortest} or longer"
+        return None
+
+    def content(self) -> tuple[object, ...]:
+        """Everything but the name: two of the same content are one too many."""
+        return (
+            self.aggregation_length,
+            self.aggregation_length_v6,
+            self.local_pref,
+            self.communities,
+            frozenset(self.pools),
+            frozenset(self.pool_selectors),
+            frozenset(self.peers),
+            frozenset(self.node_selectors),
+            frozenset(self.service_selectors),
+        )
+
+
+def read_bgp_advertisement(
+    name: str, namespace: str, labels: Mapping[str, str], spec: Fields, report: Report
+) -> BGPAdvertisement:
+    """An advertisement from ``spec`` of a BGPAdvertisement.
+
+    An absent ``spec`` announces everything to everyone.
+    """
+    found = BGPAdvertisement(
+        name=name,
+        namespace=namespace,
+        labels=labels,
+        aggregation_length=spec.integer("aggregationLength", 1, 32) or 32,
+        aggregation_length_v6=spec.integer("aggregationLengthV6", 1, 128) or 128,
+        local_pref=spec.integer("localPref", 0, 2**32 - 1),
+        communities=_read_communities(spec, report),
+        pools=spec.strings("ipAddressPools"),
+        pool_selectors=read_selectors(spec, "ipAddressPoolSelectors"),
+        peers=spec.strings("peers"),
+        node_selectors=read_selectors(spec, "nodeSelectors"),
+        service_selectors=read_selectors(spec, "serviceSelectors"),
+    )
+    spec.done()
+    _refuse_selected_aggregates(found, spec, report)
+    return found
+
+
+def _refuse_selected_aggregates(found: BGPAdvertisement, spec: Fields, report: Report) -> None:
+    # An aggregate is announced for every service in it, so it can not be about some of them.
+    if found.service_selectors and (found.aggregation_length, found.aggregation_length_v6) != (32, 128):
+        message = "excludes an aggregation length other than /32 and /128; remove one of them"
+        report.refuse(spec.path("serviceSelectors"), Reason.EXCLUSIVE_FIELDS, message)
+
+
+def _read_communities(spec: Fields, report: Report) -> frozenset[int]:
+    found = set()
+    for path, text in spec.items("communities"):
+        try:
+            found.add(parse_community(str(text)))
+        except ValueError as error:
+            # Announcing without the community could reach where the declaration wants it not to.
+            large = str(text).startswith("large:")
+            report.refuse(path, Reason.UNSUPPORTED if large else Reason.BAD_COMMUNITY, str(error))
+    return frozenset(found)
+
+
+def parse_community(text: str) -> int:
+    """``64512:100`` as one 32-bit number (RFC 1997); ``ValueError`` for anything else."""
+    if text.startswith("large:"):
+        raise ValueError(f"{text!r}: large communities (RFC 8092) are not supported yet")
+    halves = _COMMUNITY.fullmatch(text)
+    if halves is None:
+        raise ValueError(
+            f"{text!r} is not a community; write for example 64512:100 (names are not supported yet)"
+        )
+    high, low = int(halves[1]), int(halves[2])
+    if max(high, low) > 65535:
+        raise ValueError(f"{text!r}: both halves of a community are from 0 to 65535")
+    return high << 16 | low
+
+
+__all__ = ["BGPAdvertisement", "parse_community", "read_bgp_advertisement"]

@@ -1,0 +1,180 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the fields of an object, each once, and names those that nobody asked for.
+
+A wrong value becomes a problem of the object and the reader goes on with the default, so that one look at an
+object tells everything that is wrong with it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, Optional, TypeVar
+
+from .problems import Report
+from .reasons import Reason
+
+_Value = TypeVar("_Value")
+
+# Go's notation for durations, the only one that the API server passes on as it was written.
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>ns|us|µs|μs|ms|s|m|h)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_NAMES = {str: "a string", int: "a whole number", bool: "true or false", list: "a list", Mapping: "a mapping"}
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """``"; did you mean x?"`` where a known name is near, otherwise what the known names are."""
+    close = difflib.get_close_matches(name, known, n=1)
+    if not close:  # a difference of upper and lower case alone is the most frequent slip
+        close = [other for other in known if other.lower() == name.lower()]
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(sorted(known))}"
+
+
+def parse_duration(text: str) -> float:
+    """``1m30s`` -> 90.0 seconds; ``ValueError`` for anything that is not a duration of Go's."""
+    if text in ("0", "+0"):
+        return 0.0
+    total, position = 0.0, 0
+    while position < len(text):
+        part = _DURATION.match(text, position)
+        if part is None:
+            raise ValueError(text)
+        total += float(part["number"]) * _SECONDS[part["unit"]]
+        position = part.end()
+    if not text:
+        raise ValueError(text)
+    return total
+
+
+class Fields:
+    """One mapping of an object, with its path; ``done`` reports the fields that nobody has read."""
+
+    def __init__(self, data: Mapping[str, Any], path: str, report: Report) -> None:
+        self._data = data
+        self._path = path
+        self._asked: list[str] = []
+        self.report = report
+
+    def path(self, name: str) -> str:
+        """The path of a field of this mapping, from the object's root."""
+        return f"{self._path}.{name}" if self._path else name
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there and not null; a field that is asked for is a known one."""
+        self._asked.append(name)
+        return self._data.get(name) is not None
+
+    def _get(self, name: str, kind: type[_Value]) -> Optional[_Value]:
+        if not self.has(name):
+            return None
+        value = self._data[name]
+        # bool is a subclass of int, but "myASN: true" is a mistake.
+        if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            return value
+        self.report.refuse(
+            self.path(name), Reason.WRONG_TYPE, f"is {value!r}, should be {_NAMES.get(kind, kind.__name__)}"
+        )
+        return None
+
+    def missing(self, name: str, hint: str) -> None:
+        """The field is required."""
+        self.report.refuse(self.path(name), Reason.MISSING_FIELD, f"is required: {hint}")
+
+    def string(self, name: str) -> Optional[str]:
+        """The string, or None where it is absent, empty or of another type."""
+        return self._get(name, str) or None
+
+    def boolean(self, name: str, default: bool = False) -> bool:
+        """The boolean, or the default."""
+        value = self._get(name, bool)
+        return default if value is None else value
+
+    def integer(self, name: str, low: int, high: int) -> Optional[int]:
+        """The integer, or None where it is absent or (that is a problem) outside ``low..high``."""
+        value = self._get(name, int)
+        if value is None or low <= value <= high:
+            return value
+        self.report.refuse(
+            self.path(name), Reason.OUT_OF_RANGE, f"is {value}, should be from {low} to {high}"
+        )
+        return None
+
+    def duration(self, name: str) -> Optional[float]:
+        """Seconds from a duration such as ``90s``, or None."""
+        text = self._get(name, str)
+        if text is None:
+            return None
+        try:
+            return parse_duration(text)
+        except ValueError:
+            message = f"{text!r} is not a duration; write for example 90s or 1m30s"
+            self.report.refuse(self.path(name), Reason.BAD_DURATION, message)
+            return None
+
+    def mapping(self, name: str) -> Optional[Fields]:
+        """A reader for the mapping inside, or None."""
+        value = self._get(name, Mapping)  # type: ignore[type-abstract]
+        return None if value is None else Fields(value, self.path(name), self.report)
+
+    def items(self, name: str) -> list[tuple[str, Any]]:
+        """The list's items, each with its path; duplicates are a problem."""
+        value: list[Any] = self._get(name, list) or []
+        found = [(f"{self.path(name)}[{index}]", item) for index, item in enumerate(value)]
+        self._refuse_duplicates(found)
+        return found
+
+    def _refuse_duplicates(self, found: list[tuple[str, Any]]) -> None:
+        seen: dict[str, str] = {}
+        for path, item in found:
+            first = seen.setdefault(repr(item), path)
+            if first != path:
+                self.report.refuse(path, Reason.DUPLICATE_VALUE, f"repeats {first}; remove one of them")
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        """The strings of a list; an item of another type is a problem."""
+        return tuple(item for path, item in self.items(name) if self._is(path, item, str))
+
+    def mappings(self, name: str) -> list[Fields]:
+        """Readers for the mappings in a list."""
+        return [
+            Fields(item, path, self.report)
+            for path, item in self.items(name)
+            if self._is(path, item, Mapping)  # type: ignore[type-abstract]
+        ]
+
+    def _is(self, path: str, item: Any, kind: type[Any]) -> bool:
+        if isinstance(item, kind):
+            return True
+        self.report.refuse(
+            path, Reason.WRONG_TYPE, f"is {item!r}, should be {_NAMES.get(kind, kind.__name__)}"
+        )
+        return False
+
+    def string_map(self, name: str) -> dict[str, str]:
+        """A mapping of strings to strings, such as labels."""
+        value: Mapping[str, Any] = self._get(name, Mapping) or {}
+        return {key: item for key, item in value.items() if self._is(f"{self.path(name)}.{key}", item, str)}
+
+    def unsupported(self, name: str, why: str, *, refuse: bool) -> None:
+        """A field of the API that this version does nothing for: said by name if it is set."""
+        if not self.has(name) or self._data[name] in (False, "", [], {}):
+            return
+        if refuse:
+            message = f"is not supported yet, so the object is not used: {why}"
+            self.report.refuse(self.path(name), Reason.UNSUPPORTED, message)
+        else:
+            self.report.ignore(
+                self.path(name), Reason.UNSUPPORTED, f"is not supported yet and has no effect: {why}"
+            )
+
+    def done(self) -> None:
+        """Everything known has been asked for: the rest are slips of the pen, and the object is not used."""
+        for name in self._data:
+            if name not in self._asked:
+                message = f"is not a field of this object{nearest(str(name), self._asked)}"
+                self.report.refuse(self.path(str(name)), Reason.UNKNOWN_FIELD, message)
+
+
+__all__ = ["Fields", "nearest", "parse_duration"]

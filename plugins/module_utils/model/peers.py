@@ -1,0 +1,246 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Peers: the routers that the speakers have sessions with.
+
+Timers, as MetalLB has them: ``holdTime`` is 0 (no hold timer) or 3 s and more, 90 s unless set;
+``keepaliveTime`` is a third of it unless set and never longer; if only ``keepaliveTime`` is set, the hold
+time is three times that (RFC 4271 section 4.4).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .addresses import IPAddress, parse_address
+from .fields import Fields
+from .problems import Report
+from .reasons import Reason
+from .selectors import Selector, any_matches, disjoint, read_selectors
+
+DEFAULT_PORT = 179
+DEFAULT_HOLD_TIME = 90.0  # seconds; RFC 4271 section 10 suggests it
+# Seconds between two attempts to connect. RFC 4271 suggests 120, with which a router that was away for a
+# moment is missed for two minutes; one TCP SYN in ten seconds costs nobody anything.
+DEFAULT_CONNECT_TIME = 10.0
+MAX_ASN = 2**32 - 1
+# What Linux takes as the key of a TCP MD5 signature (TCP_MD5SIG_MAXKEYLEN).
+MAX_PASSWORD = 80
+# The hold time is a 16-bit number of seconds in the OPEN message.
+MAX_HOLD_TIME = 65535.0
+
+_REFUSED = {
+    "dynamicASN": "write the router's AS number in peerASN",
+    "interface": "sessions without an address (unnumbered) need peerAddress until then",
+    "localASN": "the session would show another AS number than declared; use myASN",
+    "vrf": "the session would be made in the wrong routing table",
+}
+_INEFFECTIVE = {
+    "bfdProfile": "a dead peer is found by the hold timer",
+    "enableGracefulRestart": "routes are withdrawn when the speaker stops",
+    "dualStackAddressFamily": "the session carries the address family of peerAddress",
+    "disableMP": "sessions always offer both address families; remove it",
+}
+
+
+@dataclass(frozen=True)
+class Timers:
+    """Seconds; ``hold`` 0 means that silence of the peer is never noticed."""
+
+    hold: float = DEFAULT_HOLD_TIME
+    keepalive: float = DEFAULT_HOLD_TIME / 3
+    connect: float = DEFAULT_CONNECT_TIME
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A peer as it is in force: everything that a session needs, but for the content of a Secret."""
+
+    name: str
+    address: IPAddress
+    local_asn: int
+    remote_asn: int
+    port: int = DEFAULT_PORT
+    timers: Timers = Timers()
+    router_id: Optional[ipaddress.IPv4Address] = None
+    source_address: Optional[IPAddress] = None
+    multihop: bool = False
+    password: Optional[str] = field(default=None, repr=False)
+    password_secret: Optional[str] = (
+        None  # name of a Secret in the same namespace, whose key `password` is meant
+    )
+    node_selectors: tuple[Selector, ...] = ()
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def internal(self) -> bool:
+        """Whether this is iBGP."""
+        return self.local_asn == self.remote_asn
+
+    def selects_node(self, labels: Mapping[str, str]) -> bool:
+        """Whether a node with these labels has this session; without selectors all have."""
+        return not self.node_selectors or any_matches(self.node_selectors, labels)
+
+    def clashes(self, other: Peer) -> bool:
+        """Whether some node might have two sessions with one router, which would keep closing each other."""
+        same = (self.address, self.port, self.source_address) == (
+            other.address,
+            other.port,
+            other.source_address,
+        )
+        return same and not disjoint(self.node_selectors, other.node_selectors)
+
+
+def read_peer(
+    name: str, namespace: str, labels: Mapping[str, str], spec: Fields, report: Report
+) -> Optional[Peer]:
+    """A peer from ``spec`` of a BGPPeer v1beta2; None where the essential is missing."""
+    _name_unsupported(spec)
+    local, remote = _read_asn(spec, "myASN"), _read_asn(spec, "peerASN")
+    address = _read_address(spec, "peerAddress", report)
+    if address is None and not spec.has("peerAddress"):
+        spec.missing("peerAddress", "the router's address")
+    port = spec.integer("peerPort", 1, 65535) or DEFAULT_PORT
+    timers, router_id = _read_timers(spec, report), _read_router_id(spec, report)
+    source = _read_source(spec, address, report)
+    password, secret = _read_password(spec, report), _read_secret(spec, namespace, report)
+    multihop = _read_multihop(spec, local, remote, report)
+    nodes = read_selectors(spec, "nodeSelectors")
+    _refuse_two_passwords(spec, report)
+    spec.done()
+    if local is None or remote is None or address is None:
+        return None
+    return Peer(
+        name=name,
+        namespace=namespace,
+        labels=labels,
+        address=address,
+        port=port,
+        source_address=source,
+        local_asn=local,
+        remote_asn=remote,
+        timers=timers,
+        router_id=router_id,
+        multihop=multihop,
+        password=password,
+        password_secret=secret,
+        node_selectors=nodes,
+    )
+
+
+def _name_unsupported(spec: Fields) -> None:
+    for name, why in _REFUSED.items():
+        spec.unsupported(name, why, refuse=True)
+    for name, why in _INEFFECTIVE.items():
+        spec.unsupported(name, why, refuse=False)
+
+
+def _read_asn(spec: Fields, name: str) -> Optional[int]:
+    number = spec.integer(name, 1, MAX_ASN)
+    if number is None and not spec.has(name):
+        spec.missing(name, "an AS number from 1 to 4294967295")
+    return number
+
+
+def _read_address(spec: Fields, name: str, report: Report) -> Optional[IPAddress]:
+    text = spec.string(name)
+    if text is None:
+        return None
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        report.refuse(spec.path(name), Reason.BAD_ADDRESS, str(error))
+        return None
+
+
+def _read_source(spec: Fields, peer: Optional[IPAddress], report: Report) -> Optional[IPAddress]:
+    source = _read_address(spec, "sourceAddress", report)
+    if source is not None and peer is not None and source.version != peer.version:
+        message = f"{source} and peerAddress {peer} are of two families; use an IPv{peer.version} address"
+        report.refuse(spec.path("sourceAddress"), Reason.BAD_ADDRESS, message)
+    return source
+
+
+def _read_router_id(spec: Fields, report: Report) -> Optional[ipaddress.IPv4Address]:
+    found = _read_address(spec, "routerID", report)
+    if found is None:
+        return None
+    if isinstance(found, ipaddress.IPv4Address) and int(found) != 0:
+        return found
+    report.refuse(
+        spec.path("routerID"), Reason.BAD_ADDRESS, f"{found} should be an IPv4 address other than 0.0.0.0"
+    )
+    return None
+
+
+def _read_password(spec: Fields, report: Report) -> Optional[str]:
+    password = spec.string("password")
+    if password is not None and len(password.encode()) > MAX_PASSWORD:
+        message = f"has {len(password.encode())} bytes, and TCP MD5 takes at most {MAX_PASSWORD}"
+        report.refuse(spec.path("password"), Reason.OUT_OF_RANGE, message)
+    return password
+
+
+def _read_secret(spec: Fields, namespace: str, report: Report) -> Optional[str]:
+    fields = spec.mapping("passwordSecret")
+    if fields is None:
+        return None
+    name, place = fields.string("name"), fields.string("namespace")
+    fields.done()
+    if place not in (None, namespace):
+        message = f"is {place}; a Secret is read from the peer's own namespace only ({namespace})"
+        report.refuse(fields.path("namespace"), Reason.WRONG_NAMESPACE, message)
+    return name
+
+
+def _refuse_two_passwords(spec: Fields, report: Report) -> None:
+    if spec.string("password") is not None and spec.has("passwordSecret"):
+        message = "excludes passwordSecret; remove one of them"
+        report.refuse(spec.path("password"), Reason.EXCLUSIVE_FIELDS, message)
+
+
+def _read_multihop(spec: Fields, local: Optional[int], remote: Optional[int], report: Report) -> bool:
+    multihop = spec.boolean("ebgpMultiHop")
+    if multihop and local is not None and local == remote:
+        message = (
+            f"is for eBGP, and both AS numbers are {local}; remove it (iBGP may always take several hops)"
+        )
+        report.refuse(spec.path("ebgpMultiHop"), Reason.EXCLUSIVE_FIELDS, message)
+    return multihop
+
+
+def _read_timers(spec: Fields, report: Report) -> Timers:
+    hold, keepalive = spec.duration("holdTime"), spec.duration("keepaliveTime")
+    connect = spec.duration("connectTime")
+    if hold is None:
+        hold = DEFAULT_HOLD_TIME if keepalive is None else 3 * keepalive
+    if keepalive is None:
+        keepalive = hold / 3
+    _check_timers(spec, hold, keepalive, report)
+    if connect is not None and (not 1 <= connect <= 65535 or connect != int(connect)):
+        message = f"is {connect:g} s, should be whole seconds from 1s to 65535s"
+        report.refuse(spec.path("connectTime"), Reason.BAD_TIMERS, message)
+    return Timers(hold, keepalive, DEFAULT_CONNECT_TIME if connect is None else connect)
+
+
+def _check_timers(spec: Fields, hold: float, keepalive: float, report: Report) -> None:
+    if hold != 0 and not 3 <= hold <= MAX_HOLD_TIME:
+        message = f"is {hold:g} s, should be 0s (never give up) or from 3s to {MAX_HOLD_TIME:g}s"
+        report.refuse(spec.path("holdTime"), Reason.BAD_TIMERS, message)
+    if keepalive > hold:
+        message = f"is {keepalive:g} s, longer than the hold time of {hold:g} s; a third of it is usual"
+        report.refuse(spec.path("keepaliveTime"), Reason.BAD_TIMERS, message)
+
+
+__all__ = [
+    "DEFAULT_CONNECT_TIME",
+    "DEFAULT_HOLD_TIME",
+    "DEFAULT_PORT",
+    "MAX_ASN",
+    "Peer",
+    "Timers",
+    "read_peer",
+]
