@@ -9,7 +9,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
 from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import judge, plain
 
 
 def declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -17,9 +17,13 @@ def declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]
     if not isinstance(hostvars, Mapping) or not isinstance(groups, Mapping):
         raise AnsibleFilterError("use it as: hostvars | vipcast.baremetal.declaration(groups)")
     try:
-        return plain(read_declaration(hostvars, groups))
+        declared = plain(read_declaration(hostvars, groups))
     except DeclarationError as exc:
-        raise AnsibleFilterError(str(exc)) from exc
+        raise AnsibleFilterError(str(exc)) from None
+    problems = judge(declared)
+    if problems:
+        raise AnsibleFilterError("the load balancer would refuse this: " + "; ".join(problems))
+    return declared
 
 
 class FilterModule:

@@ -17,11 +17,8 @@ from typing import Any
 from ._declaration_inventory import GROUPS, PREFIX, Inventory
 from ._declaration_types import Advertisement, Declaration, Node, Pool, Router, Timers
 from ._declaration_values import (
-    Address,
     DeclarationError,
-    Network,
     Place,
-    Range,
     Refusal,
     as_address,
     as_asn,
@@ -31,12 +28,14 @@ from ._declaration_values import (
     as_list,
     as_name,
     as_network,
+    as_range,
     as_text,
     known_keys,
     nearest,
     object_name,
-    parse_range,
+    range_of,
 )
+from .model.addresses import AddressRange, IPAddress, IPNetwork
 
 # The kernel's TCP_MD5SIG_MAXKEYLEN (include/uapi/linux/tcp.h): a longer key is refused by setsockopt.
 LONGEST_PASSWORD = 80
@@ -122,7 +121,7 @@ def _router(inventory: Inventory, host: str) -> Router:
     )
 
 
-def _router_id(inventory: Inventory, host: str, address: Address) -> str:
+def _router_id(inventory: Inventory, host: str, address: IPAddress) -> str:
     """Four bytes that identify the speaker (RFC 4271, 4.2): the IPv4 address, where there is one."""
     place = Place(PREFIX + "router_id", f"host {host}")
     value = inventory.of(host, "router_id", str(address) if address.version == 4 else None)
@@ -149,7 +148,7 @@ def _password(inventory: Inventory, host: str) -> str | None:
     return text
 
 
-def _address_of(inventory: Inventory, host: str, name: str, who: str) -> Address:
+def _address_of(inventory: Inventory, host: str, name: str, who: str) -> IPAddress:
     """The host's peering address: what is said, else how Ansible reaches it."""
     value, place = inventory.of(host, name), Place(PREFIX + name, f"host {host}")
     if value is None:
@@ -191,7 +190,7 @@ def _timers(inventory: Inventory) -> Timers:
     return timers
 
 
-def _networks(inventory: Inventory, name: str) -> tuple[Network, ...] | None:
+def _networks(inventory: Inventory, name: str) -> tuple[IPNetwork, ...] | None:
     """Ranges that a pool must not overlap; None: not said, the cluster is asked."""
     value, place = inventory.shared(name)
     if value is None:
@@ -224,7 +223,7 @@ def _pool(item: Any, place: Place) -> Pool:
     return Pool(
         name=name,
         addresses=addresses,
-        ranges=tuple(parse_range(text, Place(place.what, f"pool {name}")) for text in addresses),
+        ranges=tuple(as_range(text, Place(place.what, f"pool {name}")) for text in addresses),
         auto_assign=as_bool(item.get("auto_assign", True), place.key("auto_assign")),
         avoid_buggy_ips=as_bool(item.get("avoid_buggy_ips", False), place.key("avoid_buggy_ips")),
     )
@@ -323,7 +322,7 @@ def _check_aggregation(advertisement: Advertisement, pools: Sequence[Pool], plac
         for one in pool.ranges:
             length, widest = (
                 aggregation(advertisement, one.version),
-                min(net.prefixlen for net in one.networks()),
+                min(net.prefixlen for net in one.networks),
             )
             if length < widest:
                 why = f"/{length} is wider than {one} of pool {pool.name}; use /{widest} or longer"
@@ -350,7 +349,7 @@ def _check_addresses(declaration: Declaration) -> None:
     for pool in declaration.pools:
         for one in pool.ranges:
             for address, host, name in hosts:
-                if one.contains(address):
+                if address in one:
                     why = (
                         f"{address} lies inside {one} of pool {pool.name}, which has to be free of other uses"
                     )
@@ -358,13 +357,13 @@ def _check_addresses(declaration: Declaration) -> None:
             _check_ranges(one, pool, declaration)
 
 
-def _check_ranges(one: Range, pool: Pool, declaration: Declaration) -> None:
+def _check_ranges(one: AddressRange, pool: Pool, declaration: Declaration) -> None:
     for name, networks in (
         ("pod_cidrs", declaration.pod_cidrs),
         ("service_cidrs", declaration.service_cidrs),
     ):
         for network in networks or ():
-            if one.overlaps(Range.of(network)):
+            if one.overlaps(range_of(network)):
                 why = f"{one} overlaps {network} of {PREFIX}{name}; the cluster uses those addresses already"
                 raise DeclarationError(Refusal.OVERLAP, Place(PREFIX + "pools", f"pool {pool.name}"), why)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ._declaration_values import Address, Network, Range
+from .model.addresses import AddressRange, IPAddress, IPNetwork
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Pool:
 
     name: str
     addresses: tuple[str, ...]
-    ranges: tuple[Range, ...]
+    ranges: tuple[AddressRange, ...]
     auto_assign: bool
     avoid_buggy_ips: bool
 
@@ -50,7 +50,7 @@ class Node:
 
     name: str
     host: str
-    address: Address
+    address: IPAddress
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Router:
 
     name: str
     host: str
-    address: Address
+    address: IPAddress
     asn: int
     router_id: str
     password: str | None
@@ -80,5 +80,5 @@ class Declaration:
     nodes: tuple[Node, ...]
     routers: tuple[Router, ...]
     clients: tuple[str, ...]
-    pod_cidrs: tuple[Network, ...] | None
-    service_cidrs: tuple[Network, ...] | None
+    pod_cidrs: tuple[IPNetwork, ...] | None
+    service_cidrs: tuple[IPNetwork, ...] | None

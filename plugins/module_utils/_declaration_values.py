@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Union
+from typing import Any
 
-Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+from .model.addresses import AddressRange, IPAddress, IPNetwork, parse_address
+from .model.addresses import parse_range as judge_range
 
 
 class Refusal(Enum):
@@ -59,37 +59,6 @@ class DeclarationError(ValueError):
     def __init__(self, refusal: Refusal, place: Place, why: str) -> None:
         super().__init__(f"{place}: {why} [{refusal.value}]")
         self.refusal, self.place = refusal, place
-
-
-@dataclass(frozen=True)
-class Range:
-    """Addresses from first to last, both included, of one IP version."""
-
-    first: Address
-    last: Address
-
-    @property
-    def version(self) -> int:
-        return self.first.version
-
-    @classmethod
-    def of(cls, network: Network) -> Range:
-        return cls(network[0], network[-1])
-
-    def networks(self) -> list[Network]:
-        """The fewest CIDRs that hold exactly these addresses."""
-        return list(ipaddress.summarize_address_range(self.first, self.last))  # type: ignore[type-var]
-
-    def contains(self, address: Address) -> bool:
-        return address.version == self.version and int(self.first) <= int(address) <= int(self.last)
-
-    def overlaps(self, other: Range) -> bool:
-        same = self.version == other.version
-        return same and int(self.first) <= int(other.last) and int(other.first) <= int(self.last)
-
-    def __str__(self) -> str:
-        networks = self.networks()
-        return str(networks[0]) if len(networks) == 1 else f"{self.first}-{self.last}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -156,39 +125,35 @@ def as_list(value: Any, place: Place) -> list[Any]:
     return list(value)
 
 
-def as_address(value: Any, place: Place) -> Address:
+def as_address(value: Any, place: Place) -> IPAddress:
     text = as_text(value, place)
     try:
-        return ipaddress.ip_address(text)
+        return parse_address(text)
     except ValueError as exc:
-        raise DeclarationError(
-            Refusal.NOT_AN_ADDRESS, place, f"{text!r} is not an IP address, such as 10.31.8.1"
-        ) from exc
+        raise DeclarationError(Refusal.NOT_AN_ADDRESS, place, str(exc)) from None
 
 
-def as_network(value: Any, place: Place) -> Network:
+def as_network(value: Any, place: Place) -> IPNetwork:
     text = as_text(value, place)
     try:
         return ipaddress.ip_network(text)
     except ValueError as exc:
         why = f"{text!r} is not a network such as 10.8.64.0/18 ({exc})"
-        raise DeclarationError(Refusal.NOT_AN_ADDRESS, place, why) from exc
+        raise DeclarationError(Refusal.NOT_AN_ADDRESS, place, why) from None
 
 
-def parse_range(text: str, place: Place) -> Range:
-    """`10.9.0.0/16`, `10.9.1.1-10.9.1.9` (spaces allowed) or one address."""
-    first, dash, last = text.partition("-")
-    if not dash:
-        return Range.of(as_network(text, place))
-    one = Range(as_address(first.strip(), place), as_address(last.strip(), place))
-    if one.first.version != one.last.version:
-        raise DeclarationError(
-            Refusal.CONFLICT, place, f"{text!r} begins in one IP version and ends in the other"
-        )
-    if int(one.first) > int(one.last):
-        why = f"{text!r} ends before it begins; did you mean {one.last}-{one.first}?"
-        raise DeclarationError(Refusal.OUT_OF_RANGE, place, why)
-    return one
+def as_range(value: Any, place: Place) -> AddressRange:
+    """`10.9.0.0/16` or `10.9.1.1-10.9.1.9`, judged as the load balancer judges it."""
+    text = as_text(value, place)
+    try:
+        return judge_range(text)
+    except ValueError as exc:
+        raise DeclarationError(Refusal.NOT_AN_ADDRESS, place, str(exc)) from None
+
+
+def range_of(network: IPNetwork) -> AddressRange:
+    """All addresses of a network."""
+    return AddressRange(network[0], network[-1], str(network))
 
 
 # RFC 1123 subdomain: what Kubernetes takes as the name of an object.

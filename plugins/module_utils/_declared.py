@@ -10,7 +10,8 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ._declaration_values import Network, Place, Range, parse_range
+from .model.addresses import AddressRange, IPNetwork, parse_range
+from .model.configuration import parse
 
 # The scale that Kubernetes itself is tested with ends at 10,000 services in a cluster
 # (kubernetes/community, sig-scalability/configs-and-limits/thresholds.md):
@@ -41,7 +42,7 @@ def _timers(declaration: Any) -> dict[str, int]:
     return {"hold": timers.hold, "keepalive": timers.keepalive, "connect": timers.connect}
 
 
-def _texts(networks: tuple[Network, ...] | None) -> list[str] | None:
+def _texts(networks: tuple[IPNetwork, ...] | None) -> list[str] | None:
     return None if networks is None else [str(network) for network in networks]
 
 
@@ -92,6 +93,13 @@ def cluster_objects(declared: Mapping[str, Any]) -> list[dict[str, Any]]:
         for one in declared["advertisements"]
     ]
     return manifests
+
+
+def judge(declared: Mapping[str, Any]) -> list[str]:
+    """What the load balancer itself would say against these objects: the last word."""
+    return [
+        str(problem) for problem in parse(cluster_objects(declared), namespace=declared["namespace"]).problems
+    ]
 
 
 def _manifest(
@@ -177,9 +185,9 @@ def _neighbor(
     return neighbor
 
 
-def announced_networks(declared: Mapping[str, Any], router: str) -> list[tuple[Range, int]]:
+def announced_networks(declared: Mapping[str, Any], router: str) -> list[tuple[AddressRange, int]]:
     """Every (range, prefix length) that is announced to the router of this name."""
-    found: dict[tuple[Range, int], None] = {}
+    found: dict[tuple[AddressRange, int], None] = {}
     for one in declared["advertisements"]:
         if router in one["peers"]:
             for pool in declared["pools"]:
@@ -189,16 +197,16 @@ def announced_networks(declared: Mapping[str, Any], router: str) -> list[tuple[R
     return list(found)
 
 
-def pool_ranges(pool: Mapping[str, Any]) -> list[Range]:
+def pool_ranges(pool: Mapping[str, Any]) -> list[AddressRange]:
     """The addresses of a pool. They have been judged before: this cannot fail on a declaration."""
-    return [parse_range(text, Place("vipcast_pools", f"pool {pool['name']}")) for text in pool["addresses"]]
+    return [parse_range(text) for text in pool["addresses"]]
 
 
 def accepted_prefixes(declared: Mapping[str, Any], router: str) -> list[dict[str, Any]]:
     """A router's filter: inside the pools, and of exactly the lengths that are announced."""
     entries: set[tuple[int, int, int, int, str]] = set()
     for addresses, length in announced_networks(declared, router):
-        for network in addresses.networks():
+        for network in addresses.networks:
             # A range such as .2-.254 has pieces smaller than its aggregate, which then is the prefix.
             prefix = network if network.prefixlen <= length else network.supernet(new_prefix=length)
             entries.add((prefix.version, int(prefix.network_address), prefix.prefixlen, length, str(prefix)))
