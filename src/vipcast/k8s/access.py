@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How to reach the API server and who we are to it: from inside a pod, or from a kubeconfig file.
+
+Tokens and certificates are files that somebody else renews (the kubelet a token about hourly), so each is
+read again when its file changed, and a symlink that moved counts as a change.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vipcast.k8s.errors import AccessError
+
+__all__ = ["Access", "Material", "Tls", "find_access", "in_cluster"]
+
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A token, key or certificate: in a file, or given inline."""
+
+    path: Path | None = None
+    data: bytes = b""
+
+    def read(self) -> bytes:
+        """What it is now. Raises AccessError when the file cannot be read."""
+        try:
+            return self.data if self.path is None else self.path.read_bytes()
+        except OSError as error:
+            raise AccessError(f"{self.path}: {error.strerror}") from error
+
+    def stamp(self) -> _Stamp | None:
+        """Differs when the file differs; None for what is inline or momentarily missing."""
+        try:
+            status = self.path.stat() if self.path else None
+        except OSError:
+            return None
+        return (status.st_ino, status.st_mtime_ns, status.st_size) if status else None
+
+
+@dataclass(slots=True)
+class Token:
+    """A bearer token."""
+
+    material: Material
+    _stamp: _Stamp | None = field(default=None, init=False)
+    _value: str = field(default="", init=False)
+
+    def __call__(self) -> str:
+        """The token as it is now; the last one known while its file is missing."""
+        stamp = self.material.stamp()
+        if not self._value or (stamp is not None and stamp != self._stamp):
+            self._value, self._stamp = self.material.read().decode().strip(), stamp
+        return self._value
+
+
+@dataclass(slots=True)
+class Tls:
+    """Whom we trust and the certificate that we show."""
+
+    authority: Material | None = None
+    certificate: Material | None = None
+    key: Material | None = None
+    server_name: str | None = None
+    insecure: bool = False
+    _context: ssl.SSLContext | None = field(default=None, init=False)
+    _stamps: tuple[_Stamp | None, ...] = field(default=(), init=False)
+
+    def context(self) -> ssl.SSLContext:
+        """A context for a new connection; made again when a file changed."""
+        stamps = tuple(each.stamp() for each in (self.authority, self.certificate, self.key) if each)
+        if self._context is None or stamps != self._stamps:
+            self._context, self._stamps = self._make(), stamps
+        return self._context
+
+    def _make(self) -> ssl.SSLContext:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._trust(context)
+            self._identify(context)
+        except (ssl.SSLError, UnicodeDecodeError) as error:
+            raise AccessError(
+                f"the certificate authority, certificate or key is not usable PEM: {error}"
+            ) from error
+        return context
+
+    def _trust(self, context: ssl.SSLContext) -> None:
+        if self.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        elif self.authority:
+            context.load_verify_locations(cadata=self.authority.read().decode("ascii"))
+        else:
+            context.load_default_certs()
+
+    def _identify(self, context: ssl.SSLContext) -> None:
+        """OpenSSL wants a file: ours has no name and lives in memory only, so a key never reaches a disk."""
+        if not self.certificate:
+            return
+        chain = self.certificate.read() + b"\n" + (self.key.read() if self.key else b"")
+        descriptor = os.memfd_create("vipcast-client-certificate")
+        try:
+            os.write(descriptor, chain)
+            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everything needed to send a request."""
+
+    server: str  # URL: https://10.8.0.1:443, perhaps with a path
+    tls: Tls | None = None
+    token: Callable[[], str] | None = None
+    namespace: str | None = None  # of the service account or the context
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Who we are, as HTTP headers."""
+        token = self.token() if self.token else ""
+        return [("authorization", f"Bearer {token}")] if token else []
+
+
+def in_cluster(environment: Mapping[str, str] = os.environ, folder: Path = _SERVICE_ACCOUNT) -> Access:
+    """Access as the pod's service account. Raises AccessError outside of a pod."""
+    host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise AccessError("not in a pod (KUBERNETES_SERVICE_HOST is not set): name a file with --kubeconfig")
+    token = Token(Material(folder / "token"))
+    token()  # a pod without a mounted token should hear of it now, not in the first request
+    address = f"[{host}]" if ":" in host else host
+    tls = Tls(authority=Material(folder / "ca.crt"))
+    return Access(f"https://{address}:{port}", tls, token, _namespace(folder / "namespace"))
+
+
+def _namespace(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+
+def find_access(kubeconfig: str | None = None, context: str | None = None) -> Access:
+    """Access by the named kubeconfig; without one the pod's own; without a pod ``~/.kube/config``."""
+    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+        return in_cluster()
+    from vipcast.k8s.kubeconfig import read_kubeconfig  # noqa: PLC0415 - a pod never needs it
+
+    return read_kubeconfig(Path(kubeconfig or "~/.kube/config").expanduser(), context)

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Kubernetes API in verbs: JSON in and out, refusals as ApiError.
+
+A verb raises ApiError for what the server refused, UnreachableError where there was no answer, and
+AccessError when our own credentials cannot be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from vipcast.k8s.access import Access
+from vipcast.k8s.errors import ApiError, UnreachableError
+from vipcast.k8s.http import Http, Response
+from vipcast.k8s.resource import Json
+
+__all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "Client", "Listing", "WatchEvent"]
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
+
+PAGE = 500  # client-go's; the API server then never builds one enormous answer
+MAX_LINE = 8 * 1024 * 1024  # one watched object: etcd takes 1.5 MiB
+_RETRIES = 4
+_LONGEST_WAIT = 15.0  # seconds; what a busy API server asks for is 1
+
+_Query = Mapping[str, str | int | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A collection at one moment."""
+
+    items: list[Json]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One line of a watch: ADDED, MODIFIED, DELETED, or BOOKMARK (nothing but a resourceVersion)."""
+
+    type: str
+    object: Json
+
+
+class Client:
+    """A client with one pool of connections."""
+
+    def __init__(self, access: Access, *, user_agent: str = "vipcast") -> None:
+        self.namespace = access.namespace
+        self._http = Http(access, user_agent=user_agent)
+
+    async def get(self, path: str, **query: str | int | bool | None) -> Json:
+        """Read one object (or anything else that answers with JSON)."""
+        return await self._call("GET", path, query)
+
+    async def list(
+        self,
+        path: str,
+        *,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        page: int = PAGE,
+        each: Callable[[Json], Json] = lambda item: item,
+    ) -> Listing:
+        """A whole collection, asked for in pages; `each` may slim every object before the next page comes."""
+        query: dict[str, str | int | None] = {
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+        }
+        items: list[Json] = []
+        token: str | None = None
+        while True:
+            answer = await self._call("GET", path, {**query, "limit": page, "continue": token})
+            items += (each(item) for item in _typed(answer))
+            token = answer["metadata"].get("continue")
+            if not token:
+                return Listing(items, answer["metadata"]["resourceVersion"])
+
+    async def create(self, path: str, body: Json, **query: str | int | bool | None) -> Json:
+        """POST an object to its collection."""
+        return await self._call("POST", path, query, body)
+
+    async def patch(
+        self, path: str, body: object, *, content_type: str = MERGE_PATCH, **query: str | int | bool | None
+    ) -> Json:
+        """PATCH an object or a subresource (``.../status``)."""
+        return await self._call("PATCH", path, query, body, content_type)
+
+    async def apply(self, path: str, body: Json, *, field_manager: str, force: bool = False) -> Json:
+        """Server-side apply. ApiError 409 names the fields that another manager owns."""
+        query = {"fieldManager": field_manager, "force": force or None}
+        return await self._call("PATCH", path, query, body, APPLY_PATCH)
+
+    async def delete(self, path: str, **query: str | int | bool | None) -> Json:
+        """DELETE an object."""
+        return await self._call("DELETE", path, query)
+
+    async def watch(
+        self,
+        path: str,
+        *,
+        resource_version: str,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        timeout_seconds: int = 300,
+        idle: float = 100.0,
+        opened: Callable[[], None] = lambda: None,
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Changes after `resource_version`, until the server ends the watch after `timeout_seconds`.
+
+        The server sends a bookmark about every minute; `idle` seconds without anything mean that nobody is
+        there (UnreachableError). `opened` is called when the server agreed. An expired resource version is
+        ApiError 410, before or during the watch.
+        """
+        query: dict[str, str | int | bool | None] = {
+            "watch": True,
+            "allowWatchBookmarks": True,
+            "resourceVersion": resource_version,
+            "timeoutSeconds": timeout_seconds,
+            "labelSelector": label_selector,
+            "fieldSelector": field_selector,
+        }
+        async with self._http.stream(_target(path, query), idle=idle) as stream:
+            if stream.status != 200:
+                raise _refusal(Response(stream.status, stream.headers, await stream.read()))
+            opened()
+            async for line in _lines(stream.chunks()):
+                yield _watched(line)
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        await self._http.close()
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: _Query,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        headers = [("content-type", content_type)] if content else []
+        for attempt in range(_RETRIES + 1):
+            response = await self._http.request(method, _target(path, query), body=content, headers=headers)
+            if response.status < 300:
+                return _decode(response.body)
+            refusal = _refusal(response)
+            if attempt == _RETRIES or not _worth_repeating(method, refusal):
+                raise refusal
+            await asyncio.sleep(min(_LONGEST_WAIT, refusal.retry_after or 0.0))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _worth_repeating(method: str, refusal: ApiError) -> bool:
+    """It asked for another try. 429 did nothing yet; after a 5xx only reading again is harmless."""
+    again = refusal.status == 429 or (refusal.status >= 500 and method == "GET")
+    return again and refusal.retry_after is not None
+
+
+def _target(path: str, query: _Query) -> str:
+    given = {name: _plain(value) for name, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _plain(value: str | int | bool | None) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _decode(content: bytes) -> Json:
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise UnreachableError(f"not an API server: its answer is not JSON ({content[:40]!r})") from error
+    return document if isinstance(document, dict) else {"value": document}
+
+
+def _refusal(response: Response) -> ApiError:
+    """From a Status object where there is one; proxies answer with text."""
+    try:
+        status = json.loads(response.body)
+        reason, message = status.get("reason") or "Unknown", status.get("message") or ""
+    except (ValueError, AttributeError):
+        reason, message = "Unknown", response.body[:200].decode("utf-8", "replace").strip()
+    return ApiError(
+        response.status, reason, message, retry_after=_seconds(response.headers.get("retry-after"))
+    )
+
+
+def _seconds(value: str | None) -> float | None:
+    """Retry-After in seconds; the API server never uses its date form."""
+    return float(value) if value and value.isdigit() else None
+
+
+def _typed(answer: Json) -> list[Json]:
+    """Lists of built-in types leave out what each object is; everyone downstream wants to know."""
+    kind, version = str(answer.get("kind", "")).removesuffix("List"), answer.get("apiVersion", "")
+    items: list[Json] = answer.get("items") or []
+    for item in items:
+        item.setdefault("kind", kind)
+        item.setdefault("apiVersion", version)
+    return items
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    buffer = bytearray()
+    async for chunk in chunks:
+        buffer += chunk
+        *whole, rest = buffer.split(b"\n") if b"\n" in chunk else [buffer]
+        for line in whole:
+            if line.strip():
+                yield bytes(line)
+        buffer = rest
+        if len(buffer) > MAX_LINE:
+            raise UnreachableError(f"a watched object is larger than {MAX_LINE} bytes")
+
+
+def _watched(line: bytes) -> WatchEvent:
+    event = _decode(line)
+    kind, item = event.get("type"), event.get("object")
+    if not isinstance(kind, str) or not isinstance(item, dict):
+        raise UnreachableError(f"not a watch event: {line[:80]!r}")
+    if kind == "ERROR":
+        raise ApiError(
+            int(item.get("code") or 500), item.get("reason") or "Unknown", item.get("message") or ""
+        )
+    return WatchEvent(kind, item)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An always-current copy of one collection.
+
+    list ──> differences ──> watch ──ended──> watch again from the last resource version
+      ^                        │
+      └──── 410, or an error ──┘   (after a pause, except when the server says that a version expired)
+
+While the API server is away the copy stays as it was: what was true last is the best there is to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from vipcast.k8s.backoff import Backoff
+from vipcast.k8s.client import Client, WatchEvent
+from vipcast.k8s.errors import AccessError, ApiError, UnreachableError
+from vipcast.k8s.resource import Json, Key, Resource, key_of
+
+__all__ = ["Informer"]
+
+_log = logging.getLogger("vipcast.k8s")
+
+WATCH_SECONDS = 300  # client-go's least; up to twice that, so that watches don't end together
+_TROUBLE = (ApiError, UnreachableError, AccessError)
+
+
+def without_managed_fields(item: Json) -> Json:
+    """Who set which field is often half of an object and nobody here reads it."""
+    item["metadata"].pop("managedFields", None)
+    return item
+
+
+class Informer:
+    """Keeps `items` like the collection and calls `on_change(key, object or None)` for every difference.
+
+    `on_change` is called in the event loop, after `items` changed. `slim` may cut an object down before it is
+    kept. With `optional`, a collection that the cluster doesn't know (no CRD) is an empty one.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        *,
+        on_change: Callable[[Key, Json | None], None],
+        namespace: str | None = None,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        optional: bool = False,
+        slim: Callable[[Json], Json] = without_managed_fields,
+        idle: float = 100.0,
+    ) -> None:
+        self.resource = resource
+        self.synced = asyncio.Event()
+        self.problem: str | None = None  # why the copy may be old, for people; None while it is current
+        self.heard = 0.0  # time.monotonic() of the last sign of life
+        self._client = client
+        self._path = resource.path(namespace)
+        self._labels, self._fields = label_selector, field_selector
+        self._on_change, self._slim = on_change, slim
+        self._optional, self._idle = optional, idle
+        self._items: dict[Key, Json] = {}
+        self._version: str | None = None  # where the next watch begins; None: list first
+        self._backoff = Backoff()
+
+    @property
+    def items(self) -> Mapping[Key, Json]:
+        """The collection, read-only."""
+        return MappingProxyType(self._items)
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled."""
+        while True:
+            try:
+                await self._follow()
+            except _TROUBLE as error:
+                await self._recover(error)
+
+    async def _follow(self) -> None:
+        if self._version is None:
+            await self._list()
+        started = time.monotonic()
+        await self._watch()
+        if time.monotonic() - started < 1.0:  # a server that ends every watch at once must not be hammered
+            await asyncio.sleep(self._backoff.pause())
+
+    async def _list(self) -> None:
+        listing = await self._client.list(
+            self._path, each=self._slim, label_selector=self._labels, field_selector=self._fields
+        )
+        self._replace({key_of(item): item for item in listing.items})
+        self._version = listing.resource_version
+        self._alive()
+        self.synced.set()
+
+    async def _watch(self) -> None:
+        assert self._version is not None  # _follow listed
+        seconds = int(WATCH_SECONDS * random.uniform(1, 2))
+        events = self._client.watch(
+            self._path,
+            resource_version=self._version,
+            label_selector=self._labels,
+            field_selector=self._fields,
+            timeout_seconds=seconds,
+            idle=self._idle,
+            opened=self._alive,
+        )
+        with contextlib.suppress(TimeoutError):
+            # The server's own end is believed for a while longer; then the connection is a zombie.
+            async with asyncio.timeout(seconds + self._idle), contextlib.aclosing(events):
+                async for event in events:
+                    self._take(event)
+
+    def _take(self, event: WatchEvent) -> None:
+        self._alive()
+        self._backoff.reset()
+        self._version = event.object["metadata"]["resourceVersion"]
+        if event.type == "BOOKMARK":
+            return
+        key = key_of(event.object)
+        if event.type == "DELETED":
+            self._remove(key)
+        else:
+            self._put(key, self._slim(event.object))
+
+    def _replace(self, items: dict[Key, Json]) -> None:
+        for key in self._items.keys() - items.keys():
+            self._remove(key)
+        for key, item in items.items():
+            self._put(key, item)
+
+    def _put(self, key: Key, item: Json) -> None:
+        old = self._items.get(key)
+        if old and old["metadata"]["resourceVersion"] == item["metadata"]["resourceVersion"]:
+            return  # a relist that found nothing new
+        self._items[key] = item
+        self._on_change(key, item)
+
+    def _remove(self, key: Key) -> None:
+        if self._items.pop(key, None) is not None:
+            self._on_change(key, None)
+
+    def _alive(self) -> None:
+        if self.problem:
+            _log.info("informer_recovered", extra={"fields": {"resource": self.resource.plural}})
+        self.problem, self.heard = None, time.monotonic()
+
+    async def _recover(self, error: Exception) -> None:
+        if isinstance(error, ApiError):
+            self._version = None  # whatever it is, a fresh list is the way back
+            if error.status == 410 and self.synced.is_set() and not self.problem:
+                self._report("expired: listing again", logging.INFO)
+                return
+        self._report(self._explain(error), logging.WARNING)
+        await asyncio.sleep(self._backoff.pause())
+
+    def _explain(self, error: Exception) -> str:
+        if not (isinstance(error, ApiError) and error.status == 404):
+            return str(error)
+        if self._optional:
+            self._replace({})
+            self.synced.set()
+        return (
+            f"the cluster does not know {self.resource.plural}.{self.resource.group}: is its CRD installed?"
+        )
+
+    def _report(self, problem: str, level: int) -> None:
+        if problem != self.problem:  # once per problem, not once per try
+            _log.log(
+                level,
+                "informer_problem",
+                extra={"fields": {"resource": self.resource.plural, "why": problem}},
+            )
+        self.problem = problem
