@@ -1,0 +1,91 @@
+# The two commands that matter: `make demo` shows the whole thing, `make test` decides whether a change is good.
+# `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Everything that a run leaves behind is below the checkout or the user's cache folder.
+export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+export COLUMNS ?= 160
+
+LAB ?= inventories/lab
+PLAYBOOK = ansible-playbook -i $(LAB)
+SCENARIOS ?= default drift
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: venv
+venv: ## the virtual environment with pinned dependencies
+	@.ci/venv
+
+.PHONY: demo
+demo: venv ## lab, rollout, three services, report: the whole thing on this machine
+	@start=$$(date +%s); \
+	$(PLAYBOOK) playbooks/lab_up.yml; \
+	$(PLAYBOOK) playbooks/lab_services.yml -e lab_services=3; \
+	$(PLAYBOOK) playbooks/site.yml; \
+	printf '\nmake demo took %d s. The lab is still running: make lab-info, make lab-down.\n' $$(( $$(date +%s) - start ))
+
+.PHONY: lab
+lab: venv ## the lab alone, left running
+	@$(PLAYBOOK) playbooks/lab_up.yml
+
+.PHONY: lab-down
+lab-down: venv ## takes the lab away
+	@$(PLAYBOOK) playbooks/lab_down.yml
+
+.PHONY: lint
+lint: venv ## ruff, mypy, layers, yamllint, ansible-lint, changelog fragments
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+	yamllint .
+	ansible-lint
+	antsibull-changelog lint
+
+.PHONY: sanity
+sanity: venv ## ansible-test sanity, no ignore file
+	.ci/ansible-test sanity --venv --color no
+
+.PHONY: unit
+unit: venv ## unit tests of plugins, by ansible-test
+	.ci/ansible-test units --venv --color no --num-workers 2
+
+.PHONY: daemon
+daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
+	.ci/packages frr iproute2
+	pytest tests/daemon
+
+.PHONY: integration
+integration: venv lab-build ## tests of roles and modules against a real API server and a real router
+	.ci/packages frr iproute2
+	pytest tests/integration
+
+.PHONY: lab-build
+lab-build: venv
+	@$(PLAYBOOK) playbooks/lab_build.yml
+
+.PHONY: molecule
+molecule: venv ## the lab scenarios (SCENARIOS="default drift")
+	for scenario in $(SCENARIOS); do molecule test -s "$$scenario"; done
+
+.PHONY: test
+test: ## everything that decides whether a change is good
+	@.ci/test lint sanity unit daemon integration molecule
+
+.PHONY: bench
+bench: venv ## the figures of README and docs
+	python -m bench
+
+.PHONY: clean
+clean: ## takes away the lab, the caches of the checkout and the virtual environment
+	@if [ -x .venv/bin/ansible-playbook ]; then $(PLAYBOOK) playbooks/lab_down.yml; fi
+	rm -rf .venv .cache .ansible .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist report
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
