@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proof that an address works. **PRIVATE** to the collection.
+
+`sampling`: how many requests are enough. `probe`: asks a VIP as a client does. `services`: what the cluster
+wants. `expectations`: what must therefore be seen. `findings`: what the routers say. `difference`: compares
+the two. `table`: prints all of it.
+"""
