@@ -22,6 +22,8 @@ _Value = TypeVar("_Value")
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>ns|us|µs|μs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _NAMES = {str: "a string", int: "a whole number", bool: "true or false", list: "a list", Mapping: "a mapping"}
+# Mapping is abstract, which `isinstance` does not mind and a type checker does.
+_MAPPING: Any = Mapping
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -115,7 +117,7 @@ class Fields:
 
     def mapping(self, name: str) -> Optional[Fields]:
         """A reader for the mapping inside, or None."""
-        value = self._get(name, Mapping)  # type: ignore[type-abstract]
+        value: Optional[Mapping[str, Any]] = self._get(name, _MAPPING)
         return None if value is None else Fields(value, self.path(name), self.report)
 
     def items(self, name: str) -> list[tuple[str, Any]]:
@@ -141,7 +143,7 @@ class Fields:
         return [
             Fields(item, path, self.report)
             for path, item in self.items(name)
-            if self._is(path, item, Mapping)  # type: ignore[type-abstract]
+            if self._is(path, item, _MAPPING)
         ]
 
     def _is(self, path: str, item: Any, kind: type[Any]) -> bool:
@@ -154,7 +156,7 @@ class Fields:
 
     def string_map(self, name: str) -> dict[str, str]:
         """A mapping of strings to strings, such as labels."""
-        value: Mapping[str, Any] = self._get(name, Mapping) or {}
+        value: Mapping[str, Any] = self._get(name, _MAPPING) or {}
         return {key: item for key, item in value.items() if self._is(f"{self.path(name)}.{key}", item, str)}
 
     def unsupported(self, name: str, why: str, *, refuse: bool) -> None:

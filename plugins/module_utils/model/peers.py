@@ -190,6 +190,8 @@ def _read_secret(spec: Fields, namespace: str, report: Report) -> Optional[str]:
         return None
     name, place = fields.string("name"), fields.string("namespace")
     fields.done()
+    if name is None:
+        fields.missing("name", "the name of a Secret whose key `password` is meant")
     if place not in (None, namespace):
         message = f"is {place}; a Secret is read from the peer's own namespace only ({namespace})"
         report.refuse(fields.path("namespace"), Reason.WRONG_NAMESPACE, message)
