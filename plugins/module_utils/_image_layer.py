@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One layer of a container image, as a tar file that depends on its content alone: private to this collection."""
+"""One layer of a container image: a tar file that depends on its content alone. Private to the collection."""
 
 from __future__ import annotations
 

@@ -1,0 +1,24 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How to reach a cluster: the options of every module that asks its API server."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Pairs with C(module_utils/_cluster/module.py)."""
+
+    DOCUMENTATION = r"""
+options:
+  kubeconfig:
+    description:
+      - Kubeconfig file on the machine that the module runs on.
+      - Without it, the environment's E(KUBECONFIG), or C(~/.kube/config).
+    type: path
+  context:
+    description: Context in the kubeconfig. Without it, the current one.
+    type: str
+requirements:
+  - kubernetes, the Python package, on the machine that the module runs on
+"""
