@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running lab as a test sees it: playbooks to run, hosts to ask, a cluster to talk to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+# `host : ok=3 changed=1 unreachable=0 ...`, as ansible-playbook ends.
+COUNTS = ("changed", "unreachable", "failed")
+RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=.*?" + r"\s+".join(rf"{name}=(?P<{name}>\d+)" for name in COUNTS))
+
+
+def tool(*command: str | Path, timeout: float) -> subprocess.CompletedProcess[str]:
+    """Runs one of Ansible's programs in the checkout, without colours; what it says on both streams together."""
+    return subprocess.run(
+        [BIN / command[0], *command[1:]],
+        cwd=CHECKOUT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a finished ansible-playbook left."""
+
+    returncode: int
+    output: str
+
+    @property
+    def recap(self) -> dict[str, dict[str, int]]:
+        """Counts per host: ``{host: {"changed": 0, "unreachable": 0, "failed": 0}}``."""
+        rows = (RECAP.match(line) for line in self.output.splitlines())
+        return {
+            row["host"]: {key: int(row[key]) for key in ("changed", "unreachable", "failed")}
+            for row in rows
+            if row
+        }
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """The hosts on which something changed (or would have, in check mode)."""
+        return {host: counts["changed"] for host, counts in self.recap.items() if counts["changed"]}
+
+    def expect(self, returncode: int = 0) -> Run:
+        """This run, or a failure that shows all that it printed."""
+        assert self.returncode == returncode, (
+            f"exit status {self.returncode}, not {returncode}:\n{self.output}"
+        )
+        return self
+
+
+@dataclass
+class Lab:
+    """The lab of one inventory. Nothing is started here: ``playbooks/lab_up.yml`` does that."""
+
+    inventory: Path = field(default_factory=lambda: CHECKOUT / "inventories/lab")
+
+    def playbook(self, name: str, *arguments: str, timeout: float = 600, **variables: Any) -> Run:
+        """Runs ``playbooks/NAME.yml`` with extra variables, to the end."""
+        extra = ["--extra-vars", json.dumps(variables)] if variables else []
+        command = ["ansible-playbook", f"-i{self.inventory}", f"playbooks/{name}.yml", *arguments, *extra]
+        done = tool(*command, timeout=timeout)
+        return Run(done.returncode, done.stdout)
+
+    @cached_property
+    def _inventory(self) -> dict[str, Any]:
+        return json.loads(tool("ansible-inventory", f"-i{self.inventory}", "--list", timeout=60).stdout)
+
+    def group(self, name: str) -> list[str]:
+        return list(self._inventory[name]["hosts"])
+
+    def variables(self, host: str) -> dict[str, Any]:
+        return self._inventory["_meta"]["hostvars"][host]
+
+    @property
+    def router(self) -> str:
+        return self.group("routers")[0]
+
+    @property
+    def client(self) -> str:
+        return self.group("clients")[0]
+
+    def node_address(self, host: str) -> str:
+        return self.variables(host)["vipcast_node_address"]
+
+    def node_name(self, host: str) -> str:
+        return self.variables(host).get("vipcast_node_name", host)
+
+    def run(self, host: str, command: str, timeout: float = 60) -> str:
+        """What a shell command prints on a host of the lab; raises where it fails."""
+        raw = ("-m", "ansible.builtin.raw", "-a", command)
+        done = tool("ansible", host, f"-i{self.inventory}", *raw, timeout=timeout)
+        assert done.returncode == 0, f"on {host}: {command}\n{done.stdout}"
+        lines = done.stdout.partition("\n")[2].splitlines()
+        return "\n".join(line for line in lines if not line.startswith("Shared connection"))
+
+    def vtysh(self, *commands: str) -> str:
+        return self.run(self.router, "vtysh " + " ".join(f"-c '{command}'" for command in commands))
+
+    @cached_property
+    def kubeconfig(self) -> Path:
+        debug = ("-m", "ansible.builtin.debug", "-a", "msg={{ vipcast_kubeconfig }}", "-o")
+        found = re.search(
+            r'"msg": "([^"]+)"',
+            tool("ansible", self.router, f"-i{self.inventory}", *debug, timeout=60).stdout,
+        )
+        assert found, "the inventory does not say vipcast_kubeconfig"
+        return Path(found.group(1)).expanduser()
+
+    @cached_property
+    def _kubectl(self) -> list[str]:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        binary = max(cache.glob("vipcast/kubernetes/*/kubectl"))
+        return [str(binary), "--kubeconfig", str(self.kubeconfig)]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [*self._kubectl, *arguments],
+            input=stdin,
+            text=True,
+            timeout=180,
+            check=False,
+            capture_output=True,
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def sessions(self) -> dict[str, dict[str, Any]]:
+        """The router's BGP sessions by the neighbour's address, as FRR describes them."""
+        summary = json.loads(self.vtysh("show bgp ipv4 unicast summary json"))
+        return summary.get("peers", {})
+
+    def established(self) -> dict[str, int]:
+        """Since when each Established session is up (Unix seconds): one that was reset has another value."""
+        return {
+            peer: facts["peerUptimeEstablishedEpoch"]
+            for peer, facts in self.sessions().items()
+            if facts["state"] == "Established"
+        }
+
+    def next_hops(self, prefix: str) -> set[str]:
+        """The next hops of a prefix in the router's kernel."""
+        routes = json.loads(self.run(self.router, f"ip -j route show {prefix}") or "[]")
+        return {
+            hop["gateway"] for route in routes for hop in route.get("nexthops", [route]) if "gateway" in hop
+        }
+
+    def address(self, name: str, namespace: str = "demo") -> str | None:
+        ingress = self.get("service", name, "-n", namespace)["status"]["loadBalancer"].get("ingress", [])
+        return ingress[0]["ip"] if ingress else None
+
+
+def eventually(condition: Callable[[], Any], timeout: float = 60, interval: float = 1) -> Any:
+    """The first true result of ``condition``; the last false one after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result or time.monotonic() > deadline:
+            return result
+        time.sleep(interval)
