@@ -1,0 +1,151 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands that lead from one state of the settings to another, and touch nothing that is the same in both.
+
+The order matters while traffic flows: unwanted neighbours go first, filters stand before a neighbour uses them, and a
+prefix list loses entries only after no rule needs them (an existing prefix list without entries permits everything).
+"""
+
+from __future__ import annotations
+
+from .settings import FAMILIES, ROUTER, Settings, neighbor_of
+
+
+def commands(before: Settings, after: Settings) -> list:
+    """Lines for C(vtysh -f), each block closed; empty when both are equal."""
+    lines: list = []
+    if ROUTER in before and before.get(ROUTER) != after.get(ROUTER):
+        lines.append(f"no router bgp {before[ROUTER]}")
+        before = {key: value for key, value in before.items() if key[0] in ("prefix-list", "route-map")}
+    gone = _neighbors(before) - _neighbors(after)
+    lines += _bgp_block(after, [f" no neighbor {address}" for address in sorted(gone)])
+    before = {key: value for key, value in before.items() if neighbor_of(key) not in gone}
+    lines += _prefix_lists(before, after, adding=True)
+    lines += _route_maps(before, after)
+    lines += _prefix_lists(before, after, adding=False)
+    inside = _bgp(before, after) + _neighbor_lines(before, after) + _family_lines(before, after)
+    if inside or before.get(ROUTER) != after.get(ROUTER):
+        lines += _bgp_block(after, inside or [""])
+    return lines
+
+
+def changed(before: Settings, after: Settings) -> list:
+    """Keys whose value differs, in a stable order."""
+    keys = sorted(set(before) | set(after))
+    return [key for key in keys if before.get(key) != after.get(key)]
+
+
+def _neighbors(settings: Settings) -> set:
+    return {key[1] for key in settings if key[0] == "neighbor"}
+
+
+def _bgp_block(after: Settings, inside: list) -> list:
+    if not inside or ROUTER not in after:
+        return []
+    return [f"router bgp {after[ROUTER]}", *[line for line in inside if line], "exit"]
+
+
+def _prefix_lists(before: Settings, after: Settings, adding: bool) -> list:
+    """First what is added or rewritten, later what goes."""
+    lines = []
+    for key in changed(before, after):
+        if key[0] != "prefix-list":
+            continue
+        head = f"{key[1]} prefix-list {key[2]} seq {key[3]}"
+        if adding and key in after:
+            lines += [f"no {head} {before[key]}"] if key in before else []
+            lines.append(f"{head} {after[key]}")
+        elif not adding and key not in after:
+            lines.append(f"no {head} {before[key]}")
+    return lines
+
+
+def _route_maps(before: Settings, after: Settings) -> list:
+    rules = dict.fromkeys(key[:3] for key in changed(before, after) if key[0] == "route-map")
+    lines: list = []
+    for rule in sorted(rules, key=lambda rule: (rule[1], int(rule[2]))):
+        if rule not in after:
+            lines.append(f"no route-map {rule[1]} {before[rule]} {rule[2]}")
+        else:
+            lines += _rule(before, after, rule)
+    return lines
+
+
+def _rule(before: Settings, after: Settings, rule: tuple) -> list:
+    inside = [key for key in changed(before, after) if key[:3] == rule and len(key) == 4]
+    unset = [f" no {key[3]}" for key in inside if key not in after]
+    return [
+        f"route-map {rule[1]} {after[rule]} {rule[2]}",
+        *unset,
+        *[f" {key[3]}" for key in inside if key in after],
+        "exit",
+    ]
+
+
+def _bgp(before: Settings, after: Settings) -> list:
+    lines = []
+    for key in changed(before, after):
+        if key[0] == "bgp" and after.get(key, before.get(key)) == "no":
+            lines.append(f" {'no ' if key in after else ''}bgp {key[1]}")
+        elif key[0] == "bgp":
+            lines.append(f" bgp {key[1]} {after[key]}".rstrip() if key in after else f" no bgp {key[1]}")
+    return lines
+
+
+def _neighbor_lines(before: Settings, after: Settings) -> list:
+    """The AS first: it is what makes a neighbour exist."""
+    keys = [key for key in changed(before, after) if key[0] == "neighbor"]
+    keys.sort(key=lambda key: (key[1], key[2] not in ("remote-as", "peer-group"), key[2]))
+    return [f" {_attribute(before, after, key, f'neighbor {key[1]}')}" for key in keys]
+
+
+def _family_lines(before: Settings, after: Settings) -> list:
+    families = dict.fromkeys(key[1] for key in changed(before, after) if key[0] == "family")
+    lines: list = []
+    for family in families:
+        lines += _one_family(_with_defaults(before, after), after, family)
+    return lines
+
+
+def _with_defaults(before: Settings, after: Settings) -> Settings:
+    """``before``, with the families that a neighbour created by these commands has from the start."""
+    started = dict(before)
+    default = after.get(("bgp", "default ipv4-unicast")) != "no"
+    for address in _neighbors(after) - _neighbors(before):
+        started[("family", FAMILIES[0], "neighbor", address, "activate")] = "yes" if default else "no"
+        default_v6 = after.get(("bgp", "default ipv6-unicast")) == ""
+        started[("family", FAMILIES[1], "neighbor", address, "activate")] = "yes" if default_v6 else "no"
+    return started
+
+
+def _one_family(before: Settings, after: Settings, family: str) -> list:
+    keys = [key for key in changed(before, after) if key[:2] == ("family", family)]
+    # A family is activated last, when its filters are in place, and deactivated first.
+    keys.sort(key=lambda key: (key[-1] == "activate" and after.get(key) == "yes", key[-1] != "activate", key))
+    inside = [f"  {_family_attribute(before, after, key)}" for key in keys]
+    return [f" address-family {family}", *inside, " exit-address-family"] if inside else []
+
+
+def _family_attribute(before: Settings, after: Settings, key: tuple) -> str:
+    if key[2] != "neighbor":
+        return f"{key[2]} {after[key]}" if key in after else f"no {key[2]}"
+    head = f"neighbor {key[3]}"
+    if key[4] == "activate":
+        return f"{'no ' if after.get(key) == 'no' else ''}{head} activate"
+    name, _space, direction = key[4].partition(" ")
+    if direction in ("in", "out"):
+        value = after.get(key, before.get(key))
+        return f"{'' if key in after else 'no '}{head} {name} {value} {direction}"
+    return _attribute(before, after, key, head)
+
+
+def _attribute(before: Settings, after: Settings, key: tuple, head: str) -> str:
+    if key[-2] == "other":
+        opposite = key[-1][3:] if key[-1].startswith("no ") else f"no {key[-1]}"
+        line = key[-1] if key in after else opposite
+        return f"no {head} {line[3:]}" if line.startswith("no ") else f"{head} {line}"
+    if key in after:
+        return f"{head} {key[-1]} {after[key]}".rstrip()
+    value = before[key] if key[-1] in ("maximum-prefix", "soft-reconfiguration", "peer-group") else ""
+    return f"no {head} {key[-1]} {value}".rstrip()

@@ -1,0 +1,244 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a router should do, as checked and typed objects made from a module's options."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .settings import FAMILIES
+
+
+class Reason(str, enum.Enum):
+    """Why a router's configuration was not changed: stable names for people, tests and reports."""
+
+    BAD_OPTION = "bad_option"
+    NO_SHELL = "no_shell"
+    NO_DAEMON = "no_daemon"
+    NOT_FRR = "not_frr"
+    DAEMON_DOWN = "daemon_down"
+    OTHER_AS = "other_as"
+    IN_PEER_GROUP = "in_peer_group"
+    ABOVE_LIMIT = "above_limit"
+    SYNTAX = "syntax_refused"
+    REFUSED = "refused_by_daemon"
+    NOT_TAKEN = "not_taken"
+    NOT_SAVED = "not_saved"
+    UNREADABLE = "unreadable"
+
+
+class Refusal(Exception):
+    """A named reason with a message for people: what is wrong, where, and what would be right."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """One BGP neighbour. C(families) are the address families that are active on its session."""
+
+    address: str
+    remote_as: int
+    description: str
+    password: str | None
+    ebgp_multihop: int | None
+    update_source: str | None
+    families: tuple
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A range of addresses and the lengths of the routes accepted inside it."""
+
+    prefix: str
+    shortest: int
+    longest: int
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return ipaddress.ip_network(self.prefix).version
+
+
+@dataclass(frozen=True)
+class Intent:
+    """Everything that the module manages on a router. None means: leave that as it is."""
+
+    asn: int
+    name: str
+    router_id: str | None
+    neighbors: tuple
+    prefixes: tuple
+    maximum_paths: int | None
+    maximum_prefix: int | None
+    hold: int | None
+    keepalive: int | None
+    connect: int | None
+    multipath_relax: bool | None
+    present: bool = True
+
+    @property
+    def inbound(self) -> str:
+        """The route map on what neighbours announce to us."""
+        return f"{self.name}-IN"
+
+    @property
+    def outbound(self) -> str:
+        """The route map on what we would announce to neighbours."""
+        return f"{self.name}-OUT"
+
+    @property
+    def pools(self) -> str:
+        """The prefix lists (one per address family) of what is accepted."""
+        return f"{self.name}-POOLS"
+
+    @property
+    def relax(self) -> bool | None:
+        """Whether equal paths may have different AS paths; needed as soon as eBGP neighbours differ in their AS."""
+        if self.multipath_relax is not None:
+            return self.multipath_relax
+        asns = {neighbor.remote_as for neighbor in self.neighbors} - {self.asn}
+        return True if len(asns) > 1 else None
+
+
+def intent_from(options: Mapping) -> Intent:
+    """Check a module's options against each other and type them; Refusal names the first thing that is wrong."""
+    timers = options.get("timers") or {}
+    intent = Intent(
+        asn=_asn(options["asn"], "asn"),
+        name=_name(options.get("name") or "VIPCAST"),
+        router_id=_router_id(options.get("router_id")),
+        neighbors=tuple(_neighbor(entry) for entry in options.get("neighbors") or ()),
+        prefixes=tuple(_prefix(entry) for entry in options.get("prefixes") or ()),
+        maximum_paths=_bounded(options.get("maximum_paths"), "maximum_paths", 1, 65535),
+        maximum_prefix=_bounded(options.get("maximum_prefix"), "maximum_prefix", 1, 2**32 - 1),
+        hold=_bounded(timers.get("hold"), "timers.hold", 3, 65535),
+        keepalive=_bounded(timers.get("keepalive"), "timers.keepalive", 1, 65535),
+        connect=_bounded(timers.get("connect"), "timers.connect", 1, 65535),
+        multipath_relax=options.get("multipath_relax"),
+        present=options.get("state", "present") == "present",
+    )
+    _check_together(intent)
+    return intent
+
+
+def _refuse(message: str) -> Refusal:
+    return Refusal(Reason.BAD_OPTION, message)
+
+
+def _check_together(intent: Intent) -> None:
+    addresses = [neighbor.address for neighbor in intent.neighbors]
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise _refuse(
+                f"neighbors: {address} is declared {addresses.count(address)} times; keep one of them"
+            )
+    if (intent.hold is None) != (intent.keepalive is None):
+        raise _refuse("timers: hold and keepalive belong together; give both or neither")
+    if intent.hold is not None and intent.keepalive is not None and intent.keepalive * 3 > intent.hold:
+        raise _refuse(
+            f"timers: keepalive {intent.keepalive} is more than a third of hold {intent.hold} (RFC 4271, 4.4): "
+            "one lost message would end the session"
+        )
+
+
+def _asn(value: object, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**32:
+        raise _refuse(f"{where}: {value!r} is no AS number; expected 1 to 4294967295")
+    return value
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", value):
+        raise _refuse(
+            f"name: {value!r} cannot begin a route map's name; expected a letter, then letters, digits, - or _"
+        )
+    return value
+
+
+def _bounded(value: int | None, where: str, lowest: int, highest: int) -> int | None:
+    if value is not None and not lowest <= value <= highest:
+        raise _refuse(f"{where}: {value} is out of range; expected {lowest} to {highest}")
+    return value
+
+
+def _router_id(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return str(ipaddress.IPv4Address(value))
+    except ValueError:
+        raise _refuse(f"router_id: {value!r} is not written like an IPv4 address (RFC 6286)") from None
+
+
+def _neighbor(entry: Mapping) -> Neighbor:
+    try:
+        address = ipaddress.ip_address(entry["address"])
+    except ValueError:
+        raise _refuse(f"neighbors: {entry['address']!r} is no IP address") from None
+    where = f"neighbors: {address}"
+    families = entry.get("families") or [f"ipv{address.version}"]
+    return Neighbor(
+        address=str(address),
+        remote_as=_asn(entry["remote_as"], f"{where}: remote_as"),
+        description=_words(entry.get("description") or _dashed(str(address)), f"{where}: description", 80),
+        password=_password(entry.get("password"), f"{where}: password"),
+        ebgp_multihop=_bounded(entry.get("ebgp_multihop"), f"{where}: ebgp_multihop", 1, 255),
+        update_source=_word(entry.get("update_source"), f"{where}: update_source"),
+        families=tuple(family for family in FAMILIES if family.split()[0] in families),
+    )
+
+
+def _dashed(address: str) -> str:
+    """A description that a search for the address's digits finds, and that no parser takes for an address."""
+    return address.replace(".", "-").replace(":", "-")
+
+
+def _words(value: str, where: str, longest: int) -> str:
+    if value != " ".join(value.split()) or not value.isprintable() or len(value) > longest:
+        raise _refuse(
+            f"{where}: {value!r} must be one line of at most {longest} characters with single spaces"
+        )
+    return value
+
+
+def _word(value: str | None, where: str) -> str | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9.:@_-]+", value):
+        raise _refuse(f"{where}: {value!r} is neither an interface nor an address")
+    return value
+
+
+def _password(value: str | None, where: str) -> str | None:
+    """RFC 2385 keys are at most 80 bytes in Linux and FRR. The message must not show the value."""
+    if not value:
+        return None
+    if not re.fullmatch(r"[!-~]{1,80}", value):
+        raise _refuse(f"{where}: expected 1 to 80 printable ASCII characters without spaces")
+    return value
+
+
+def _prefix(entry: Mapping) -> Prefix:
+    text = entry["prefix"]
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise _refuse(f"prefixes: {text!r}: {error}") from None
+    shortest = entry.get("min_length")
+    longest = entry.get("max_length")
+    shortest = network.max_prefixlen if shortest is None else shortest
+    longest = network.max_prefixlen if longest is None else longest
+    if not network.prefixlen <= shortest <= longest <= network.max_prefixlen:
+        raise _refuse(
+            f"prefixes: {text}: lengths {shortest} to {longest} do not fit; "
+            f"expected {network.prefixlen} <= min_length <= max_length <= {network.max_prefixlen}"
+        )
+    return Prefix(str(network), shortest, longest)

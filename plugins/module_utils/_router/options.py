@@ -1,0 +1,44 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of the router modules, for the action plugins that check them."""
+
+from __future__ import annotations
+
+NEIGHBOR = {
+    "address": {"type": "str", "required": True},
+    "remote_as": {"type": "int", "required": True},
+    "description": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ebgp_multihop": {"type": "int"},
+    "update_source": {"type": "str"},
+    "families": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"]},
+}
+PREFIX = {
+    "prefix": {"type": "str", "required": True},
+    "min_length": {"type": "int"},
+    "max_length": {"type": "int"},
+}
+TIMERS = {"hold": {"type": "int"}, "keepalive": {"type": "int"}, "connect": {"type": "int"}}
+
+BGP_ROUTER: dict = {
+    "asn": {"type": "int", "required": True},
+    "router_id": {"type": "str"},
+    "name": {"type": "str", "default": "VIPCAST"},
+    "neighbors": {"type": "list", "elements": "dict", "default": [], "options": NEIGHBOR},
+    "prefixes": {"type": "list", "elements": "dict", "default": [], "options": PREFIX},
+    "maximum_paths": {"type": "int"},
+    "maximum_prefix": {"type": "int"},
+    "multipath_relax": {"type": "bool"},
+    "timers": {"type": "dict", "options": TIMERS},
+    "replace_as": {"type": "bool", "default": False},
+    "save": {"type": "bool", "default": True},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "vtysh_command": {"type": "str", "default": "vtysh"},
+}
+
+BGP_ROUTER_INFO: dict = {
+    "prefixes": {"type": "list", "elements": "str"},
+    "neighbors": {"type": "list", "elements": "str"},
+    "vtysh_command": {"type": "str", "default": "vtysh"},
+}

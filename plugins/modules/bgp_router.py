@@ -1,0 +1,261 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bgp_router
+short_description: Configure the BGP neighbors and filters of an FRR router for a cluster
+version_added: '0.1.0'
+description:
+  - Gives a router static BGP neighbors, a filter in each direction and a limit for equal-cost paths, and nothing else.
+  - Reads the running configuration, works out the commands that lead from it to the declared state, lets C(vtysh -C)
+    check the whole result, enters the commands, reads the configuration back and saves it.
+  - Enters only what differs, so that a change to one neighbor does not reset the session of another. FRR is never restarted.
+  - What a router accepts are routes inside O(prefixes) of the declared lengths; it announces nothing. With that policy
+    FRR's C(bgp ebgp-requires-policy) can stay on.
+  - A neighbor is managed when it is declared, or when it uses a route map of ours (see O(name)). One of the latter that
+    is not declared any more is removed. Everything else on the router is reported in RV(foreign) and left alone.
+  - Needs a POSIX shell on the router, and no Python.
+author:
+  - The vipcast founders (@vipcast)
+options:
+  asn:
+    description: AS number of the router.
+    type: int
+    required: true
+  router_id:
+    description:
+      - BGP identifier of the router.
+      - Without it the identifier stays as it is. FRR resets every session when it changes.
+    type: str
+  name:
+    description:
+      - What the names of our filters begin with; the route maps are V(NAME-IN) and V(NAME-OUT), the prefix lists V(NAME-POOLS).
+      - Give each cluster a name of its own where several share a router.
+    type: str
+    default: VIPCAST
+  neighbors:
+    description: The neighbors, all of them.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: IP address of the neighbor.
+        type: str
+        required: true
+      remote_as:
+        description: AS number of the neighbor. The router's own makes it iBGP.
+        type: int
+        required: true
+      description:
+        description: A line for people. The default is the address with dashes, for example V(10-31-8-1).
+        type: str
+      password:
+        description:
+          - TCP MD5 password of the session (RFC 2385).
+          - FRR stores it in clear text. It is masked in everything that the module returns.
+        type: str
+      ebgp_multihop:
+        description: How many hops away an eBGP neighbor may be, where it is not on a connected network.
+        type: int
+      update_source:
+        description: Address or interface that the router's end of the session uses.
+        type: str
+      families:
+        description: Address families of the routes on the session. The default is the one of the neighbor's address.
+        type: list
+        elements: str
+        choices: [ipv4, ipv6]
+  prefixes:
+    description: What is accepted from the neighbors. An empty list accepts nothing.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      prefix:
+        description: The range, for example V(10.9.0.0/16).
+        type: str
+        required: true
+      min_length:
+        description: Length of the shortest route accepted inside the range. The default is a host route, 32 or 128.
+        type: int
+      max_length:
+        description: Length of the longest route accepted inside the range. The default is a host route, 32 or 128.
+        type: int
+  maximum_paths:
+    description:
+      - How many next hops a route may have. Without it the router's setting stays.
+      - The upper bound was fixed when the router's FRR was built and is returned as RV(maximum_paths_limit).
+    type: int
+  maximum_prefix:
+    description: How many prefixes a neighbor may announce; FRR ends the session of one that exceeds it.
+    type: int
+  multipath_relax:
+    description:
+      - Whether paths through different AS numbers count as equal.
+      - The default is V(true) as soon as the eBGP neighbors have different AS numbers, and to leave it alone otherwise.
+    type: bool
+  timers:
+    description: Timers of our neighbors, in seconds. Running sessions keep the hold time that they negotiated.
+    type: dict
+    suboptions:
+      hold:
+        description: Hold time; comes together with O(timers.keepalive).
+        type: int
+      keepalive:
+        description: Time between keepalives, at most a third of O(timers.hold).
+        type: int
+      connect:
+        description: Time between attempts to connect. FRR's own default, 120, makes a restarted node wait that long.
+        type: int
+  replace_as:
+    description:
+      - Whether to replace a C(router bgp) that has another AS number. That ends all of its sessions, foreign ones too,
+        and removes what was configured in it.
+    type: bool
+    default: false
+  save:
+    description: Whether to save the running configuration, and to do so too when only the saved one differs.
+    type: bool
+    default: true
+  state:
+    description:
+      - V(absent) removes our neighbors and filters, and C(router bgp) itself if nothing else is left in it.
+    type: str
+    default: present
+    choices: [present, absent]
+  vtysh_command:
+    description: How to call vtysh on the router, for example V(vtysh -N blue) or a path.
+    type: str
+    default: vtysh
+extends_documentation_fragment:
+  - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.action
+  - vipcast.baremetal.attributes.actiongroup_router
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows the managed lines in a normal form, passwords masked.
+  idempotent:
+    support: full
+  platform:
+    platforms: posix
+    support: full
+    details: FRR 7.4 and later. quagga is refused by name.
+notes:
+  - Saving means C(write memory), which saves foreign changes that were never saved as well.
+  - The connecting user must be able to run vtysh and to read FRR's configuration, so it is root or uses C(become).
+seealso:
+  - module: vipcast.baremetal.bgp_router_info
+"""
+
+EXAMPLES = r"""
+- name: Let three nodes announce the addresses of a pool
+  vipcast.baremetal.bgp_router:
+    asn: 64512
+    router_id: 10.31.254.251
+    neighbors:
+      - address: 10.31.8.1
+        remote_as: 64513
+      - address: 10.31.8.11
+        remote_as: 64513
+      - address: 10.31.8.12
+        remote_as: 64513
+    prefixes:
+      - prefix: 10.9.0.0/16
+    maximum_paths: 3
+    maximum_prefix: 1000
+    timers:
+      hold: 9
+      keepalive: 3
+      connect: 5
+
+- name: What the declaration of this router says
+  vipcast.baremetal.bgp_router: "{{ hostvars | vipcast.baremetal.declaration(groups)
+    | vipcast.baremetal.router_intent(inventory_hostname) }}"
+
+- name: Leave nothing of ours on the router
+  vipcast.baremetal.bgp_router:
+    asn: 64512
+    state: absent
+"""
+
+RETURN = r"""
+commands:
+  description: The configuration lines that were entered, or would be in check mode; passwords masked.
+  type: list
+  elements: str
+  returned: success
+  sample: ["router bgp 64512", " neighbor 10.31.8.1 remote-as 64513", "exit"]
+drift:
+  description: One entry for each difference between what was declared and what was found.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - what: neighbor 10.31.8.1
+      where: router bgp 64512
+      expected: remote-as 64513
+      found: missing
+  contains:
+    what:
+      description: The thing that differs.
+      type: str
+    where:
+      description: The place it was found in.
+      type: str
+    expected:
+      description: What was declared.
+      type: str
+    found:
+      description: What is there.
+      type: str
+foreign:
+  description: What is configured on the router and not managed here, by name; it is never changed.
+  type: dict
+  returned: success
+  contains:
+    neighbors:
+      description: Neighbors and peer groups.
+      type: list
+      elements: str
+    route_maps:
+      description: Route maps.
+      type: list
+      elements: str
+    prefix_lists:
+      description: Prefix lists.
+      type: list
+      elements: str
+    neighbor_lines:
+      description: Lines about our neighbors that are not among those managed.
+      type: list
+      elements: str
+    bgp_lines:
+      description: Other lines inside of C(router bgp), and other instances.
+      type: list
+      elements: str
+maximum_paths_limit:
+  description: The largest O(maximum_paths) that this FRR was built for.
+  type: int
+  returned: success
+  sample: 256
+reason:
+  description: The name of the reason why nothing was done.
+  type: str
+  returned: failure
+  sample: other_as
+saved:
+  description: Whether the running configuration was saved.
+  type: bool
+  returned: success
+version:
+  description: Version of the router's FRR.
+  type: str
+  returned: success
+  sample: 8.4.4
+"""
