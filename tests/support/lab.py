@@ -23,7 +23,7 @@ RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=.*?" + r"\s+".join(rf"{name}=(?P<{nam
 
 
 def tool(*command: str | Path, timeout: float) -> subprocess.CompletedProcess[str]:
-    """Runs one of Ansible's programs in the checkout, without colours; what it says on both streams together."""
+    """Runs one of Ansible's programs in the checkout, without colours; both of its streams as one."""
     return subprocess.run(
         [BIN / command[0], *command[1:]],
         cwd=CHECKOUT,
