@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What both daemons are told on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DEFAULT_NAMESPACE", "Options"]
+
+DEFAULT_NAMESPACE = "metallb-system"  # so that manifests written for MetalLB fit
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The flags, resolved; addresses as `server.parse_address` takes them."""
+
+    namespace: str = DEFAULT_NAMESPACE  # of the configuration's objects
+    lb_class: str | None = None  # None: services without a class; otherwise those of exactly this one
+    node_name: str = ""  # the speaker's node
+    kubeconfig: str | None = None  # None: the pod's own access, or ~/.kube/config
+    context: str | None = None
+    log_level: str = "info"
+    health_address: str = "127.0.0.1:17472"
+    metrics_address: str = ":9120"
