@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which addresses a service gets. Order of what is tried:
+
+1. what it has, while that is still allowed and asked for;
+2. the addresses it asks for;
+3. the pool it asks for;
+4. pools for certain services (serviceAllocation) that it is one of, by priority (0 is the last), then by name;
+5. all other pools, by name.
+
+4 and 5 skip pools with ``autoAssign: false``. Inside a pool the first free address in the order of the pool's
+entries is taken; one that may be shared counts as free for those who may share it. All addresses of a service are
+of one pool.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from vipcast.ipam import explain
+from vipcast.ipam.book import Book
+from vipcast.ipam.index import PoolIndex
+from vipcast.ipam.request import Allocation, Holder, Refusal, Request
+from vipcast.ipam.space import Space
+from vipcast.model.addresses import IPAddress
+from vipcast.model.pools import Pool
+
+__all__ = ["Allocator"]
+
+Answer = Allocation | Refusal
+
+
+class Allocator:
+    """The pools in force and who holds what: from `allocate` on, until `release` and then `left`."""
+
+    def __init__(self, pools: Iterable[Pool] = ()) -> None:
+        self.book = Book()
+        self.pools: tuple[Pool, ...] = ()
+        self._by_name: dict[str, Pool] = {}
+        self._index = PoolIndex(())
+        self._spaces: dict[tuple[str, int], Space] = {}
+        self._used: Counter[tuple[str, int]] = Counter()
+        self.configure(pools)
+
+    # -- configuration ---------------------------------------------------------------------------------------
+
+    def configure(self, pools: Iterable[Pool]) -> None:
+        """Other pools are in force. Whoever holds an address keeps it until `allocate` is asked again."""
+        self.pools = tuple(sorted(pools, key=lambda pool: pool.priority))
+        self._by_name = {pool.name: pool for pool in self.pools}
+        self._index = PoolIndex(self.pools)
+        self._spaces = {
+            (pool.name, family): self._space(pool, family) for pool in self.pools for family in pool.families
+        }
+        found = ((self._index.pool_of(address), address.version) for address in self.book.addresses())
+        self._used = Counter((pool.name, version) for pool, version in found if pool is not None)
+
+    def _space(self, pool: Pool, family: int) -> Space:
+        old = self._spaces.get((pool.name, family))
+        return old if old is not None and old.pool == pool else Space(pool, family)
+
+    def usage(self, pool: str, family: int) -> tuple[int, int]:
+        """(held, free) addresses of a pool; held are also those that it avoids since it was changed."""
+        space = self._spaces.get((pool, family))
+        used = self._used[pool, family]
+        return (used, max(0, space.size - used)) if space else (0, 0)
+
+    def pool_of(self, address: IPAddress) -> Pool | None:
+        """The pool that has this address."""
+        return self._index.pool_of(address)
+
+    # -- requests --------------------------------------------------------------------------------------------
+
+    def keep(self, request: Request, addresses: tuple[IPAddress, ...]) -> Allocation | None:
+        """Let the service hold exactly these, which it has already, if it may; otherwise nothing changes."""
+        checked = self._check(request, addresses)
+        if isinstance(checked, Refusal):
+            return None
+        return self._hold(request, checked)
+
+    def allocate(self, request: Request) -> Answer:
+        """What the service holds from now on, or why it holds nothing (and then what it had is leaving)."""
+        held = self.book.allocations.get(request.holder)
+        kept = self.keep(request, held.addresses) if held else None
+        if kept is not None:
+            return kept
+        self.book.release(request.holder)
+        answer = self._choose(request)
+        return answer if isinstance(answer, Refusal) else self._hold(request, answer)
+
+    def release(self, holder: Holder) -> None:
+        """The service shall hold nothing.
+
+        Its addresses are free when `left` says that they have been cleared.
+        """
+        self.book.release(holder)
+
+    def left(self, holder: Holder, still: Iterable[IPAddress] = ()) -> list[IPAddress]:
+        """The service shows only these addresses now; which others are free because of that."""
+        gone = self.book.left(holder, still)
+        for address in gone:
+            if address not in self.book:
+                self._freed(address)
+        return gone
+
+    def candidates(self, request: Request) -> tuple[Pool, ...]:
+        """The pools that are tried, in order, for a request without explicit addresses."""
+        if request.pool is not None:
+            pool = self._by_name.get(request.pool)
+            return (pool,) if pool is not None and allows(pool, request) else ()
+        return tuple(pool for pool in self.pools if pool.auto_assign and allows(pool, request))
+
+    # -- rules -----------------------------------------------------------------------------------------------
+
+    def _choose(self, request: Request) -> Answer:
+        if not self.pools:
+            return explain.no_pools()
+        if request.addresses:
+            return self._check(request, request.addresses)
+        if request.pool is not None and request.pool not in self._by_name:
+            return explain.pool_not_found(request.pool, [pool.name for pool in self.pools])
+        candidates = self.candidates(request)
+        if not candidates:
+            return explain.no_candidates(request, self.pools)
+        return self._first(request, candidates)
+
+    def _first(self, request: Request, candidates: tuple[Pool, ...]) -> Answer:
+        """All families from one pool; with PreferDualStack then the first family alone."""
+        wishes = [request.families] if request.require_all else [request.families, request.families[:1]]
+        for families in wishes:
+            for pool in candidates:
+                picked = self._pick(pool, families, request)
+                if picked is not None:
+                    return Allocation(picked, pool.name)
+        return explain.exhausted(request, candidates, self.usage)
+
+    def _pick(self, pool: Pool, families: tuple[int, ...], request: Request) -> tuple[IPAddress, ...] | None:
+        found = [self._pick_one(pool, family, request) for family in sorted(families)]
+        present = tuple(address for address in found if address is not None)
+        return present if len(present) == len(found) else None
+
+    def _pick_one(self, pool: Pool, family: int, request: Request) -> IPAddress | None:
+        space = self._spaces.get((pool.name, family))
+        if space is None:
+            return None
+        free = space.first_free(self.book)
+        shared = [
+            address
+            for address in (self.book.sharing(request.sharing.key) if request.sharing.key else ())
+            if address.version == family and address in pool and self._may_have(request, address) is None
+        ]
+        return min([*shared, *([free] if free else [])], key=space.position, default=None)
+
+    def _check(self, request: Request, addresses: tuple[IPAddress, ...]) -> Answer:
+        """Whether the service may have exactly these addresses, by every rule."""
+        refusal = self._check_form(request, addresses)
+        if refusal is not None:
+            return refusal
+        pools = [self._index.pool_of(address) for address in addresses]
+        for address, pool in zip(addresses, pools, strict=True):
+            refusal = self._check_pool(request, address, pool) or self._may_have(request, address)
+            if refusal is not None:
+                return refusal
+        names = {pool.name for pool in pools if pool is not None}
+        if len(names) != 1:
+            return explain.two_pools(addresses, sorted(names))
+        return Allocation(tuple(sorted(addresses, key=lambda item: item.version)), names.pop())
+
+    def _check_form(self, request: Request, addresses: tuple[IPAddress, ...]) -> Refusal | None:
+        if request.addresses and set(request.addresses) != set(addresses):
+            return explain.other_addresses(request, addresses)
+        families = tuple(sorted(address.version for address in addresses))
+        wanted = tuple(sorted(request.families))
+        enough = families == wanted or (not request.require_all and families in ((4,), (6,)))
+        return None if enough else explain.wrong_family(request, addresses)
+
+    def _check_pool(self, request: Request, address: IPAddress, pool: Pool | None) -> Refusal | None:
+        if pool is None:
+            return explain.not_in_any_pool(address, self.pools)
+        if request.pool is not None and pool.name != request.pool:
+            return explain.not_in_pool(address, pool, request.pool)
+        if pool.avoids(address):
+            return explain.avoided(address, pool)
+        if not allows(pool, request):
+            return explain.not_allowed(request, pool)
+        return None
+
+    def _may_have(self, request: Request, address: IPAddress) -> Refusal | None:
+        for holder, terms in self.book.holders(address).items():
+            if holder != request.holder:
+                why = request.sharing.refusal(terms)
+                if why is not None:
+                    return explain.in_use(
+                        address, holder, why, request.sharing, self._leaving(holder, address)
+                    )
+        return None
+
+    def _hold(self, request: Request, allocation: Allocation) -> Allocation:
+        for address in allocation.addresses:
+            if address not in self.book:
+                self._used[allocation.pool, address.version] += 1
+        self.book.hold(request.holder, allocation, request.sharing)
+        return allocation
+
+    def _freed(self, address: IPAddress) -> None:
+        pool = self._index.pool_of(address)
+        if pool is not None:
+            self._used[pool.name, address.version] -= 1
+            self._spaces[pool.name, address.version].free(address)
+
+
+def allows(pool: Pool, request: Request) -> bool:
+    """Whether the pool is for such services."""
+    allocation = pool.service_allocation
+    if allocation is None:
+        return True
+    return allocation.allows(request.holder[0], request.namespace_labels, request.labels)
