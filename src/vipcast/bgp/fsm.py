@@ -1,0 +1,231 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state machine of RFC 4271 section 8, as a table: (state, event) -> (next state, actions).
+
+Read it with section 8.2.2 beside it: one block for each state, one row for each event, in the RFC's order,
+and the block's "any other event" last. Every pair is in the table. Nothing happens here; ``session`` carries
+the actions out.
+
+What differs from section 8.2.2, and why:
+
+- DelayOpen (events 12 and 20) is not implemented: both are "any other event". OPEN is sent once TCP is up.
+- A NOTIFICATION is never answered by one, in OpenSent neither (section 6.4: nothing is reported back).
+- A header error in Established is answered by its own NOTIFICATION (section 6.1), not by an FSM error.
+- A second OPEN on one connection is an FSM error (RFC 6608 section 3): collisions are between connections.
+- Peer oscillation damping (section 8.1.1) is always on: BACK_OFF starts the IdleHoldTimer, and its expiry in
+  Idle is the automatic start. A failed dial backs off too.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum, auto
+
+
+class State(Enum):
+    IDLE = "Idle"
+    CONNECT = "Connect"
+    ACTIVE = "Active"
+    OPEN_SENT = "OpenSent"
+    OPEN_CONFIRM = "OpenConfirm"
+    ESTABLISHED = "Established"
+
+
+class Event(IntEnum):
+    """RFC 4271 sections 8.1.2 to 8.1.5 with the RFC's numbers and names; 29 is RFC 9687's."""
+
+    ManualStart = 1
+    ManualStop = 2
+    AutomaticStart = 3
+    ManualStart_with_PassiveTcpEstablishment = 4
+    AutomaticStart_with_PassiveTcpEstablishment = 5
+    AutomaticStart_with_DampPeerOscillations = 6
+    AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment = 7
+    AutomaticStop = 8
+    ConnectRetryTimer_Expires = 9
+    HoldTimer_Expires = 10
+    KeepaliveTimer_Expires = 11
+    DelayOpenTimer_Expires = 12
+    IdleHoldTimer_Expires = 13
+    TcpConnection_Valid = 14
+    Tcp_CR_Invalid = 15
+    Tcp_CR_Acked = 16
+    TcpConnectionConfirmed = 17
+    TcpConnectionFails = 18
+    BGPOpen = 19
+    BGPOpen_with_DelayOpenTimer_running = 20
+    BGPHeaderErr = 21
+    BGPOpenMsgErr = 22
+    OpenCollisionDump = 23
+    NotifMsgVerErr = 24
+    NotifMsg = 25
+    KeepAliveMsg = 26
+    UpdateMsg = 27
+    UpdateMsgErr = 28
+    SendHoldTimer_Expires = 29
+    RouteRefreshMsg = 30
+    """Ours: RFC 2918 came without an event."""
+    RouteRefreshMsgErr = 31
+    """Ours: RFC 7313 section 5."""
+
+
+class Action(Enum):
+    """What the session does on a transition, in the order of the row."""
+
+    DIAL = auto()
+    HANG_UP = auto()
+    SEND_OPEN = auto()
+    SEND_KEEPALIVE = auto()
+    NOTIFY_CEASE = auto()
+    NOTIFY_HOLD_TIMER = auto()
+    NOTIFY_SEND_HOLD_TIMER = auto()
+    NOTIFY_FSM_ERROR = auto()
+    NOTIFY_RECEIVED_ERROR = auto()
+    START_CONNECT_RETRY = auto()
+    STOP_CONNECT_RETRY = auto()
+    START_LARGE_HOLD = auto()
+    START_NEGOTIATED_TIMERS = auto()
+    RESTART_HOLD = auto()
+    RESTART_KEEPALIVE = auto()
+    RELEASE = auto()
+    """Forget what belongs to the connection: timers, buffers, what was negotiated, what was sent."""
+    COUNT_RETRY = auto()
+    CLEAR_RETRIES = auto()
+    BACK_OFF = auto()
+    STOP_BACK_OFF = auto()
+    SEND_ROUTES = auto()
+    TAKE_UPDATE = auto()
+    RESEND_ROUTES = auto()
+
+
+Transition = tuple[State, tuple[Action, ...]]
+
+_STARTS = (
+    Event.ManualStart,
+    Event.AutomaticStart,
+    Event.ManualStart_with_PassiveTcpEstablishment,
+    Event.AutomaticStart_with_PassiveTcpEstablishment,
+    Event.AutomaticStart_with_DampPeerOscillations,
+    Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment,
+)
+# Another connection than this session's: judged by whoever owns both (section 6.8).
+_OTHER_CONNECTION = (Event.TcpConnection_Valid, Event.Tcp_CR_Invalid)
+_SECOND_CONNECTION = (*_OTHER_CONNECTION, Event.Tcp_CR_Acked, Event.TcpConnectionConfirmed)
+_TCP_UP = (Event.Tcp_CR_Acked, Event.TcpConnectionConfirmed)
+_MESSAGE_ERRORS = (Event.BGPHeaderErr, Event.BGPOpenMsgErr)
+
+_A = Action
+_STOP = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.CLEAR_RETRIES, _A.STOP_BACK_OFF)
+_FAIL = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.COUNT_RETRY, _A.BACK_OFF)
+_DIAL = (_A.START_CONNECT_RETRY, _A.DIAL)
+_OPEN = (_A.STOP_CONNECT_RETRY, _A.SEND_OPEN, _A.START_LARGE_HOLD)
+
+
+def _rows(events: tuple[Event, ...], state: State, *actions: Action) -> dict[Event, Transition]:
+    return dict.fromkeys(events, (state, actions))
+
+
+def _ignored(state: State, *events: Event) -> dict[Event, Transition]:
+    return _rows(events, state)
+
+
+_IDLE: dict[Event, Transition] = {
+    **_rows((Event.ManualStart, Event.AutomaticStart), State.CONNECT, _A.CLEAR_RETRIES, *_DIAL),
+    **_rows(
+        (
+            Event.ManualStart_with_PassiveTcpEstablishment,
+            Event.AutomaticStart_with_PassiveTcpEstablishment,
+            Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment,
+        ),
+        State.ACTIVE,
+        _A.CLEAR_RETRIES,
+        _A.START_CONNECT_RETRY,
+    ),
+    Event.AutomaticStart_with_DampPeerOscillations: (State.CONNECT, _DIAL),
+    Event.IdleHoldTimer_Expires: (State.CONNECT, _DIAL),
+    Event.ManualStop: (State.IDLE, (_A.STOP_BACK_OFF,)),
+}
+_IDLE_OTHER: Transition = (State.IDLE, ())
+
+_CONNECT: dict[Event, Transition] = {
+    **_ignored(State.CONNECT, *_STARTS, *_OTHER_CONNECTION),
+    Event.ManualStop: (State.IDLE, _STOP),
+    Event.ConnectRetryTimer_Expires: (State.CONNECT, (_A.HANG_UP, _A.COUNT_RETRY, *_DIAL)),
+    **_rows(_TCP_UP, State.OPEN_SENT, *_OPEN),
+    Event.TcpConnectionFails: (State.IDLE, _FAIL),
+    **_rows((*_MESSAGE_ERRORS, Event.NotifMsgVerErr), State.IDLE, *_FAIL),
+}
+_CONNECT_OTHER: Transition = (State.IDLE, _FAIL)
+
+_ACTIVE: dict[Event, Transition] = {
+    **_ignored(State.ACTIVE, *_STARTS, *_OTHER_CONNECTION),
+    Event.ManualStop: (State.IDLE, _STOP),
+    Event.ConnectRetryTimer_Expires: (State.CONNECT, _DIAL),
+    **_rows(_TCP_UP, State.OPEN_SENT, *_OPEN),
+    Event.TcpConnectionFails: (State.IDLE, _FAIL),
+    **_rows((*_MESSAGE_ERRORS, Event.NotifMsgVerErr), State.IDLE, *_FAIL),
+}
+_ACTIVE_OTHER: Transition = (State.IDLE, _FAIL)
+
+_ENDS: dict[Event, Transition] = {  # the same in OpenSent, OpenConfirm and Established
+    Event.ManualStop: (State.IDLE, (_A.NOTIFY_CEASE, *_STOP)),
+    Event.AutomaticStop: (State.IDLE, (_A.NOTIFY_CEASE, *_FAIL)),
+    Event.HoldTimer_Expires: (State.IDLE, (_A.NOTIFY_HOLD_TIMER, *_FAIL)),
+    **_rows(_MESSAGE_ERRORS, State.IDLE, _A.NOTIFY_RECEIVED_ERROR, *_FAIL),
+    Event.OpenCollisionDump: (State.IDLE, (_A.NOTIFY_CEASE, *_FAIL)),
+    Event.NotifMsgVerErr: (State.IDLE, _FAIL),
+    Event.NotifMsg: (State.IDLE, _FAIL),
+}
+_FSM_ERROR: Transition = (State.IDLE, (_A.NOTIFY_FSM_ERROR, *_FAIL))
+
+_OPEN_SENT: dict[Event, Transition] = {
+    **_ignored(State.OPEN_SENT, *_STARTS, *_SECOND_CONNECTION),
+    **_ENDS,
+    Event.TcpConnectionFails: (
+        State.ACTIVE,
+        (_A.RELEASE, _A.HANG_UP, _A.COUNT_RETRY, _A.START_CONNECT_RETRY),
+    ),
+    Event.BGPOpen: (
+        State.OPEN_CONFIRM,
+        (_A.STOP_CONNECT_RETRY, _A.SEND_KEEPALIVE, _A.START_NEGOTIATED_TIMERS),
+    ),
+}
+
+_OPEN_CONFIRM: dict[Event, Transition] = {
+    **_ignored(State.OPEN_CONFIRM, *_STARTS, *_SECOND_CONNECTION),
+    **_ENDS,
+    Event.KeepaliveTimer_Expires: (State.OPEN_CONFIRM, (_A.SEND_KEEPALIVE, _A.RESTART_KEEPALIVE)),
+    Event.TcpConnectionFails: (State.IDLE, _FAIL),
+    Event.KeepAliveMsg: (State.ESTABLISHED, (_A.RESTART_HOLD, _A.SEND_ROUTES)),
+}
+
+_ESTABLISHED: dict[Event, Transition] = {
+    **_ignored(State.ESTABLISHED, *_STARTS, *_SECOND_CONNECTION),
+    **_ENDS,
+    Event.KeepaliveTimer_Expires: (State.ESTABLISHED, (_A.SEND_KEEPALIVE, _A.RESTART_KEEPALIVE)),
+    Event.TcpConnectionFails: (State.IDLE, _FAIL),
+    Event.KeepAliveMsg: (State.ESTABLISHED, (_A.RESTART_HOLD,)),
+    Event.UpdateMsg: (State.ESTABLISHED, (_A.TAKE_UPDATE, _A.RESTART_HOLD)),
+    Event.UpdateMsgErr: (State.IDLE, (_A.NOTIFY_RECEIVED_ERROR, *_FAIL)),
+    # RFC 9687 section 4: the notification is sent if it can be, which is not likely.
+    Event.SendHoldTimer_Expires: (State.IDLE, (_A.NOTIFY_SEND_HOLD_TIMER, *_FAIL)),
+    # It leaves the hold timer alone: only KEEPALIVE and UPDATE restart it (section 4.4, 6.5).
+    Event.RouteRefreshMsg: (State.ESTABLISHED, (_A.RESEND_ROUTES,)),
+    Event.RouteRefreshMsgErr: (State.IDLE, (_A.NOTIFY_RECEIVED_ERROR, *_FAIL)),
+}
+
+_BLOCKS: dict[State, tuple[dict[Event, Transition], Transition]] = {
+    State.IDLE: (_IDLE, _IDLE_OTHER),
+    State.CONNECT: (_CONNECT, _CONNECT_OTHER),
+    State.ACTIVE: (_ACTIVE, _ACTIVE_OTHER),
+    State.OPEN_SENT: (_OPEN_SENT, _FSM_ERROR),
+    State.OPEN_CONFIRM: (_OPEN_CONFIRM, _FSM_ERROR),
+    State.ESTABLISHED: (_ESTABLISHED, _FSM_ERROR),
+}
+
+TABLE: dict[tuple[State, Event], Transition] = {
+    (state, event): rows.get(event, other) for state, (rows, other) in _BLOCKS.items() for event in Event
+}
+
+
+def transition(state: State, event: Event) -> Transition:
+    return TABLE[state, event]

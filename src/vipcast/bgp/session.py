@@ -1,0 +1,379 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One BGP session: octets and the time in; octets, events and the next timer out.
+
+                 receive_data, connected, connection_failed, handle_timer
+                                     |
+    Dial, HangUp, StateChanged <- Session -> data_to_send()
+                                     |
+                        fsm (table) + rib (difference)
+
+The driver's loop, after each input: write ``data_to_send()``, do what each ``next_event()`` asks for, call
+``handle_timer`` at ``timer()``. Times are seconds of any monotonic clock; the session never asks for one.
+A driver has one connection at a time; it reports on the newest only.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from vipcast.bgp import messages, negotiation
+from vipcast.bgp.backoff import Backoff
+from vipcast.bgp.codes import Cease, ErrorCode, FsmError, encode_shutdown_message
+from vipcast.bgp.counters import Counters
+from vipcast.bgp.errors import RemoteError
+from vipcast.bgp.framing import FrameBuffer, MessageType
+from vipcast.bgp.fsm import Action, Event, State, transition
+from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update
+from vipcast.bgp.negotiation import Negotiated, SessionSettings
+from vipcast.bgp.rib import AdjRibOut, Export
+from vipcast.bgp.route import Address, Route
+
+# RFC 4271 section 8.2.2: "a large value of 4 minutes" until the peer has named its own.
+LARGE_HOLD_TIME = 240.0
+# RFC 9687 section 5: the greater of 8 minutes and twice the hold time.
+MIN_SEND_HOLD_TIME = 480.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Open a TCP connection; report by ``connected`` or ``connection_failed``."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Give up the connection, or the attempt, after what ``data_to_send`` has given is written. No report."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """``why`` is empty where the change is good news."""
+
+    old: State
+    new: State
+    why: str = ""
+
+
+SessionEvent = Dial | HangUp | StateChanged
+
+
+class Session:
+    """See the module. ``jitter`` gives factors for timers, 0.75 to 1.0 by RFC 4271 section 10."""
+
+    def __init__(self, settings: SessionSettings, *, jitter: Callable[[], float] = lambda: 1.0) -> None:
+        self.settings = settings
+        self.state = State.IDLE
+        self.rib = AdjRibOut()
+        self.counters = Counters()
+        self.negotiated: Negotiated | None = None
+        self.local_open: Open | None = None
+        self.remote_open: Open | None = None
+        self.last_error = ""
+        self.last_error_at: float | None = None
+        self._backoff = Backoff(settings.connect_time, jitter)
+        self._local: Address | None = None
+        self._frames = FrameBuffer()
+        self._outbox = bytearray()
+        self._events: deque[SessionEvent] = deque()
+        self._timers: dict[Event, float] = {}
+        self._notification = Notification(ErrorCode.CEASE, Cease.UNSPECIFIC)
+        self._update = Update()
+        self._refresh = RouteRefresh(0, 0)
+
+    # ---- inputs ----
+
+    def start(self, now: float) -> None:
+        self._happen(Event.ManualStart, now)
+
+    def stop(self, now: float, message: str = "", *, subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN) -> None:
+        """End it and stay in Idle. The peer drops all routes and is told ``message`` (RFC 9003)."""
+        self._notification = Notification(ErrorCode.CEASE, subcode, encode_shutdown_message(message))
+        self._happen(Event.ManualStop, now)
+
+    def connected(self, now: float, local: Address) -> None:
+        """TCP is up; ``local`` is our address on it: next hop, and router id where none is set."""
+        self._local = local
+        self._outbox.clear()
+        self.counters.connects += 1
+        self._happen(Event.Tcp_CR_Acked, now)
+
+    def connection_failed(self, now: float, why: str) -> None:
+        """The dialled connection did not come up, or the one that was up is gone."""
+        self._happen(Event.TcpConnectionFails, now, why)
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Whatever the octets are, the answer is an event or a NOTIFICATION, never an exception."""
+        self.counters.bytes_in += len(data)
+        self._frames.receive(data)
+        frames = self._frames
+        while frames is self._frames:  # a session that ended has thrown its buffer away
+            try:
+                frame = next(iter(frames), None)
+                if frame is None:
+                    return
+                self.counters.received(frame.type)
+                message = messages.decode(frame, four_octet=self._four_octet)
+            except RemoteError as error:
+                self._refuse(error, now)
+            else:
+                self._receive(message, now)
+
+    def set_routes(self, routes: Collection[Route]) -> None:
+        """The whole desired set. Raises LocalError where two routes are for one prefix."""
+        self.rib.set_desired(routes)
+
+    def write_blocked(self, now: float) -> None:
+        """The driver cannot write: the peer has stopped reading (RFC 9687 section 4)."""
+        if self.negotiated is not None and self.negotiated.hold_time:
+            hold = max(MIN_SEND_HOLD_TIME, 2 * self.negotiated.hold_time)
+            self._timers.setdefault(Event.SendHoldTimer_Expires, now + hold)
+
+    def write_resumed(self) -> None:
+        self._timers.pop(Event.SendHoldTimer_Expires, None)
+
+    # ---- outputs ----
+
+    def data_to_send(self, room: int = 65536) -> bytes:
+        """Octets to write now: what is due, then UPDATEs until ``room`` is used. Empty: nothing to say."""
+        while self.state is State.ESTABLISHED and len(self._outbox) < room:
+            update = self.rib.take()
+            if update is None:
+                break
+            self.counters.prefixes_sent += len(update.announced)
+            self.counters.withdrawals_sent += len(update.removed)
+            self._send(update)
+        data = bytes(self._outbox)
+        self._outbox.clear()
+        self.counters.bytes_out += len(data)
+        return data
+
+    def next_event(self) -> SessionEvent | None:
+        return self._events.popleft() if self._events else None
+
+    def timer(self) -> float | None:
+        return min(self._timers.values(), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Everything that is due, the earliest first."""
+        while due := [(at, event) for event, at in self._timers.items() if at <= now]:
+            _, event = min(due)
+            del self._timers[event]
+            self._happen(event, now, _EXPIRED.get(event, ""))
+
+    # ---- to look at ----
+
+    @property
+    def busy(self) -> bool:
+        """Whether the peer has still to be told something."""
+        return self.state is State.ESTABLISHED and self.rib.busy
+
+    @property
+    def next_attempt(self) -> float | None:
+        """When the next connection is tried, where none is up."""
+        idle = self._timers.get(Event.IdleHoldTimer_Expires)
+        return idle if idle is not None else self._timers.get(Event.ConnectRetryTimer_Expires)
+
+    # ---- what the peer says ----
+
+    @property
+    def _four_octet(self) -> bool:
+        return self.negotiated is None or self.negotiated.four_octet
+
+    def _receive(self, message: Message, now: float) -> None:
+        match message:
+            case Open():
+                self._receive_open(message, now)
+            case Keepalive():
+                self._happen(Event.KeepAliveMsg, now, "KEEPALIVE")
+            case Update():
+                self._update = message
+                self._happen(Event.UpdateMsg, now, "UPDATE")
+            case RouteRefresh():
+                self._refresh = message
+                self._happen(Event.RouteRefreshMsg, now, "ROUTE-REFRESH")
+            case Notification(code, subcode):
+                version = (code, subcode) == (ErrorCode.OPEN, 1)
+                event = Event.NotifMsgVerErr if version else Event.NotifMsg
+                self._happen(event, now, f"the peer ended the session: {message}")
+
+    def _receive_open(self, message: Open, now: float) -> None:
+        if self.state is State.OPEN_SENT and self.local_open is not None:
+            self.remote_open = message
+            try:
+                self.negotiated = negotiation.negotiate(self.settings, self.local_open, message)
+            except RemoteError as error:
+                self._refuse(error, now)
+                return
+        self._happen(Event.BGPOpen, now, "OPEN")
+
+    def _refuse(self, error: RemoteError, now: float) -> None:
+        """Answer what was wrong with what the peer sent."""
+        self._notification = Notification(error.code, error.subcode, error.data)
+        self._happen(_ERROR_EVENTS[error.code], now, f"we ended the session: {error}")
+
+    # ---- transitions ----
+
+    def _happen(self, event: Event, now: float, why: str = "") -> None:
+        old = self.state
+        self.state, actions = transition(old, event)
+        if Action.BACK_OFF in actions or Action.COUNT_RETRY in actions:
+            self._note_error(old, event, why, now)
+        for action in actions:
+            self._do(action, old, now)
+        if self.state is not old:
+            self._events.append(StateChanged(old, self.state, self._why(actions)))
+
+    def _why(self, actions: tuple[Action, ...]) -> str:
+        return self.last_error if Action.COUNT_RETRY in actions else ""
+
+    def _note_error(self, old: State, event: Event, why: str, now: float) -> None:
+        if Action.NOTIFY_FSM_ERROR in transition(old, event)[1]:
+            why = f"we ended the session: {why or event.name} in {old.value} is not expected"
+        self.last_error = why or event.name
+        self.last_error_at = now
+
+    def _do(self, action: Action, old: State, now: float) -> None:  # noqa: PLR0912 - one arm for each action
+        match action:
+            case Action.DIAL:
+                self._events.append(Dial())
+            case Action.HANG_UP:
+                self._events.append(HangUp())
+            case Action.SEND_OPEN:
+                self._send_open()
+            case Action.SEND_KEEPALIVE:
+                self._send_keepalive()
+            case Action.NOTIFY_CEASE | Action.NOTIFY_RECEIVED_ERROR:
+                self._send(self._notification)
+            case Action.NOTIFY_HOLD_TIMER:
+                self._send(Notification(ErrorCode.HOLD_TIMER_EXPIRED, 0))
+            case Action.NOTIFY_SEND_HOLD_TIMER:
+                self._send(Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0))
+            case Action.NOTIFY_FSM_ERROR:
+                self._send(Notification(ErrorCode.FSM, _FSM_SUBCODES[old]))
+            case Action.START_CONNECT_RETRY:
+                self._timers[Event.ConnectRetryTimer_Expires] = now + self._backoff.connect_retry(old)
+            case Action.STOP_CONNECT_RETRY:
+                self._timers.pop(Event.ConnectRetryTimer_Expires, None)
+            case Action.START_LARGE_HOLD:
+                self._timers[Event.HoldTimer_Expires] = now + LARGE_HOLD_TIME
+            case Action.START_NEGOTIATED_TIMERS:
+                self._start_negotiated_timers(now)
+            case Action.RESTART_HOLD:
+                self._restart_hold(now)
+            case Action.RESTART_KEEPALIVE:
+                self._restart_keepalive(now)
+            case Action.RELEASE:
+                self._release(old, now)
+            case Action.COUNT_RETRY:
+                self.counters.retries += 1
+            case Action.CLEAR_RETRIES:
+                self.counters.retries = 0
+            case Action.BACK_OFF:
+                self._timers[Event.IdleHoldTimer_Expires] = now + self._backoff.idle_hold(old)
+            case Action.STOP_BACK_OFF:
+                self._timers.pop(Event.IdleHoldTimer_Expires, None)
+            case Action.SEND_ROUTES:
+                self._established(now)
+            case Action.TAKE_UPDATE:
+                self._take_update()
+            case Action.RESEND_ROUTES:
+                self._resend_routes()
+
+    # ---- actions ----
+
+    def _send(self, message: Message) -> None:
+        self._outbox += messages.encode(message, four_octet=self._four_octet)
+        self.counters.sent(MessageType[_TYPE_NAMES[type(message)]])
+
+    def _send_open(self) -> None:
+        assert self._local is not None
+        self.local_open = negotiation.make_open(self.settings, self._local)
+        self._send(self.local_open)
+
+    def _send_keepalive(self) -> None:
+        """What still waits to be written says as much; so a peer that doesn't read costs nothing."""
+        if not self._outbox:
+            self._send(Keepalive())
+
+    def _start_negotiated_timers(self, now: float) -> None:
+        self._timers.pop(Event.HoldTimer_Expires, None)
+        self._restart_hold(now)
+        self._restart_keepalive(now)
+
+    def _restart_hold(self, now: float) -> None:
+        if self.negotiated is not None and self.negotiated.hold_time:
+            self._timers[Event.HoldTimer_Expires] = now + self.negotiated.hold_time
+
+    def _restart_keepalive(self, now: float) -> None:
+        if self.negotiated is not None and self.negotiated.keepalive_time:
+            wait = self.negotiated.keepalive_time * self._backoff.jitter()
+            self._timers[Event.KeepaliveTimer_Expires] = now + wait
+
+    def _established(self, now: float) -> None:
+        assert self.negotiated is not None and self._local is not None
+        self._backoff.established(now)
+        self.counters.established += 1
+        negotiated, settings = self.negotiated, self.settings
+        self.rib.open(
+            Export(
+                local_asn=settings.local_asn,
+                internal=settings.internal,
+                four_octet=negotiated.four_octet,
+                families=negotiated.families,
+                next_hop=self._local,
+            )
+        )
+
+    def _release(self, old: State, now: float) -> None:
+        self._backoff.ended(old, now)
+        self._timers.clear()
+        self._frames = FrameBuffer()
+        self.negotiated = None
+        self._local = None
+        self.rib.close()
+
+    def _take_update(self) -> None:
+        """Nothing is installed: what a peer announces is counted and forgotten."""
+        self.counters.prefixes_received += len(self._update.announced)
+        self.counters.withdrawals_received += len(self._update.removed)
+        self.counters.update_problems += len(self._update.problems)
+        if self._update.problems:
+            problem = self._update.problems[0]
+            self.counters.last_update_problem = f"{problem.what} ({problem.treatment.value})"
+
+    def _resend_routes(self) -> None:
+        """RFC 7313's subtypes 1 and 2 only mark a refresh of the peer's own."""
+        if self._refresh.family is not None and self._refresh.subtype == 0:
+            self.rib.resend(self._refresh.family)
+
+
+_EXPIRED = {
+    Event.HoldTimer_Expires: "we ended the session: Hold Timer Expired: nothing heard from the peer",
+    Event.SendHoldTimer_Expires: "we ended the session: Send Hold Timer Expired: the peer does not read",
+    Event.ConnectRetryTimer_Expires: (
+        "no answer to the TCP connection in time: address, firewall, or a password that differs"
+    ),
+}
+
+_ERROR_EVENTS = {
+    ErrorCode.HEADER: Event.BGPHeaderErr,
+    ErrorCode.OPEN: Event.BGPOpenMsgErr,
+    ErrorCode.UPDATE: Event.UpdateMsgErr,
+    ErrorCode.ROUTE_REFRESH: Event.RouteRefreshMsgErr,
+}
+
+_FSM_SUBCODES = {
+    State.OPEN_SENT: FsmError.IN_OPEN_SENT,
+    State.OPEN_CONFIRM: FsmError.IN_OPEN_CONFIRM,
+    State.ESTABLISHED: FsmError.IN_ESTABLISHED,
+}
+
+_TYPE_NAMES: dict[type[Message], str] = {
+    Open: "OPEN",
+    Update: "UPDATE",
+    Notification: "NOTIFICATION",
+    Keepalive: "KEEPALIVE",
+    RouteRefresh: "ROUTE_REFRESH",
+}

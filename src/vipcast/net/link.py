@@ -1,0 +1,94 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One TCP connection of a session, as asyncio sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+# A peer can make us hold this much and no more: what it sends beyond waits in its own kernel.
+READ_BUFFER = 16384
+# How long a connection may take to go after we hung up: long enough for the last message to arrive.
+LINGER = 2.0
+
+
+class Owner(Protocol):
+    """Who is told what happens; nothing any more after ``hang_up``."""
+
+    def link_up(self, link: Link) -> None: ...
+    def link_data(self, data: bytes) -> None: ...
+    def link_blocked(self) -> None: ...
+    def link_resumed(self) -> None: ...
+    def link_lost(self, why: str) -> None: ...
+
+
+class Link(asyncio.BufferedProtocol):
+    """``closed`` is done when the connection is gone."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.paused = False
+        self._owner: Owner | None = owner
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray(READ_BUFFER)
+
+    # ---- for the owner ----
+
+    @property
+    def local_name(self) -> tuple[str, int]:
+        assert self._transport is not None
+        name: tuple[str, int] = self._transport.get_extra_info("sockname")
+        return name
+
+    def write(self, data: bytes) -> None:
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def hang_up(self) -> None:
+        """Close after what was written. Until the peer closes too, what it still sends is read and dropped:
+        a socket closed over unread data resets, and a reset can overtake the NOTIFICATION.
+        """
+        self._owner = None
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+
+    # ---- for asyncio ----
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._owner is None:
+            transport.abort()
+        else:
+            self._owner.link_up(self)
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - asyncio's name
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._owner is not None:
+            self._owner.link_data(bytes(self._buffer[:nbytes]))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.paused = True
+        if self._owner is not None:
+            self._owner.link_blocked()
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        if self._owner is not None:
+            self._owner.link_resumed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            reason = getattr(exc, "strerror", None) or exc
+            owner.link_lost(f"the connection broke: {reason}" if exc else "the peer closed the connection")
