@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter `verify_plan`: a thin door to module_utils/_verify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import (
+    chosen_services,
+    expect,
+)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.probes import Settings, plan
+
+
+def verify_plan(
+    declaration: Mapping[str, Any],
+    cluster: Mapping[str, Any],
+    services: Sequence[str] = (),
+    requests: int | None = None,
+    timeout: float = 3.0,
+    concurrency: int = 8,
+    miss_probability: float = 0.0001,
+) -> list[dict[str, Any]]:
+    """What the clients should ask, one entry for each client, address and port."""
+    if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping) or "services" not in cluster:
+        raise AnsibleFilterError(
+            "use it as: declaration | vipcast.baremetal.verify_plan(cluster_services_info's result)"
+        )
+    settings = Settings(
+        float(timeout), int(concurrency), float(miss_probability), int(requests) if requests else None
+    )
+    chosen = chosen_services(cluster, services)
+    try:
+        return plan(declaration, chosen, expect(declaration, cluster, chosen).routes, settings)
+    except ValueError as exc:
+        raise AnsibleFilterError(str(exc)) from None
+
+
+class FilterModule:
+    """What ansible-core loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {"verify_plan": verify_plan}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter `verify_report`: a thin door to module_utils/_verify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import verification
+
+
+def verify_report(
+    declaration: Mapping[str, Any],
+    cluster: Mapping[str, Any],
+    routers: Sequence[Mapping[str, Any]],
+    probes: Sequence[Mapping[str, Any]] = (),
+    services: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Expected, found and the difference, as data and as lines."""
+    if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping) or "services" not in cluster:
+        raise AnsibleFilterError(
+            "use it as: declaration | vipcast.baremetal.verify_report(cluster, routers, probes)"
+        )
+    return verification(declaration, cluster, routers, probes, services)
+
+
+class FilterModule:
+    """What ansible-core loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {"verify_report": verify_report}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is expected against what was found: one entry for each difference, with its likely reason.
+
+**PRIVATE** to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from .expectations import Expectations, Route, Session, prefix_order
+from .findings import LAYER_NAMES, LAYERS, FoundRoute, FoundRouter, FoundSession
+
+# The kernel hashes over ports too (Documentation/networking/ip-sysctl.rst, fib_multipath_hash_policy).
+LAYER4_HASH = 1
+FILTERED = "the speaker does not announce it, or the router's inbound filter rejects it"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it should be."""
+
+    where: str
+    what: str
+    expected: str
+    found: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        reason = f"; likely reason: {self.reason}" if self.reason else ""
+        return f"{self.where}: {self.what}: expected {self.expected}, found {self.found}{reason}"
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def compare(expected: Expectations, routers: Sequence[FoundRouter]) -> list[Difference]:
+    """All differences, by router: what hides everything else comes first."""
+    found = [Difference(**problem) for problem in expected.problems]
+    for router in routers:
+        if router.error:
+            found.append(Difference(router.host, "its BGP tables", "an answer", "none", router.error))
+            continue
+        sessions = [one for one in expected.sessions if one.router == router.host]
+        routes = [one for one in expected.routes if one.router == router.host]
+        found += _sessions(sessions, router)
+        found += _routes(routes, router)
+        found += _hash_policies(routes, router)
+    return found
+
+
+def _sessions(expected: Iterable[Session], router: FoundRouter) -> list[Difference]:
+    found = []
+    for session in expected:
+        seen = router.sessions.get(session.address)
+        what = f"session with {session.address} ({session.node})"
+        if session.up and not (seen and seen.established):
+            state = seen.state if seen else "no such neighbour"
+            found.append(Difference(router.host, what, "Established", state, _why_not_up(seen)))
+        elif session.up and seen and seen.broken:
+            found.append(
+                Difference(router.host, what, "routes to be exchanged", "Established only", seen.hint)
+            )
+        elif not session.up and seen and seen.established:
+            reason = f"the node is {session.why}, and its speaker still runs"
+            found.append(Difference(router.host, what, "none", "Established", reason))
+    return found
+
+
+def _why_not_up(seen: FoundSession | None) -> str:
+    if seen is None:
+        return "the router has not been configured for this node (role router)"
+    hints = {
+        "Idle": "the router does not try: shut down, no way to the node, or an error lately",
+        "Connect": "a speaker never answers on port 179, and this one has not dialled either",
+        "Active": "the node's speaker has not dialled: not running, not configured, or a firewall on port 179",
+        "OpenSent": "the speaker connected and says nothing: AS number or password may differ",
+        "OpenConfirm": "the session is just being made",
+    }
+    return "; ".join(text for text in (hints.get(seen.state, ""), seen.hint) if text)
+
+
+def _routes(expected: Sequence[Route], router: FoundRouter) -> list[Difference]:
+    found: list[Difference] = []
+    for route in expected:
+        found += _one_route(route, router)
+    known = {route.prefix for route in expected}
+    for prefix in sorted(set(router.routes) - known, key=prefix_order):
+        hops = _all_hops(router.routes[prefix])
+        if hops:
+            reason = "no service with an endpoint that serves has this address (any more)"
+            found.append(Difference(router.host, f"route {prefix}", "none", f"via {', '.join(hops)}", reason))
+    return found
+
+
+def _all_hops(route: FoundRoute) -> list[str]:
+    return sorted({hop for hops in route.hops.values() for hop in hops or ()} | route.unused)
+
+
+def _one_route(route: Route, router: FoundRouter) -> list[Difference]:
+    seen = router.routes.get(route.prefix) or FoundRoute(route.prefix, dict.fromkeys(LAYERS, frozenset()))
+    missing: dict[str, list[str]] = {}
+    unwanted: dict[str, list[str]] = {}
+    for layer in LAYERS:
+        hops = seen.hops[layer]
+        if hops is None:
+            continue
+        for hop in sorted(set(route.hops) - hops):
+            missing.setdefault(hop, []).append(layer)
+        for hop in sorted(hops - set(route.hops)):
+            unwanted.setdefault(hop, []).append(layer)
+    found = [_missing(route, hop, layers, seen, router) for hop, layers in missing.items()]
+    return found + [_unwanted(route, hop, layers, router) for hop, layers in unwanted.items()]
+
+
+def _in(layers: Sequence[str]) -> str:
+    names = [LAYER_NAMES[layer] for layer in layers]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _missing(
+    route: Route, hop: str, layers: Sequence[str], seen: FoundRoute, router: FoundRouter
+) -> Difference:
+    what = f"next hop {hop} ({route.hops[hop]}) for {route.prefix} in {_in(layers)}"
+    return Difference(router.host, what, "there", "missing", _why_missing(hop, layers, seen, router))
+
+
+def _why_missing(hop: str, layers: Sequence[str], seen: FoundRoute, router: FoundRouter) -> str:
+    """The first layer that lacks it says where to look."""
+    session = router.sessions.get(hop)
+    if layers[0] == "bgp":
+        if session is None or not session.established:
+            return f"its session is {session.state if session else 'not configured'}"
+        if hop in seen.unused:
+            return (
+                "BGP knows the path and does not use it: maximum-paths too small, or paths of unequal merit"
+            )
+        return session.hint or FILTERED
+    if layers[0] == "fib":
+        return (
+            "zebra does not use it: another protocol has a better route, or the next hop cannot be resolved"
+        )
+    return "zebra has not put it into the kernel, or something else changed the kernel's route"
+
+
+def _unwanted(route: Route, hop: str, layers: Sequence[str], router: FoundRouter) -> Difference:
+    node = route.nodes.get(hop, "")
+    what = f"next hop {hop}{f' ({node})' if node else ''} for {route.prefix} in {_in(layers)}"
+    reason = (
+        f"the node is {route.without[node]}" if node in route.without else "no declared node has this address"
+    )
+    return Difference(router.host, what, "none", "there", reason)
+
+
+def _hash_policies(routes: Sequence[Route], router: FoundRouter) -> list[Difference]:
+    """Only where it matters: some route has several next hops."""
+    versions = sorted({6 if ":" in route.prefix else 4 for route in routes if len(route.hops) > 1})
+    found = []
+    for version in versions:
+        value = router.hash_policy.get(version)
+        if value is not None and value != LAYER4_HASH:
+            name = f"net.ipv{version}.fib_multipath_hash_policy"
+            reason = "with 0 all connections of one client to an address take the same next hop"
+            found.append(
+                Difference(router.host, name, str(LAYER4_HASH), str(value), reason if value == 0 else "")
+            )
+    return found

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must be seen on the routers, computed from the declaration and the cluster alone.
+
+**PRIVATE** to the collection.
+
+The rules (the load balancer follows them too, but is not asked):
+
+* A node that is Ready has a session with every router; any other node has none.
+* A service with an address out of a declared pool and an endpoint that serves has a route on each router
+  that an advertisement of the pool names. The prefix is the address at the aggregation length.
+* Its next hops are the nodes that are Ready, have a network, and are not excluded from external load
+  balancing; with externalTrafficPolicy Local only those of them with an endpoint that serves.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._declared import pool_ranges
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A BGP session between a router and a node. `up`: whether it has to be; `why` not, if it has not."""
+
+    router: str
+    node: str
+    address: str
+    up: bool
+    why: str = ""
+
+
+@dataclass
+class Route:
+    """A prefix on a router, with address of each next hop to the node's name.
+
+    `without`: name of each other node to why it is none. `nodes`: address to name of all of them.
+    """
+
+    router: str
+    prefix: str
+    hops: dict[str, str] = field(default_factory=dict)
+    services: list[str] = field(default_factory=list)
+    without: dict[str, str] = field(default_factory=dict)
+    nodes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """All that should be seen. `problems`: what is wrong before routers are asked."""
+
+    sessions: tuple[Session, ...]
+    routes: tuple[Route, ...]
+    problems: tuple[dict[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def expect(declared: Data, cluster: Data, services: Sequence[Data]) -> Expectations:
+    """`services`: the chosen ones of the cluster's, see `chosen_services`."""
+    why_not = {node["name"]: _why_no_session(node["name"], cluster) for node in declared["nodes"]}
+    sessions = tuple(
+        Session(
+            router["host"], node["name"], node["address"], not why_not[node["name"]], why_not[node["name"]]
+        )
+        for router in declared["routers"]
+        for node in declared["nodes"]
+    )
+    return Expectations(
+        sessions=sessions,
+        routes=tuple(_routes(declared, cluster, services)),
+        problems=tuple(_problems(declared, cluster, services)),
+        notes=tuple(_notes(declared, cluster, services)),
+    )
+
+
+def service_name(service: Data) -> str:
+    """As `kubectl` names it."""
+    return f"{service['namespace']}/{service['name']}"
+
+
+def chosen_services(cluster: Data, only: Sequence[str]) -> list[Data]:
+    """The services to verify: those named (`namespace/name`), or all but those of another load balancer."""
+    if only:
+        return [service for service in cluster["services"] if service_name(service) in only]
+    return [service for service in cluster["services"] if not service["load_balancer_class"]]
+
+
+def unknown_services(cluster: Data, only: Sequence[str]) -> list[str]:
+    """Names that were asked for and that no LoadBalancer service has."""
+    known = {service_name(service) for service in cluster["services"]}
+    return [name for name in only if name not in known]
+
+
+def serving(service: Data) -> list[Data]:
+    """Endpoints that can take traffic, terminating ones included."""
+    return [endpoint for endpoint in service["endpoints"] if endpoint["serving"]]
+
+
+def pool_of(declared: Data, address: str) -> Data | None:
+    """The declared pool that an address belongs to."""
+    wanted = ipaddress.ip_address(address)
+    for pool in declared["pools"]:
+        if any(wanted in addresses for addresses in pool_ranges(pool)):
+            return pool
+    return None
+
+
+def _cluster_node(name: str, cluster: Data) -> Data | None:
+    return next((node for node in cluster["nodes"] if node["name"] == name), None)
+
+
+def _why_no_session(name: str, cluster: Data) -> str:
+    """Why a node is not expected to have a session; empty where it is."""
+    node = _cluster_node(name, cluster)
+    if node is None:
+        return "not in the cluster"
+    return "" if node["ready"] else f"not ready: {node['reason']}"
+
+
+def _why_no_next_hop(name: str, cluster: Data, service: Data) -> str:
+    """Why a node is not expected to take a service's traffic; empty where it is."""
+    node = _cluster_node(name, cluster)
+    if node is None or not node["ready"]:
+        return _why_no_session(name, cluster)
+    if node["excluded"]:
+        return "labelled exclude-from-external-load-balancers"
+    if node["network_unavailable"]:
+        return "without a network"
+    if service["external_traffic_policy"] == "Local" and name not in {
+        one["node"] for one in serving(service)
+    }:
+        return "without an endpoint that serves, and the policy is Local"
+    return ""
+
+
+def _routes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[Route]:
+    found: dict[tuple[str, str], Route] = {}
+    for service in services:
+        for address in service["addresses"] if serving(service) else ():
+            for router, prefix in _announced(declared, address):
+                route = found.setdefault((router, prefix), Route(router, prefix))
+                _add(route, declared, cluster, service)
+    return [found[key] for key in sorted(found, key=lambda key: (key[0], prefix_order(key[1])))]
+
+
+def prefix_order(prefix: str) -> tuple[int, int, int]:
+    """A key to sort prefixes by number."""
+    network = ipaddress.ip_network(prefix)
+    return (network.version, int(network.network_address), network.prefixlen)
+
+
+def _announced(declared: Data, address: str) -> list[tuple[str, str]]:
+    """(router's host, prefix) for an address, by the declared advertisements."""
+    pool = pool_of(declared, address)
+    if pool is None:
+        return []
+    found = []
+    for one in declared["advertisements"]:
+        if pool["name"] in one["pools"]:
+            prefix = _prefix(address, one)
+            found += [
+                (router["host"], prefix) for router in declared["routers"] if router["name"] in one["peers"]
+            ]
+    return list(dict.fromkeys(found))
+
+
+def _prefix(address: str, advertisement: Data) -> str:
+    version = ipaddress.ip_address(address).version
+    length = advertisement["aggregation_length" if version == 4 else "aggregation_length_v6"]
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+
+
+def _add(route: Route, declared: Data, cluster: Data, service: Data) -> None:
+    """A service's share of a route: several may share an aggregate, and then the next hops of each count."""
+    if service_name(service) not in route.services:
+        route.services.append(service_name(service))
+    for node in declared["nodes"]:
+        route.nodes[node["address"]] = node["name"]
+        why = _why_no_next_hop(node["name"], cluster, service)
+        if not why:
+            route.hops[node["address"]] = node["name"]
+            route.without.pop(node["name"], None)
+        elif node["address"] not in route.hops:
+            route.without[node["name"]] = why
+
+
+def _problems(declared: Data, cluster: Data, services: Sequence[Data]) -> list[dict[str, str]]:
+    """Faults that are seen before any router is asked: `{where, what, expected, found, reason}`."""
+    found = []
+    for node in declared["nodes"]:
+        if _cluster_node(node["name"], cluster) is None:
+            known = ", ".join(one["name"] for one in cluster["nodes"])
+            reason = (
+                f"the cluster's nodes are {known}; vipcast_node_name says which one host {node['host']} is"
+            )
+            found.append(_problem("cluster", f"node {node['name']}", "a node of the cluster", "none", reason))
+    for service in services:
+        if not service["addresses"]:
+            reason = "no pool has the address it asks for, or none is free; its events say which"
+            found.append(
+                _problem("cluster", f"service {service_name(service)}", "an address", "pending", reason)
+            )
+    return found
+
+
+def _problem(where: str, what: str, expected: str, found: str, reason: str) -> dict[str, str]:
+    return {"where": where, "what": what, "expected": expected, "found": found, "reason": reason}
+
+
+def _notes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[str]:
+    """What is no fault of the rollout, and explains what the report shows or leaves out."""
+    names = {node["name"] for node in declared["nodes"]}
+    notes = [
+        f"node {node['name']} is not in the inventory: no router peers with it"
+        for node in cluster["nodes"]
+        if node["name"] not in names
+    ]
+    notes += [
+        f"node {node['name']} is {why}: no session and no next hop is expected"
+        for node in declared["nodes"]
+        if (why := _why_no_session(node["name"], cluster))
+    ]
+    for service in services:
+        notes += _service_notes(declared, service)
+    classed = [one for one in cluster["services"] if one["load_balancer_class"] and one not in services]
+    return notes + [
+        f"service {service_name(one)} is left to the load balancer of class {one['load_balancer_class']}"
+        for one in classed
+    ]
+
+
+def _service_notes(declared: Data, service: Data) -> list[str]:
+    notes = []
+    for address in service["addresses"]:
+        if pool_of(declared, address) is None:
+            notes.append(
+                f"service {service_name(service)} has {address}, which is in no declared pool: not verified"
+            )
+        elif not _announced(declared, address):
+            notes.append(f"service {service_name(service)} has {address}, which no advertisement covers")
+    if service["addresses"] and not serving(service):
+        notes.append(f"service {service_name(service)} has no endpoint that serves: no route is expected")
+    return notes

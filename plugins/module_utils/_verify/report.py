@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole of a verification: expected, found, the difference, and the lines that show it.
+
+**PRIVATE** to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .difference import Difference, compare
+from .expectations import Data, Expectations, Session, chosen_services, expect, unknown_services
+from .findings import LAYERS, FoundRoute, FoundRouter, read_routers
+from .probes import index, judge
+from .table import counts, duration, table
+
+
+def verification(
+    declared: Data,
+    cluster: Data,
+    router_results: Sequence[Data],
+    probe_results: Sequence[Data],
+    only: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Everything, as plain data; `ok` says whether expected and found agree.
+
+    `router_results`: of bgp_router_info, with the router's host as `item`; `probe_results`: of vip_probe, with the
+    plan's entry as `item`. Both as a loop registers them.
+    """
+    services = chosen_services(cluster, only)
+    expected = expect(declared, cluster, services)
+    routers = read_routers(declared, router_results)
+    differences = [*_unknown(cluster, only), *compare(expected, routers), *_judge(services, probe_results)]
+    report = {
+        "ok": not differences,
+        "sessions": [_session(one, routers) for one in expected.sessions],
+        "routes": _routes(expected, routers),
+        "hash_policy": {
+            one.host: {f"ipv{v}": value for v, value in one.hash_policy.items()} for one in routers
+        },
+        "probes": [_probe(result) for result in probe_results],
+        "differences": [one.as_dict() for one in differences],
+        "notes": [*_no_clients(declared), *expected.notes],
+    }
+    texts = [str(one) for one in differences]
+    return {**report, "texts": texts, "lines": lines(report, texts)}
+
+
+def _unknown(cluster: Data, only: Sequence[str]) -> list[Difference]:
+    return [
+        Difference("verify_services", name, "a LoadBalancer service", "none", "write it as NAMESPACE/NAME")
+        for name in unknown_services(cluster, only)
+    ]
+
+
+def _no_clients(declared: Data) -> list[str]:
+    return (
+        []
+        if declared["clients"]
+        else ["the group clients has no host: nothing was asked from outside the cluster"]
+    )
+
+
+def _judge(services: Sequence[Data], results: Sequence[Data]) -> list[Difference]:
+    """A service that is gone since the plan was made has nothing left to judge."""
+    known = index(services)
+    found = []
+    for result in results:
+        service = known.get(result["item"]["service"])
+        found += judge(result["item"], result, service) if service else []
+    return found
+
+
+def _session(session: Session, routers: Sequence[FoundRouter]) -> dict[str, Any]:
+    router = next(one for one in routers if one.host == session.router)
+    seen = router.sessions.get(session.address)
+    return {
+        "router": session.router,
+        "node": session.node,
+        "address": session.address,
+        "expected": "Established" if session.up else "none",
+        "why": session.why,
+        "found": seen.state if seen else ("unknown" if router.error else "not configured"),
+        "uptime": seen.uptime if seen else None,
+        "prefixes": seen.prefixes if seen else None,
+        "hint": seen.hint if seen else "",
+    }
+
+
+def _routes(expected: Expectations, routers: Sequence[FoundRouter]) -> list[dict[str, Any]]:
+    rows = []
+    for route in expected.routes:
+        router = next(one for one in routers if one.host == route.router)
+        seen = router.routes.get(route.prefix)
+        rows.append(
+            {
+                "router": route.router,
+                "prefix": route.prefix,
+                "services": sorted(route.services),
+                "expected": sorted(route.hops),
+                "without": dict(route.without),
+                **{layer: _hops(seen, layer) for layer in LAYERS},
+            }
+        )
+    return rows
+
+
+def _hops(seen: FoundRoute | None, layer: str) -> list[str] | None:
+    """None where the router cannot say."""
+    hops = seen.hops[layer] if seen else frozenset()
+    return None if hops is None else sorted(hops)
+
+
+def _probe(result: Data) -> dict[str, Any]:
+    entry = result["item"]
+    keys = ("requests", "ok", "statuses", "errors", "latency", "nodes", "pods", "unnamed", "source_ports")
+    found = {key: result[key] for key in keys if key in result}
+    if not found:
+        found = {"error": str(result.get("msg") or "no answer")}
+    return {**{key: entry[key] for key in ("client", "service", "address", "port", "protocol")}, **found}
+
+
+# -- for people ----------------------------------------------------------------------------------------------
+
+
+def lines(report: Mapping[str, Any], differences: Sequence[str]) -> list[str]:
+    """The report as text: sessions, routes, probes, what is worth knowing, and what is wrong."""
+    return [
+        *_session_table(report["sessions"]),
+        *_route_table(report["routes"]),
+        *_probe_table(report["probes"]),
+        *_distribution(report["probes"]),
+        *_bullets("Worth knowing", report["notes"]),
+        *_bullets("Not as it should be", differences),
+        _verdict(report),
+    ]
+
+
+def _session_table(sessions: Sequence[Data]) -> list[str]:
+    rows = [
+        (
+            one["router"],
+            one["node"],
+            one["address"],
+            one["expected"] + (f" ({one['why']})" if one["why"] else ""),
+            one["found"],
+            duration(one["uptime"]) if one["found"] == "Established" else "-",
+            "-" if one["prefixes"] is None else one["prefixes"],
+        )
+        for one in sessions
+    ]
+    header = ("router", "node", "address", "expected", "found", "up for", "prefixes")
+    return table("BGP sessions", header, rows)
+
+
+def _route_table(routes: Sequence[Data]) -> list[str]:
+    rows = [
+        (
+            one["router"],
+            one["prefix"],
+            ", ".join(one["services"]),
+            len(one["expected"]),
+            *[_layer(one, layer) for layer in LAYERS],
+            ", ".join(one["expected"]) or "none",
+        )
+        for one in routes
+    ]
+    header = (
+        "router",
+        "prefix",
+        "services",
+        "expected",
+        "BGP",
+        "FIB",
+        "kernel",
+        "next hops that should be there",
+    )
+    return table("Next hops", header, rows)
+
+
+def _layer(route: Data, layer: str) -> str:
+    """The number of next hops; where it is the right number of the wrong ones, that shows too."""
+    if route[layer] is None:
+        return "unknown"
+    wrong = set(route[layer]) - set(route["expected"])
+    return f"{len(route[layer])}{f' ({len(wrong)} wrong)' if wrong else ''}"
+
+
+def _probe_table(probes: Sequence[Data]) -> list[str]:
+    rows = [
+        (
+            one["client"],
+            one["service"],
+            f"{one['protocol']} {one['address']}:{one['port']}".replace("tcp ", "tcp  "),
+            one.get("requests", "-"),
+            one.get("ok", "-"),
+            *[_milliseconds(one, key) for key in ("median", "p99")],
+            one.get("error") or ", ".join(f"{e['count']} x {e['kind']}" for e in one["errors"]) or "none",
+        )
+        for one in probes
+    ]
+    header = ("client", "service", "asked", "requests", "good", "median ms", "p99 ms", "errors")
+    return table("Probes", header, rows)
+
+
+def _milliseconds(probe: Data, key: str) -> str:
+    value = probe.get("latency", {}).get(key)
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _distribution(probes: Sequence[Data]) -> list[str]:
+    rows = []
+    for one in probes:
+        if one.get("nodes") or one.get("pods"):
+            by = counts(one["nodes"]) or "unknown"
+            rows.append((one["client"], f"{one['address']}:{one['port']}", by, counts(one["pods"])))
+        elif one.get("unnamed") and one["protocol"] == "http":
+            rows.append(
+                (one["client"], f"{one['address']}:{one['port']}", "servers do not say who they are", "")
+            )
+    return table("Who answered", ("client", "asked", "nodes", "pods"), rows)
+
+
+def _bullets(title: str, texts: Sequence[str]) -> list[str]:
+    return [title, *[f"  - {text}" for text in texts], ""] if texts else []
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    up = sum(1 for one in report["sessions"] if one["found"] == "Established")
+    requests = sum(one.get("requests", 0) for one in report["probes"])
+    good = sum(one.get("ok", 0) for one in report["probes"])
+    facts = f"{up} sessions Established, {len(report['routes'])} routes, {good} of {requests} requests good"
+    return f"{'OK' if report['ok'] else 'NOT OK'}: {facts}"
