@@ -17,6 +17,7 @@ class Options:
     namespace: str = DEFAULT_NAMESPACE  # of the configuration's objects
     lb_class: str | None = None  # None: services without a class; otherwise those of exactly this one
     node_name: str = ""  # the speaker's node
+    ignore_exclude_lb: bool = False  # announce even where the node's label says not to
     kubeconfig: str | None = None  # None: the pod's own access, or ~/.kube/config
     context: str | None = None
     log_level: str = "info"

@@ -52,18 +52,21 @@ class Daemon:
         # Why the daemon is not ready, or None; and what `vipcast status` shows. A program sets both.
         self.readiness: Callable[[], str | None] = lambda: "starting"
         self.status: Callable[[], object] = dict
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run a part for as long as the daemon lives."""
+    def spawn(
+        self, name: str, work: Coroutine[Any, Any, None], *, lasting: bool = True
+    ) -> asyncio.Task[None]:
+        """Run a part. One that is `lasting` must not return; whoever may end it cancels it."""
         task = asyncio.create_task(work, name=name)
-        self._tasks[name] = task
-        task.add_done_callback(self._ended)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(done, lasting))
+        return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(task.get_name(), None)
-        if task.cancelled() or self._failure.done():
+    def _ended(self, task: asyncio.Task[None], lasting: bool) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or self._failure.done() or (task.exception() is None and not lasting):
             return
         ended = TaskEndedError(f"{task.get_name()} ended")
         ended.__cause__ = task.exception()
@@ -81,7 +84,7 @@ class Daemon:
                 raise TaskEndedError(f"closing took more than {CLOSE_SECONDS:g} s")
             await body
         finally:
-            await _cancel([body, deadline, *self._tasks.values()])
+            await _cancel([body, deadline, *self._tasks])
 
     async def _deadline(self) -> None:
         await self.stopping.wait()

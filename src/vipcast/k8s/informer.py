@@ -41,7 +41,8 @@ class Informer:
     """Keeps `items` like the collection and calls `on_change(key, object or None)` for every difference.
 
     `on_change` is called in the event loop, after `items` changed. `slim` may cut an object down before it is
-    kept. With `optional`, a collection that the cluster doesn't know (no CRD) is an empty one.
+    kept; `on_problem` hears of every new `problem`, and None when it is over. With `optional`, a collection
+    that the cluster doesn't know (no CRD) is an empty one.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Informer:
         optional: bool = False,
         slim: Callable[[Json], Json] = without_managed_fields,
         idle: float = 100.0,
+        on_problem: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
@@ -64,7 +66,7 @@ class Informer:
         self._client = client
         self._path = resource.path(namespace)
         self._labels, self._fields = label_selector, field_selector
-        self._on_change, self._slim = on_change, slim
+        self._on_change, self._on_problem, self._slim = on_change, on_problem, slim
         self._optional, self._idle = optional, idle
         self._items: dict[Key, Json] = {}
         self._version: str | None = None  # where the next watch begins; None: list first
@@ -148,9 +150,11 @@ class Informer:
             self._on_change(key, None)
 
     def _alive(self) -> None:
+        self.heard = time.monotonic()
         if self.problem:
+            self.problem = None
             _log.info("informer_recovered", extra={"fields": {"resource": self.resource.plural}})
-        self.problem, self.heard = None, time.monotonic()
+            self._on_problem(None)
 
     async def _recover(self, error: Exception) -> None:
         if isinstance(error, ApiError):
@@ -172,10 +176,10 @@ class Informer:
         )
 
     def _report(self, problem: str, level: int) -> None:
-        if problem != self.problem:  # once per problem, not once per try
-            _log.log(
-                level,
-                "informer_problem",
-                extra={"fields": {"resource": self.resource.plural, "why": problem}},
-            )
+        if problem == self.problem:
+            return  # once per problem, not once per try
         self.problem = problem
+        _log.log(
+            level, "informer_problem", extra={"fields": {"resource": self.resource.plural, "why": problem}}
+        )
+        self._on_problem(problem)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: `vipcast controller`, `speaker`, `status`, `check`.
+
+Each command imports what it needs when it runs: a speaker's memory is paid for on every node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from vipcast import __version__
+from vipcast.daemon.options import DEFAULT_NAMESPACE, Options
+
+__all__ = ["main"]
+
+_LEVELS = ("debug", "info", "warning", "error")
+_TRUE = ("1", "true", "yes")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except BrokenPipeError:  # `vipcast status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vipcast", description="A load balancer for Kubernetes on bare metal."
+    )
+    parser.add_argument("--version", action="version", version=f"vipcast {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_controller(commands.add_parser("controller", help="choose addresses for services; one per cluster"))
+    _add_speaker(commands.add_parser("speaker", help="announce addresses; one per node"))
+    _add_status(commands.add_parser("status", help="what the daemon on this machine does, and why not more"))
+    _add_check(commands.add_parser("check", help="judge files with pools, peers and advertisements"))
+    return parser
+
+
+def _add_controller(parser: argparse.ArgumentParser) -> None:
+    # Probes reach a controller at its pod's address, a speaker in its node's loopback.
+    _add_daemon(parser, health=":17472")
+    parser.set_defaults(run=_controller)
+
+
+def _add_speaker(parser: argparse.ArgumentParser) -> None:
+    _add_daemon(parser, health="127.0.0.1:17472")
+    host = socket.gethostname().lower()
+    _add(parser, "--node-name", "NAME", host, "this node's name in the cluster (default: the host's name)")
+    parser.add_argument(
+        "--ignore-exclude-lb",
+        action="store_true",
+        default=os.environ.get("VIPCAST_IGNORE_EXCLUDE_LB", "").lower() in _TRUE,
+        help="announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too"
+        " [VIPCAST_IGNORE_EXCLUDE_LB]",
+    )
+    parser.set_defaults(run=_speaker)
+
+
+def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
+    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "where the configuration's objects are")
+    _add(
+        parser,
+        "--lb-class",
+        "CLASS",
+        None,
+        "serve services of this loadBalancerClass (default: those without)",
+    )
+    _add(parser, "--kubeconfig", "FILE", None, "default: the pod's service account, else ~/.kube/config")
+    _add(parser, "--context", "NAME", None, "a context of the kubeconfig (default: its current one)")
+    _add(parser, "--log-level", "LEVEL", "info", "debug, info, warning or error", choices=_LEVELS)
+    _add(parser, "--health-address", "ADDRESS", health, "serve /healthz, /readyz and /status here")
+    _add(parser, "--metrics-address", "ADDRESS", ":9120", "serve /metrics here; `none` for nowhere")
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "--health-address", "ADDRESS", "127.0.0.1:17472", "where the daemon serves its status")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    parser.set_defaults(run=_status)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", help="YAML or JSON; - for standard input")
+    parser.add_argument("--namespace", metavar="NAME", help="objects in another namespace are wrong")
+    parser.set_defaults(run=_check)
+
+
+def _add(
+    parser: argparse.ArgumentParser,
+    flag: str,
+    metavar: str,
+    default: str | None,
+    text: str,
+    *,
+    choices: Sequence[str] | None = None,
+) -> None:
+    """A flag whose default comes from the environment: --lb-class from VIPCAST_LB_CLASS."""
+    variable = "VIPCAST_" + flag.lstrip("-").replace("-", "_").upper()
+    given = os.environ.get(variable) or default
+    hint = f" (default: {default})" if default and "default" not in text else ""
+    parser.add_argument(
+        flag, metavar=metavar, default=given, help=f"{text}{hint} [{variable}]", choices=choices
+    )
+
+
+def _controller(options: argparse.Namespace) -> int:
+    from vipcast.controller.run import main as run  # noqa: PLC0415
+
+    return run(_daemon_options(options))
+
+
+def _speaker(options: argparse.Namespace) -> int:
+    from vipcast.speaker.run import main as run  # noqa: PLC0415
+
+    return run(_daemon_options(options))
+
+
+def _status(options: argparse.Namespace) -> int:
+    from vipcast.cli.status import status  # noqa: PLC0415
+
+    return status(options.health_address, as_json=options.output == "json")
+
+
+def _check(options: argparse.Namespace) -> int:
+    from vipcast.cli.check import check  # noqa: PLC0415
+
+    return check(options.files, options.namespace)
+
+
+def _daemon_options(given: argparse.Namespace) -> Options:
+    return Options(
+        namespace=given.namespace,
+        lb_class=given.lb_class,
+        node_name=getattr(given, "node_name", ""),
+        ignore_exclude_lb=getattr(given, "ignore_exclude_lb", False),
+        kubeconfig=given.kubeconfig,
+        context=given.context,
+        log_level=given.log_level,
+        health_address=given.health_address,
+        metrics_address=given.metrics_address,
+    )

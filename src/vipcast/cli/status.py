@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`vipcast status`: asks the daemon on this machine and prints what a person wants to know first."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from vipcast.daemon.server import BadAddressError, parse_address
+
+__all__ = ["speaker_lines", "status"]
+
+_Json = dict[str, Any]
+_PATIENCE = 5.0
+
+
+def status(address: str, *, as_json: bool) -> int:
+    """Print the status; 0, or 2 where nobody answers."""
+    try:
+        document = _ask(address)
+    except (OSError, BadAddressError, ValueError, http.client.HTTPException) as error:
+        print(f"no status from {address}: {error}; is a vipcast daemon running here?", file=sys.stderr)
+        return 2
+    if as_json or document.get("program") != "speaker":
+        print(json.dumps(document, indent=2))
+        return 0
+    print("\n".join(speaker_lines(document, datetime.now(UTC))))
+    return 0
+
+
+def _ask(address: str) -> _Json:
+    where = parse_address(address)
+    if where is None:
+        raise BadAddressError("the address is `none`")
+    connection = http.client.HTTPConnection(where[0] or "127.0.0.1", where[1], timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/status")
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ValueError(f"HTTP status {answer.status}")
+    document: _Json = json.loads(body)
+    return document
+
+
+def speaker_lines(document: _Json, now: datetime) -> Iterator[str]:
+    """A speaker's status as lines of text."""
+    speaker = document["status"]
+    yield f"speaker on {speaker['node']}, vipcast {document['version']}"
+    yield ""
+    yield from _peers(speaker["peers"], now)
+    yield ""
+    yield from _services(speaker["services"])
+    yield from _troubles(speaker)
+
+
+def _peers(peers: Sequence[_Json], now: datetime) -> Iterator[str]:
+    if not peers:
+        yield "No BGPPeer selects this node."
+        return
+    heads = ("PEER", "ADDRESS", "AS", "STATE", "SINCE", "HOLD", "RCVD", "SENT", "PFX", "PENDING")
+    yield from _table(heads, [_peer(peer, now) for peer in peers])
+    for peer in peers:
+        yield from _peer_notes(peer)
+
+
+def _peer(peer: _Json, now: datetime) -> tuple[str, ...]:
+    address = peer["address"] if peer["port"] == 179 else f"{peer['address']} port {peer['port']}"
+    numbers = (peer.get(name) for name in ("holdTime", "messagesReceived", "messagesSent"))
+    prefixes = (len(peer.get(name) or ()) for name in ("announced", "pending"))
+    since = _age(peer.get("since"), now)
+    words = ("-" if number is None else f"{number:g}" for number in numbers)
+    return (peer["name"], address, str(peer["peerASN"]), peer["state"], since, *words, *map(str, prefixes))
+
+
+def _peer_notes(peer: _Json) -> Iterator[str]:
+    if peer.get("message"):
+        yield f"  {peer['name']}: {peer['reason']}: {peer['message']}"
+    if peer["state"] != "Established" and peer.get("lastError"):
+        yield f"  {peer['name']}: {peer['lastError']} ({peer['lastErrorAt']})"
+    for prefix, why in (peer.get("withheld") or {}).items():
+        yield f"  {peer['name']}: {prefix} not sent: {why}"
+
+
+def _services(services: Sequence[_Json]) -> Iterator[str]:
+    if not services:
+        yield "No LoadBalancer services of ours."
+        return
+    rows = [_service(service, each) for service in services for each in service["addresses"]]
+    yield from _table(("SERVICE", "ADDRESS", "ANNOUNCED", "PREFIXES AND PEERS, OR WHY NOT"), rows)
+
+
+def _service(service: _Json, entry: _Json) -> tuple[str, ...]:
+    name = f"{service['namespace']}/{service['name']}"
+    if not entry["announced"]:
+        return name, entry["address"] or "-", "no", f"{entry['reason']}: {entry['message']}"
+    return name, entry["address"], "yes", f"{', '.join(entry['prefixes'])} to {', '.join(entry['peers'])}"
+
+
+def _troubles(speaker: _Json) -> Iterator[str]:
+    for problem in speaker["configuration"]["problems"]:
+        where = f"{problem['kind']} {problem['name']}: {problem['field']}"
+        yield f"\n{problem['effect'].lower()}: {where}: {problem['message']}"
+    for name in speaker["configuration"]["stale"]:
+        yield f"\nin force as it was before: {name}"
+    for copy in speaker["copies"]:
+        if copy["problem"]:
+            yield f"\nmay be old: {copy['resource']}: {copy['problem']}"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    for row in [heads, *rows]:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _age(since: str | None, now: datetime) -> str:
+    """``00:12:03`` or ``5d04h``, as routers show it."""
+    if not since:
+        return "-"
+    seconds = max(0, int((now - datetime.fromisoformat(since)).total_seconds()))
+    hours, rest = divmod(seconds, 3600)
+    if hours >= 24:
+        return f"{hours // 24}d{hours % 24:02}h"
+    return f"{hours:02}:{rest // 60:02}:{rest % 60:02}"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says what changed: which addresses are announced or no longer, which objects are unusable, which sessions
+came and went. In the log always, as Events where somebody should see it on the object.
+
+That something is not announced is told after it was so for `SETTLE_SECONDS`: a new service has no endpoints
+for a moment, and that is nobody's fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from vipcast.daemon.log import log_for
+from vipcast.k8s import Json, Key, Recorder
+from vipcast.model.problems import ObjectRef, Problem
+from vipcast.net.status import PeerStatus
+from vipcast.speaker.decide import Decision, Verdict
+
+__all__ = ["ProblemReporter", "SessionReporter", "VerdictReporter"]
+
+SETTLE_SECONDS = 2.0
+_log = log_for("speaker")
+_Subject = tuple[Key, str]  # a service and one of its addresses, as text
+_ANNOUNCED = "announced"
+
+
+class VerdictReporter:
+    """Verdicts on services."""
+
+    def __init__(self, recorder: Recorder, node_name: str, find: Callable[[Key], Json | None]) -> None:
+        self._recorder, self._node, self._find = recorder, node_name, find
+        self._told: dict[_Subject, str] = {}
+        self._waiting: dict[_Subject, tuple[str, float]] = {}  # the reason and when to tell it
+
+    def update(self, decision: Decision, now: float) -> float | None:
+        """Tell what is new. Returns when to come again for what has to settle (the clock of `now`)."""
+        pairs = ((key, each) for key, every in decision.verdicts.items() for each in every)
+        verdicts = {(key, str(verdict.address)): verdict for key, verdict in pairs}
+        for gone in self._told.keys() - verdicts.keys():
+            self._forget(gone)
+        self._waiting = {subject: what for subject, what in self._waiting.items() if subject in verdicts}
+        for subject, verdict in verdicts.items():
+            self._look(subject, verdict, now)
+        return min((when for _, when in self._waiting.values()), default=None)
+
+    def _forget(self, subject: _Subject) -> None:
+        if self._told.pop(subject) == _ANNOUNCED:
+            _log.info("withdrawn", service="/".join(subject[0]), ip=subject[1], reason="gone")
+
+    def _look(self, subject: _Subject, verdict: Verdict, now: float) -> None:
+        state = verdict.reason.value if verdict.reason else _ANNOUNCED
+        if self._told.get(subject) == state:
+            self._waiting.pop(subject, None)
+            return
+        if verdict.reason:
+            waiting, when = self._waiting.get(subject, ("", 0.0))
+            if waiting != state:
+                self._waiting[subject] = state, now + SETTLE_SECONDS
+                return
+            if now < when:
+                return
+        self._waiting.pop(subject, None)
+        self._tell(subject, verdict, before=self._told.get(subject))
+        self._told[subject] = state
+
+    def _tell(self, subject: _Subject, verdict: Verdict, before: str | None) -> None:
+        service, ip = "/".join(subject[0]), subject[1]
+        if verdict.reason is None:
+            _log.info("announced", service=service, ip=ip, peers=verdict.peers)
+            # MetalLB's reason and words: people's alerts look for them.
+            message = f'announcing from node "{self._node}" with protocol "bgp"'
+            self._record(subject[0], "nodeAssigned", message)
+            return
+        _log.info("not_announced", service=service, ip=ip, reason=verdict.reason.value, why=verdict.message)
+        if before != _ANNOUNCED and verdict.reason.usual:
+            return
+        message = f'not announcing{_of(verdict)} from node "{self._node}": {verdict.message}'
+        self._record(subject[0], verdict.reason.value, message, warning=not verdict.reason.usual)
+
+    def _record(self, key: Key, reason: str, message: str, *, warning: bool = False) -> None:
+        item = self._find(key)
+        if item:
+            self._recorder.record(item, reason, message, warning=warning)
+
+
+def _of(verdict: Verdict) -> str:
+    return f" {verdict.address}" if verdict.address else ""
+
+
+class ProblemReporter:
+    """Problems of the objects that the configuration is made of."""
+
+    def __init__(self, recorder: Recorder, find: Callable[[ObjectRef], Json | None]) -> None:
+        self._recorder, self._find = recorder, find
+        self._told: frozenset[Problem] = frozenset()
+
+    def update(self, problems: Iterable[Problem]) -> None:
+        """Tell of those that are new, and log those that have gone."""
+        now = frozenset(problems)
+        for problem in sorted(now - self._told, key=str):
+            _log.warning("configuration_problem", object=str(problem.object), why=str(problem))
+            item = self._find(problem.object)
+            if item:
+                where = f"{problem.field}: " if problem.field else ""
+                self._recorder.record(item, problem.reason.value, f"{where}{problem.message}", warning=True)
+        for problem in sorted(self._told - now, key=str):
+            _log.info("configuration_problem_solved", object=str(problem.object), was=str(problem))
+        self._told = now
+
+
+class SessionReporter:
+    """Sessions with peers."""
+
+    def __init__(self, recorder: Recorder, node_name: str, find: Callable[[str], Json | None]) -> None:
+        self._recorder, self._node, self._find = recorder, node_name, find
+        self._told: dict[str, str] = {}  # by peer: "" for an established session, else what was wrong
+
+    def update(self, statuses: Mapping[str, PeerStatus], refused: Mapping[str, tuple[str, str]]) -> None:
+        """`refused`: peers that have no session at all, with the name of the reason and words."""
+        self._told = {name: what for name, what in self._told.items() if name in statuses or name in refused}
+        for name, status in statuses.items():
+            if status.established:
+                self._tell(name, "", "sessionUp", "the session is established")
+            elif status.last_error:
+                self._tell(name, status.last_error, "sessionDown", status.last_error)
+        for name, (reason, message) in refused.items():
+            self._tell(name, message, reason, message)
+
+    def _tell(self, name: str, state: str, reason: str, message: str) -> None:
+        if self._told.get(name) == state:
+            return
+        self._told[name] = state
+        (_log.warning if state else _log.info)("session", peer=name, reason=reason, why=message)
+        item = self._find(name)
+        if item:
+            self._recorder.record(item, reason, f'node "{self._node}": {message}', warning=bool(state))

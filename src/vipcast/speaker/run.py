@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes it true: copies of the API's objects -> `decide` -> sessions, and says what came of it.
+
+    informers ──changed──> a moment's pause ──> parse, decide ──> Sessions.want ──> Peering
+                                                     └──> events, log, /status, metrics
+
+The API server may go away: then nothing changes, and everything goes on being announced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from vipcast.bgp.errors import LocalError
+from vipcast.daemon.log import log_for
+from vipcast.daemon.options import Options
+from vipcast.daemon.run import Daemon, run
+from vipcast.k8s import Json, Key, Recorder
+from vipcast.k8s.resource import BGP_PEERS
+from vipcast.model.configuration import Configuration, parse
+from vipcast.model.peers import Peer
+from vipcast.model.problems import ObjectRef
+from vipcast.net.settings import PeerSettings
+from vipcast.net.status import PeerStatus
+from vipcast.speaker.copies import Copies
+from vipcast.speaker.decide import Decision, Snapshot, decide
+from vipcast.speaker.exposition import SpeakerMetrics
+from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
+from vipcast.speaker.reporter import ProblemReporter, SessionReporter, VerdictReporter
+from vipcast.speaker.sessions import Sessions
+from vipcast.speaker.settings import peer_settings
+from vipcast.speaker.status import document
+
+__all__ = ["main", "speak"]
+
+# Changes come in bursts (a Service and its EndpointSlice, a rollout): one decision for what comes together.
+PAUSE_SECONDS = 0.02
+FAREWELL_SECONDS = 1.0  # for Events that are still to be sent when we end
+
+_log = log_for("speaker")
+
+
+class Speaker:
+    """The speaker of one node."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon, self._options = daemon, daemon.options
+        self._wake = asyncio.Event()
+        self.copies = Copies(daemon.client, daemon.options, self._wake.set)
+        self.configuration = Configuration()
+        self.decision = Decision()
+        self.refused: dict[str, tuple[str, str]] = {}  # peers without a session: reason, message
+        self._loaded = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set)
+        self._passwords = Passwords(
+            daemon.client, self._options.namespace, spawn=daemon.spawn, on_change=self._wake.set
+        )
+        self._say_what_happens()
+
+    def _say_what_happens(self) -> None:
+        node, daemon = self._options.node_name, self._daemon
+        self.recorder = Recorder(daemon.client, "vipcast-speaker", node)
+        self._verdicts = VerdictReporter(self.recorder, node, self.copies.service_items.items.get)
+        self._problems = ProblemReporter(self.recorder, self._find)
+        self._sessions_reporter = SessionReporter(self.recorder, node, self._find_peer)
+        self._metrics = SpeakerMetrics(daemon.registry)
+        daemon.registry.before_scrape(self._measure)
+        daemon.readiness = lambda: self.copies.missing
+        daemon.status = self.status
+
+    async def run(self) -> None:
+        """Until the daemon is to stop."""
+        self._daemon.spawn("events", self.recorder.run())
+        for informer in self.copies.informers:
+            self._daemon.spawn(informer.resource.plural, informer.run())
+        self._daemon.spawn("decisions", self._decide_for_ever())
+        await self._daemon.stopping.wait()
+        await self.sessions.close(f"vipcast on {self._options.node_name} is stopping")
+        await self.recorder.flush(FAREWELL_SECONDS)
+
+    async def _decide_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(PAUSE_SECONDS)
+            self._wake.clear()
+            if self.copies.missing is None and not self._daemon.stopping.is_set():
+                self._decide()
+
+    def _decide(self) -> None:
+        if self.copies.configuration_changed:
+            self._read_configuration()
+        self.decision = decide(self._snapshot())
+        self._passwords.need(frozenset(_secrets(self.decision.peers)))
+        self.refused = {}
+        self.sessions.want(list(self._settings()), self.decision.routes)
+        self._report()
+
+    def _read_configuration(self) -> None:
+        self.copies.configuration_changed = False
+        self.configuration = parse(
+            self.copies.configuration_objects(),
+            previous=self.configuration,
+            namespace=self._options.namespace,
+        )
+        self._loaded = True
+        self._problems.update(self.configuration.problems)
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(
+            node_name=self._options.node_name,
+            node=self.copies.node,
+            services=self.copies.services,
+            endpoints=self.copies.endpoints,
+            configuration=self.configuration,
+            lb_class=self._options.lb_class,
+            ignore_exclude=self._options.ignore_exclude_lb,
+        )
+
+    def _settings(self) -> Iterator[PeerSettings]:
+        """Settings of every peer that can have a session; the others are refused by name."""
+        for peer in self.decision.peers:
+            try:
+                yield peer_settings(peer, self._password(peer), self._options.node_name)
+            except UnusableSecretError as error:
+                self.refused[peer.name] = error.reason, str(error)
+            except LocalError as error:
+                self._metrics.failed()
+                self.refused[peer.name] = "badSettings", str(error)
+
+    def _password(self, peer: Peer) -> str | None:
+        if peer.password_secret is None:
+            return peer.password
+        password, trouble = self._passwords.get(peer.password_secret)
+        if trouble:
+            self.refused[peer.name] = trouble.reason, f"{trouble}; the session keeps the password it had"
+        return password
+
+    def _report(self) -> None:
+        loop = asyncio.get_running_loop()
+        refused = {name: why for name, why in self.refused.items() if why[0] != STILL_READING}
+        self._sessions_reporter.update(self._statuses(), refused)
+        again = self._verdicts.update(self.decision, loop.time())
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = loop.call_at(again, self._wake.set) if again is not None else None
+
+    def _statuses(self) -> dict[str, PeerStatus]:
+        return {name: peering.status() for name, peering in self.sessions.peerings.items()}
+
+    def status(self) -> Json:
+        """The status document."""
+        return document(
+            self._options.node_name,
+            decision=self.decision,
+            statuses=self._statuses(),
+            refused=self.refused,
+            configuration=self.configuration,
+            informers=self.copies.informers,
+        )
+
+    def _measure(self) -> None:
+        self._metrics.sessions(self.sessions.peerings)
+        self._metrics.services(self.decision, self._options.node_name)
+        self._metrics.client(self.copies.updates, self.configuration, self._loaded, self.recorder)
+
+    def _find(self, ref: ObjectRef) -> Json | None:
+        key: Key = ref.namespace, ref.name
+        found = (each.items.get(key) for each in self.copies.configuration if each.resource.kind == ref.kind)
+        return next(found, None)
+
+    def _find_peer(self, name: str) -> Json | None:
+        return self._find(ObjectRef(BGP_PEERS.kind, self._options.namespace, name))
+
+    def _spawn_ending(self, name: str, work: object) -> asyncio.Task[None]:
+        return self._daemon.spawn(name, work, lasting=False)  # type: ignore[arg-type]
+
+
+def _secrets(peers: tuple[Peer, ...]) -> Iterator[str]:
+    return (peer.password_secret for peer in peers if peer.password_secret)
+
+
+async def speak(daemon: Daemon) -> None:
+    """The program that `vipcast.daemon.run` runs."""
+    await Speaker(daemon).run()
+
+
+def main(options: Options) -> int:
+    """Run a speaker until SIGTERM; the exit status."""
+    return run("speaker", options, speak)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sessions that run: what is wanted goes in whole, and only what differs is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vipcast.bgp.codes import Cease
+from vipcast.bgp.route import Route
+from vipcast.daemon.log import log_for
+from vipcast.net.peering import Peering, PeerSettings
+
+__all__ = ["Sessions"]
+
+_log = log_for("speaker")
+_Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+@dataclass(slots=True)
+class _Session:
+    peering: Peering
+    task: asyncio.Task[None]
+
+
+class Sessions:
+    """One `Peering` per peer that is wanted."""
+
+    def __init__(self, *, spawn: _Spawn, notify: Callable[[], None]) -> None:
+        self._spawn, self._notify = spawn, notify
+        self._running: dict[str, _Session] = {}
+
+    @property
+    def peerings(self) -> Mapping[str, Peering]:
+        """The peerings by the name of the peer."""
+        return {name: session.peering for name, session in self._running.items()}
+
+    def want(self, settings: Iterable[PeerSettings], routes: Mapping[str, frozenset[Route]]) -> None:
+        """These sessions, these routes. A session whose settings are as they were is not disturbed."""
+        wanted = {each.name: each for each in settings}
+        for name in self._running.keys() - wanted.keys():
+            self._stop(name)
+        for name, each in wanted.items():
+            self._start(name, each)
+            self._running[name].peering.set_routes(routes.get(name, frozenset()))
+
+    async def close(self, message: str) -> None:
+        """End all sessions, saying why (RFC 9003)."""
+        running = [session.peering for session in self._running.values()]
+        await asyncio.gather(*(peering.close(message) for peering in running))
+
+    def _start(self, name: str, settings: PeerSettings) -> None:
+        old = self._running.get(name)
+        if old and old.peering.settings == settings:
+            return
+        _log.info("session_restarted" if old else "session_started", peer=name, address=str(settings.address))
+        peering = Peering(settings, notify=self._notify)
+        self._running[name] = _Session(peering, self._spawn(f"peer {name}", _replace(old, peering)))
+
+    def _stop(self, name: str) -> None:
+        _log.info("session_removed", peer=name)
+        session = self._running.pop(name)
+        farewell = session.peering.close("the peer was removed", subcode=Cease.PEER_DECONFIGURED)
+        self._spawn(f"closing of peer {name}", farewell)
+
+
+async def _replace(old: _Session | None, new: Peering) -> None:
+    """First the end of the old session: a router takes one from each neighbour."""
+    if old:
+        await old.peering.close("the peer's settings changed", subcode=Cease.CONFIGURATION_CHANGE)
+        await asyncio.wait({old.task})
+    await new.run()
