@@ -4,12 +4,12 @@
 1. what it has, while that is still allowed and asked for;
 2. the addresses it asks for;
 3. the pool it asks for;
-4. pools for certain services (serviceAllocation) that it is one of, by priority (0 is the last), then by name;
+4. pools for certain services (serviceAllocation), if it is one, by priority (0 comes last), then by name;
 5. all other pools, by name.
 
-4 and 5 skip pools with ``autoAssign: false``. Inside a pool the first free address in the order of the pool's
-entries is taken; one that may be shared counts as free for those who may share it. All addresses of a service are
-of one pool.
+4 and 5 skip pools with ``autoAssign: false``. Inside a pool the first free address in the order of the
+pool's entries is taken; one that may be shared counts as free for those who may share it. All addresses of
+a service are from the same pool.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Answer = Allocation | Refusal
 
 
 class Allocator:
-    """The pools in force and who holds what: from `allocate` on, until `release` and then `left`."""
+    """The pools in force and who holds what, from `allocate` until `release` and `observe`."""
 
     def __init__(self, pools: Iterable[Pool] = ()) -> None:
         self.book = Book()
@@ -73,7 +73,7 @@ class Allocator:
 
     def keep(self, request: Request, addresses: tuple[IPAddress, ...]) -> Allocation | None:
         """Let the service hold exactly these, which it has already, if it may; otherwise nothing changes."""
-        checked = self._check(request, addresses)
+        checked = self.check(request, addresses)
         if isinstance(checked, Refusal):
             return None
         return self._hold(request, checked)
@@ -83,10 +83,19 @@ class Allocator:
         held = self.book.allocations.get(request.holder)
         kept = self.keep(request, held.addresses) if held else None
         if kept is not None:
-            return kept
+            return self._complete(request, kept)
         self.book.release(request.holder)
         answer = self._choose(request)
         return answer if isinstance(answer, Refusal) else self._hold(request, answer)
+
+    def _complete(self, request: Request, kept: Allocation) -> Allocation:
+        """A service that would like both families and has one gets the other, if the same pool has it."""
+        missing = set(request.families) - {address.version for address in kept.addresses}
+        found = self._pick(self._by_name[kept.pool], tuple(missing), request) if missing else None
+        if not found:
+            return kept
+        addresses = sorted((*kept.addresses, *found), key=lambda address: address.version)
+        return self._hold(request, Allocation(tuple(addresses), kept.pool))
 
     def release(self, holder: Holder) -> None:
         """The service shall hold nothing.
@@ -95,9 +104,12 @@ class Allocator:
         """
         self.book.release(holder)
 
-    def left(self, holder: Holder, still: Iterable[IPAddress] = ()) -> list[IPAddress]:
-        """The service shows only these addresses now; which others are free because of that."""
-        gone = self.book.left(holder, still)
+    def observe(self, holder: Holder, shown: Iterable[IPAddress] = ()) -> list[IPAddress]:
+        """The service shows exactly these addresses now; returned is what has left it because of that."""
+        fresh = [address for address in shown if address not in self.book]
+        gone = self.book.observe(holder, frozenset(shown))
+        for address in fresh:
+            self._count(address, 1 if address in self.book else 0)
         for address in gone:
             if address not in self.book:
                 self._freed(address)
@@ -116,7 +128,7 @@ class Allocator:
         if not self.pools:
             return explain.no_pools()
         if request.addresses:
-            return self._check(request, request.addresses)
+            return self.check(request, request.addresses)
         if request.pool is not None and request.pool not in self._by_name:
             return explain.pool_not_found(request.pool, [pool.name for pool in self.pools])
         candidates = self.candidates(request)
@@ -151,8 +163,8 @@ class Allocator:
         ]
         return min([*shared, *([free] if free else [])], key=space.position, default=None)
 
-    def _check(self, request: Request, addresses: tuple[IPAddress, ...]) -> Answer:
-        """Whether the service may have exactly these addresses, by every rule."""
+    def check(self, request: Request, addresses: tuple[IPAddress, ...]) -> Answer:
+        """What holding exactly these would be, or by which rule the service may not; nothing changes."""
         refusal = self._check_form(request, addresses)
         if refusal is not None:
             return refusal
@@ -171,7 +183,8 @@ class Allocator:
             return explain.other_addresses(request, addresses)
         families = tuple(sorted(address.version for address in addresses))
         wanted = tuple(sorted(request.families))
-        enough = families == wanted or (not request.require_all and families in ((4,), (6,)))
+        single = len(families) == 1 and families[0] in wanted
+        enough = families == wanted or (single and not request.require_all and not request.addresses)
         return None if enough else explain.wrong_family(request, addresses)
 
     def _check_pool(self, request: Request, address: IPAddress, pool: Pool | None) -> Refusal | None:
@@ -186,27 +199,35 @@ class Allocator:
         return None
 
     def _may_have(self, request: Request, address: IPAddress) -> Refusal | None:
-        for holder, terms in self.book.holders(address).items():
-            if holder != request.holder:
-                why = request.sharing.refusal(terms)
-                if why is not None:
-                    return explain.in_use(
-                        address, holder, why, request.sharing, self._leaving(holder, address)
-                    )
+        holders = self.book.holders(address)
+        mine = address in self.book.held_by(request.holder)
+        for holder, terms in holders.items():
+            leaving = address in self.book.leaving.get(holder, ())
+            # Who has an address keeps it, whatever other services show: they are about to be put right.
+            if holder == request.holder or (mine and leaving):
+                continue
+            why = request.sharing.refusal(terms)
+            if why is not None or leaving:
+                return explain.in_use(address, holder, why or "", request.sharing, leaving)
         return None
 
     def _hold(self, request: Request, allocation: Allocation) -> Allocation:
-        for address in allocation.addresses:
-            if address not in self.book:
-                self._used[allocation.pool, address.version] += 1
+        fresh = [address for address in allocation.addresses if address not in self.book]
         self.book.hold(request.holder, allocation, request.sharing)
+        for address in fresh:
+            self._count(address, 1)
         return allocation
 
     def _freed(self, address: IPAddress) -> None:
         pool = self._index.pool_of(address)
         if pool is not None:
-            self._used[pool.name, address.version] -= 1
+            self._count(address, -1)
             self._spaces[pool.name, address.version].free(address)
+
+    def _count(self, address: IPAddress, difference: int) -> None:
+        pool = self._index.pool_of(address)
+        if pool is not None:
+            self._used[pool.name, address.version] += difference
 
 
 def allows(pool: Pool, request: Request) -> bool:

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who holds which address.
+"""Who holds which address, and who merely shows one.
 
-An address that a service has lost is *leaving* until the service's status has been seen without it: only then
-may another service get it, so that no two services ever show one address, not even while the API server is
-slow.
+An address that a service has lost, or that somebody else wrote into its status, is *leaving* as long as the
+service's status shows it. Nobody is given a leaving address, so that no two services ever show the same one,
+not even while the API server is slow.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from vipcast.ipam.request import Allocation, Holder, Sharing
 from vipcast.model.addresses import IPAddress
 
 __all__ = ["Book"]
+
+_NOTHING: frozenset[IPAddress] = frozenset()
 
 
 class Book:
@@ -27,44 +29,51 @@ class Book:
         self._by_key: defaultdict[str, set[IPAddress]] = defaultdict(set)
 
     def __contains__(self, address: object) -> bool:
-        """Whether the address is held, or still leaving a service."""
+        """Whether the address is held, or leaving a service."""
         return address in self._holders
 
-    def addresses(self) -> Iterable[IPAddress]:
+    def addresses(self) -> Collection[IPAddress]:
         """All addresses that are held or leaving."""
         return self._holders.keys()
 
     def holders(self, address: IPAddress) -> Mapping[Holder, Sharing]:
-        """Who has it, on which terms."""
+        """Who has it, on which terms; those whom it is leaving too."""
         return self._holders.get(address, {})
+
+    def held_by(self, holder: Holder) -> tuple[IPAddress, ...]:
+        """What the service holds."""
+        allocation = self.allocations.get(holder)
+        return allocation.addresses if allocation else ()
 
     def sharing(self, key: str) -> Iterable[IPAddress]:
         """Addresses of services with this sharing key."""
         return self._by_key.get(key, ())
 
     def hold(self, holder: Holder, allocation: Allocation, sharing: Sharing) -> None:
-        """The service has these addresses from now on; what it had besides must have been released."""
+        """The service has these addresses from now on; what it had besides is leaving."""
+        self.release(holder)
         self.allocations[holder] = allocation
         for address in allocation.addresses:
-            self._holders.setdefault(address, {})[holder] = sharing
-            if sharing.key:
-                self._by_key[sharing.key].add(address)
-        self._leave(holder, self.leaving.get(holder, frozenset()) - set(allocation.addresses))
+            self._drop(holder, address)
+            self._add(holder, address, sharing)
+        self._leave(holder, self.leaving.get(holder, _NOTHING) - set(allocation.addresses))
 
     def release(self, holder: Holder) -> None:
         """The service shall not have its addresses any longer; they are leaving."""
         allocation = self.allocations.pop(holder, None)
         if allocation is not None:
-            self._leave(holder, self.leaving.get(holder, frozenset()) | set(allocation.addresses))
+            self._leave(holder, self.leaving.get(holder, _NOTHING) | set(allocation.addresses))
 
-    def left(self, holder: Holder, still: Iterable[IPAddress] = ()) -> list[IPAddress]:
-        """The service's status has been seen with only these in it: which are free (or freer) now."""
-        gone = self.leaving.get(holder, frozenset()) - set(still)
-        if gone:
-            self._leave(holder, self.leaving[holder] - gone)
-            for address in gone:
-                self._drop(holder, address)
-        return sorted(gone, key=int)
+    def observe(self, holder: Holder, shown: frozenset[IPAddress]) -> list[IPAddress]:
+        """The service's status shows exactly these; returned is what has left it because of that."""
+        now = shown - set(self.held_by(holder))
+        before = self.leaving.get(holder, _NOTHING)
+        self._leave(holder, now)
+        for address in now - before:
+            self._add(holder, address, Sharing())
+        for address in before - now:
+            self._drop(holder, address)
+        return sorted(before - now, key=int)
 
     def _leave(self, holder: Holder, addresses: frozenset[IPAddress]) -> None:
         if addresses:
@@ -72,9 +81,16 @@ class Book:
         else:
             self.leaving.pop(holder, None)
 
+    def _add(self, holder: Holder, address: IPAddress, sharing: Sharing) -> None:
+        self._holders.setdefault(address, {})[holder] = sharing
+        if sharing.key:
+            self._by_key[sharing.key].add(address)
+
     def _drop(self, holder: Holder, address: IPAddress) -> None:
-        holders = self._holders[address]
-        sharing = holders.pop(holder)
+        holders = self._holders.get(address, {})
+        sharing = holders.pop(holder, None)
+        if sharing is None:
+            return
         if not any(other.key == sharing.key for other in holders.values()):
             self._forget_key(sharing.key, address)
         if not holders:

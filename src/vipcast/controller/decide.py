@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What should be true of every service: a snapshot of pools and services in, outcomes out. No I/O.
+
+Rules of this file:
+
+* A service keeps its address as long as it may. When the controller starts, and when the configuration
+  changes, those that have one are settled first, oldest first; then the others get theirs, oldest first.
+* One change of one service costs the same with ten services as with ten thousand.
+* What somebody else wrote into a status is nobody's address; it is repaired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vipcast.controller.service import Relation, View
+from vipcast.controller.waiting import Waiting
+from vipcast.ipam import Allocation, Allocator, Holder, Refusal, Request
+from vipcast.model.addresses import IPAddress
+from vipcast.model.pools import Pool
+
+__all__ = ["Decider", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What should be true of one service."""
+
+    relation: Relation
+    result: Allocation | Refusal | None = None  # None: nothing of ours is on it
+
+
+class Decider:
+    """Holds the snapshot; `take_changed` says whose outcome has to be looked at again."""
+
+    def __init__(self) -> None:
+        self.allocator = Allocator()
+        self.waiting = Waiting()
+        self.views: dict[Holder, View] = {}
+        self._refusals: dict[Holder, Refusal] = {}
+        self._changed: dict[Holder, None] = {}  # a set that keeps order
+
+    # -- what happens --------------------------------------------------------------------------------------
+
+    def start(self, pools: Iterable[Pool], views: Iterable[View]) -> None:
+        """The first snapshot."""
+        self.allocator.configure(pools)
+        self.views = {view.key: view for view in views}
+        oldest_first = sorted(self.views.values(), key=lambda view: view.age)
+        for view in oldest_first:
+            if isinstance(view.want, Request) and view.shown:
+                self.allocator.keep(view.want, view.shown)
+        for view in oldest_first:
+            self.allocator.observe(view.key, view.shown)
+        for view in oldest_first:
+            self._decide(view)
+        self._changed.update(dict.fromkeys(self.views))
+
+    def configure(self, pools: Iterable[Pool]) -> None:
+        """Other pools are in force: every service is decided again."""
+        self.allocator.configure(pools)
+        oldest_first = sorted(self.views.values(), key=lambda view: view.age)
+        for view in oldest_first:
+            self._keep_or_release(view)
+        for view in oldest_first:
+            self._decide(view)
+        self._changed.update(dict.fromkeys(self.views))
+
+    def service(self, key: Holder, view: View | None) -> None:
+        """A service was made, changed or deleted."""
+        old = self.views.get(key)
+        freed: list[IPAddress] = []
+        if old is not None and (view is None or view.uid != old.uid):
+            freed += self._forget(key)
+            old = None
+        if view is not None:
+            freed += self._take(view, old)
+        self._feed(freed)
+
+    def observed(self, key: Holder, shown: tuple[IPAddress, ...]) -> None:
+        """The API server is known to show exactly these on the service, after what was written to it."""
+        if key in self.views:
+            self._feed(self.allocator.observe(key, shown))
+
+    def take_changed(self) -> list[Holder]:
+        """Whose outcome may have changed, or may differ from what is shown; each once."""
+        changed, self._changed = list(self._changed), {}
+        return changed
+
+    # -- what is true now ----------------------------------------------------------------------------------
+
+    def outcome(self, key: Holder) -> Outcome | None:
+        """What should be true of the service; None if there is none of that name."""
+        view = self.views.get(key)
+        if view is None:
+            return None
+        return Outcome(view.relation, self.allocator.book.allocations.get(key) or self._refusals.get(key))
+
+    def why_not(self, key: Holder, addresses: tuple[IPAddress, ...]) -> Refusal | None:
+        """By which rule the service may not hold these."""
+        view = self.views.get(key)
+        if view is None or not isinstance(view.want, Request):
+            return view.want if view is not None and isinstance(view.want, Refusal) else None
+        checked = self.allocator.check(view.want, addresses)
+        return checked if isinstance(checked, Refusal) else None
+
+    # -- one service ---------------------------------------------------------------------------------------
+
+    def _take(self, view: View, old: View | None) -> list[IPAddress]:
+        self.views[view.key] = view
+        self._changed[view.key] = None
+        freed = self.allocator.observe(view.key, view.shown)
+        if old is None or old.want != view.want:
+            freed += self._terms_changed(view, old)
+            self._decide(view)
+        return freed
+
+    def _terms_changed(self, view: View, old: View | None) -> list[IPAddress]:
+        """A holder that shares on other terms may let others in, as if its addresses were freed."""
+        if old is None or not isinstance(old.want, Request) or not isinstance(view.want, Request):
+            return []
+        held = self.allocator.book.held_by(view.key)
+        return list(held) if old.want.sharing != view.want.sharing else []
+
+    def _forget(self, key: Holder) -> list[IPAddress]:
+        self.allocator.release(key)
+        self.waiting.remove(key)
+        self._refusals.pop(key, None)
+        del self.views[key]
+        self._changed[key] = None
+        return self.allocator.observe(key)
+
+    def _keep_or_release(self, view: View) -> None:
+        held = self.allocator.book.held_by(view.key)
+        if held and not (isinstance(view.want, Request) and self.allocator.keep(view.want, held)):
+            self.allocator.release(view.key)
+
+    def _decide(self, view: View) -> bool:
+        """Give the service what it should have; whether that is an address."""
+        answer = self._answer(view)
+        if isinstance(answer, Refusal):
+            self._refusals[view.key] = answer
+        else:
+            self._refusals.pop(view.key, None)
+        if isinstance(answer, Refusal) and isinstance(view.want, Request):
+            self.waiting.add(view.age, self._line(view.want), view.want.addresses)
+        else:
+            self.waiting.remove(view.key)
+        return isinstance(answer, Allocation)
+
+    def _answer(self, view: View) -> Allocation | Refusal | None:
+        if not isinstance(view.want, Request):
+            self.allocator.release(view.key)
+            return view.want
+        if view.shown and view.key not in self.allocator.book.allocations:
+            self.allocator.keep(view.want, view.shown)
+        return self.allocator.allocate(view.want)
+
+    # -- those who wait ------------------------------------------------------------------------------------
+
+    def _feed(self, freed: list[IPAddress]) -> None:
+        if freed and len(self.waiting):
+            self.waiting.serve(freed, self._try)
+
+    def _try(self, key: Holder) -> bool:
+        served = self._decide(self.views[key])
+        if served:
+            self._changed[key] = None
+        return served
+
+    def _line(self, want: Request) -> tuple[object, ...]:
+        """Requests of one line are refused alike; who shares stands alone, because ports differ."""
+        pools = tuple(pool.name for pool in self.allocator.candidates(want))
+        alone = want.holder if want.sharing.key else None
+        return (want.families, want.require_all, want.addresses, want.pool, pools, alone)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's metrics, under the names that dashboards and alerts made for MetalLB know."""
+
+from __future__ import annotations
+
+from vipcast.controller.decide import Decider
+from vipcast.daemon.metrics import Metric, Registry
+from vipcast.model.addresses import MAX_COUNT
+from vipcast.model.configuration import Configuration
+
+__all__ = ["Metrics"]
+
+_POOL = ("pool",)
+# MetalLB's families of names: "" counts both.
+_FAMILIES = {"": (4, 6), "ipv4_": (4,), "ipv6_": (6,)}
+
+
+class Metrics:
+    """Counts what `run` does; what `decide` knows is read when somebody asks."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.updates = registry.counter(
+            "metallb_k8s_client_updates_total", "Objects of the API that were looked at."
+        )
+        self.errors = registry.counter(
+            "metallb_k8s_client_update_errors_total", "Objects that could not be written and are tried again."
+        )
+        self._loaded = registry.gauge(
+            "metallb_k8s_client_config_loaded_bool", "Whether a configuration is in force."
+        )
+        self._stale = registry.gauge(
+            "metallb_k8s_client_config_stale_bool", "Whether an object is in force as it was before."
+        )
+        self._problems = registry.gauge(
+            "vipcast_configuration_problems", "What is wrong in the configuration.", ("kind", "reason")
+        )
+        self._waiting = registry.gauge("vipcast_services_waiting", "Services that wait for an address.")
+        self._pools = _pool_gauges(registry)
+        self._services = registry.gauge(
+            "metallb_allocator_services_allocated_total", "Services with an address of the pool.", _POOL
+        )
+
+    def collect(self, decider: Decider, configuration: Configuration | None) -> None:
+        """Bring the gauges up to date."""
+        self._loaded.set(1 if configuration is not None else 0)
+        self._stale.set(1 if configuration is not None and configuration.stale else 0)
+        self._waiting.set(len(decider.waiting))
+        self._collect_problems(configuration or Configuration())
+        self._collect_pools(decider)
+
+    def _collect_problems(self, configuration: Configuration) -> None:
+        self._problems.clear()
+        for problem in configuration.problems:
+            self._problems.inc(kind=problem.object.kind, reason=problem.reason.value)
+
+    def _collect_pools(self, decider: Decider) -> None:
+        for metric in (*self._pools.values(), self._services):
+            metric.clear()
+        allocator = decider.allocator
+        for pool in allocator.pools:
+            self._services.set(0, pool=pool.name)
+            for prefix, families in _FAMILIES.items():
+                counts = [allocator.usage(pool.name, family) for family in families]
+                held, size = sum(count[0] for count in counts), sum(sum(count) for count in counts)
+                self._pools[f"{prefix}addresses_in_use_total"].set(held, pool=pool.name)
+                self._pools[f"{prefix}addresses_total"].set(min(size, MAX_COUNT), pool=pool.name)
+        for allocation in allocator.book.allocations.values():
+            self._services.inc(pool=allocation.pool)
+
+
+def _pool_gauges(registry: Registry) -> dict[str, Metric]:
+    texts = {
+        "addresses_total": "Addresses that the pool can give.",
+        "addresses_in_use_total": "Addresses of the pool that services hold.",
+    }
+    return {
+        f"{prefix}{name}": registry.gauge(f"metallb_allocator_{prefix}{name}", text, _POOL)
+        for prefix in _FAMILIES
+        for name, text in texts.items()
+    }

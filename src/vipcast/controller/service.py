@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Service of the API, as far as the controller is concerned with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from vipcast.ipam import Holder, Refusal, Request, Sharing
+from vipcast.model.addresses import IPAddress, parse_address
+from vipcast.model.reasons import RefusalReason
+
+__all__ = ["ALLOCATED_FROM", "Relation", "View", "ingress_of", "read_service", "slim"]
+
+PREFIX, OLD_PREFIX = "metallb.io/", "metallb.universe.tf/"
+ALLOCATED_FROM = f"{PREFIX}ip-allocated-from-pool"
+OLD_ALLOCATED_FROM = f"{OLD_PREFIX}ip-allocated-from-pool"
+_READ = ("loadBalancerIPs", "address-pool", "allow-shared-ip")
+
+Json = Mapping[str, Any]
+
+
+class Relation(Enum):
+    """What a service is to this controller."""
+
+    OURS = "ours"  # a load balancer of our class
+    FOREIGN = "foreign"  # a load balancer of another class: never written to
+    NONE = "none"  # not a load balancer (any more): what we wrote is removed
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a service asks for and what it shows."""
+
+    key: Holder
+    uid: str
+    created: str
+    relation: Relation
+    want: Request | Refusal | None  # None: it is not ours
+    shown: tuple[IPAddress, ...]
+    deprecated: tuple[str, ...] = ()  # annotations under their old names
+
+    @property
+    def age(self) -> tuple[str, Holder]:
+        """Sorts services by creation (the API's times are whole seconds), then by name."""
+        return (self.created, self.key)
+
+
+class _RefusedError(Exception):
+    """What the service asks for is contradictory or can not be understood."""
+
+    def __init__(self, reason: RefusalReason, message: str) -> None:
+        super().__init__(message)
+        self.refusal = Refusal(reason, message)
+
+
+def read_service(item: Json, lb_class: str | None, namespace_labels: Mapping[str, str]) -> View:
+    """The view of a Service object."""
+    metadata, relation = item["metadata"], _relation(item.get("spec") or {}, lb_class)
+    annotations = metadata.get("annotations") or {}
+    ours = relation is Relation.OURS
+    return View(
+        key=(metadata["namespace"], metadata["name"]),
+        uid=metadata.get("uid", ""),
+        created=metadata.get("creationTimestamp") or "",
+        relation=relation,
+        want=_want(item, namespace_labels) if ours else None,
+        shown=_addresses(ingress_of(item)),
+        deprecated=tuple(OLD_PREFIX + name for name in _READ if OLD_PREFIX + name in annotations)
+        if ours
+        else (),
+    )
+
+
+def _relation(spec: Json, lb_class: str | None) -> Relation:
+    if spec.get("type") != "LoadBalancer":
+        return Relation.NONE
+    return Relation.OURS if (spec.get("loadBalancerClass") or None) == lb_class else Relation.FOREIGN
+
+
+def ingress_of(item: Json) -> list[Json]:
+    """``status.loadBalancer.ingress``, whatever is in it."""
+    return ((item.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+
+
+def _addresses(ingress: list[Json]) -> tuple[IPAddress, ...]:
+    found = []
+    for entry in ingress:
+        try:
+            found.append(parse_address(entry.get("ip") or ""))
+        except ValueError:
+            continue  # a hostname or nonsense: the plan replaces it
+    return tuple(found)
+
+
+# -- what it asks for --------------------------------------------------------------------------------------
+
+
+def _want(item: Json, namespace_labels: Mapping[str, str]) -> Request | Refusal:
+    try:
+        return _request(item, namespace_labels)
+    except _RefusedError as error:
+        return error.refusal
+
+
+def _request(item: Json, namespace_labels: Mapping[str, str]) -> Request:
+    metadata, spec = item["metadata"], item["spec"]
+    annotations = metadata.get("annotations") or {}
+    families = _families(spec)
+    policy = spec.get("ipFamilyPolicy") or "SingleStack"
+    if policy == "SingleStack":
+        families = families[:1]
+    if policy == "RequireDualStack" and len(families) != 2:
+        message = "ipFamilyPolicy is RequireDualStack, and the service has one cluster IP only"
+        raise _RefusedError(RefusalReason.NO_CLUSTER_IP, message)
+    return Request(
+        holder=(metadata["namespace"], metadata["name"]),
+        families=families,
+        require_all=policy != "PreferDualStack" or len(families) == 1,
+        addresses=_requested_addresses(spec, annotations),
+        pool=_annotation(annotations, "address-pool"),
+        sharing=_sharing(spec, annotations),
+        labels=metadata.get("labels") or {},
+        namespace_labels=namespace_labels,
+    )
+
+
+def _families(spec: Json) -> tuple[int, ...]:
+    cluster = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
+    texts = [text for text in cluster if text not in ("", "None")]
+    if not texts:
+        message = "the service has no cluster IP; a load balancer needs one"
+        raise _RefusedError(RefusalReason.NO_CLUSTER_IP, message)
+    return tuple(6 if ":" in text else 4 for text in texts)
+
+
+def _annotation(annotations: Mapping[str, str], name: str) -> str | None:
+    """The value under either prefix; two different values are no answer."""
+    new, old = annotations.get(PREFIX + name), annotations.get(OLD_PREFIX + name)
+    if new is not None and old is not None and new != old:
+        message = f"the annotations {PREFIX}{name} and {OLD_PREFIX}{name} differ; remove the second"
+        raise _RefusedError(RefusalReason.CONFLICTING_REQUESTS, message)
+    return (new if new is not None else old) or None
+
+
+def _requested_addresses(spec: Json, annotations: Mapping[str, str]) -> tuple[IPAddress, ...]:
+    listed, single = _annotation(annotations, "loadBalancerIPs"), spec.get("loadBalancerIP") or None
+    if listed and single:
+        message = f"spec.loadBalancerIP and the annotation {PREFIX}loadBalancerIPs are both set; remove one"
+        raise _RefusedError(RefusalReason.CONFLICTING_REQUESTS, message)
+    texts = [text.strip() for text in (listed or single or "").split(",") if text.strip()]
+    addresses = tuple(_parse(text) for text in texts)
+    if len({address.version for address in addresses}) != len(addresses):
+        message = f"{', '.join(texts)}: ask for one address of each family"
+        raise _RefusedError(RefusalReason.BAD_REQUEST, message)
+    return addresses
+
+
+def _parse(text: str) -> IPAddress:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        message = f"the address that the service asks for is none: {error}"
+        raise _RefusedError(RefusalReason.BAD_REQUEST, message) from error
+
+
+def _sharing(spec: Json, annotations: Mapping[str, str]) -> Sharing:
+    key = _annotation(annotations, "allow-shared-ip")
+    if key is None:
+        return Sharing()
+    local = spec.get("externalTrafficPolicy") == "Local"
+    selector = sorted((spec.get("selector") or {}).items())
+    backend = ",".join(f"{name}={value}" for name, value in selector) or "no selector"
+    ports = frozenset((port.get("protocol") or "TCP", port["port"]) for port in spec.get("ports") or ())
+    return Sharing(key, backend if local else "", ports)
+
+
+# -- what is kept of it ------------------------------------------------------------------------------------
+
+_SPEC = (
+    "type",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "clusterIP",
+    "clusterIPs",
+    "ipFamilyPolicy",
+    "externalTrafficPolicy",
+    "selector",
+    "ports",
+)
+_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "labels")
+
+
+def slim(item: dict[str, Any]) -> dict[str, Any]:
+    """A Service without what nobody here reads: ten thousand of them are kept in memory."""
+    metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
+    kept = {name: metadata[name] for name in _METADATA if name in metadata}
+    annotations = metadata.get("annotations") or {}
+    ours = {name: annotations[name] for name in annotations if name.startswith((PREFIX, OLD_PREFIX))}
+    if ours:
+        kept["annotations"] = ours
+    if spec.get("type") != "LoadBalancer":
+        small: dict[str, Any] = {"type": spec.get("type")}
+    else:
+        small = {name: spec[name] for name in _SPEC if name in spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": kept, "spec": small, "status": status}

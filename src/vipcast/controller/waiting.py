@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who gets what is freed: services without an address, in order of creation.
+
+Services that ask for the same thing wait in one line; if the first can not be served, none behind it can.
+So a freed address costs as much as there are different wishes, not as much as there are services.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
+
+from vipcast.ipam import Holder
+from vipcast.model.addresses import IPAddress
+
+__all__ = ["Line", "Waiting"]
+
+Age = tuple[str, Holder]
+Line = Hashable  # what a service asks for; equal for services that are served or refused alike
+
+
+class Waiting:
+    """The lines of those who wait."""
+
+    def __init__(self) -> None:
+        self._line_of: dict[Holder, tuple[Line, Age]] = {}
+        self._lines: dict[Line, list[Age]] = {}
+        self._asking: defaultdict[IPAddress, set[Line]] = defaultdict(set)
+        self._addresses: dict[Line, tuple[IPAddress, ...]] = {}
+
+    def __len__(self) -> int:
+        """How many services wait."""
+        return len(self._line_of)
+
+    def add(self, age: Age, line: Line, addresses: tuple[IPAddress, ...]) -> None:
+        """The service waits; `addresses` are those that its line asks for by name."""
+        holder = age[1]
+        if self._line_of.get(holder) == (line, age):
+            return
+        self.remove(holder)
+        self._line_of[holder] = (line, age)
+        if line not in self._lines:
+            self._lines[line], self._addresses[line] = [], addresses
+            for address in addresses:
+                self._asking[address].add(line)
+        heapq.heappush(self._lines[line], age)
+
+    def remove(self, holder: Holder) -> None:
+        """The service waits no more; it is struck from its line when it would come up."""
+        entry = self._line_of.pop(holder, None)
+        if entry is not None:
+            self._head(entry[0])
+
+    def serve(self, freed: Iterable[IPAddress], try_it: Callable[[Holder], bool]) -> None:
+        """Let everybody whom these addresses may help try, oldest first; whoever succeeds waits no more."""
+        heads = [(age, line) for line in self._lines_for(freed) if (age := self._head(line)) is not None]
+        queue = [(age, number, line) for number, (age, line) in enumerate(heads)]
+        heapq.heapify(queue)
+        while queue:
+            age, number, line = heapq.heappop(queue)
+            if not try_it(age[1]):
+                continue
+            self.remove(age[1])
+            following = self._head(line)
+            if following is not None:
+                heapq.heappush(queue, (following, number, line))
+
+    def _lines_for(self, freed: Iterable[IPAddress]) -> list[Line]:
+        named = {line for address in freed for line in self._asking.get(address, ())}
+        return [*named, *(line for line in self._lines if not self._addresses[line])]
+
+    def _head(self, line: Line) -> Age | None:
+        """The first of a line who still waits in it; an empty line is taken away."""
+        ages = self._lines.get(line, [])
+        while ages:
+            if self._line_of.get(ages[0][1]) == (line, ages[0]):
+                return ages[0]
+            heapq.heappop(ages)
+        self._close(line)
+        return None
+
+    def _close(self, line: Line) -> None:
+        self._lines.pop(line, None)
+        for address in self._addresses.pop(line, ()):
+            self._asking[address].discard(line)
+            if not self._asking[address]:
+                del self._asking[address]
