@@ -7,10 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import (
-    chosen_services,
-    expect,
-)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope, expect
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.probes import Settings, plan
 
 
@@ -18,6 +15,8 @@ def verify_plan(
     declaration: Mapping[str, Any],
     cluster: Mapping[str, Any],
     services: Sequence[str] = (),
+    load_balancer_class: str = "",
+    ignore_exclude_label: bool = False,
     requests: int | None = None,
     timeout: float = 3.0,
     concurrency: int = 8,
@@ -31,9 +30,10 @@ def verify_plan(
     settings = Settings(
         float(timeout), int(concurrency), float(miss_probability), int(requests) if requests else None
     )
-    chosen = chosen_services(cluster, services)
+    scope = Scope(tuple(services), load_balancer_class, ignore_exclude_label)
     try:
-        return plan(declaration, chosen, expect(declaration, cluster, chosen).routes, settings)
+        routes = expect(declaration, cluster, scope).routes
+        return plan(declaration, scope.chosen(cluster), routes, settings)
     except ValueError as exc:
         raise AnsibleFilterError(str(exc)) from None
 

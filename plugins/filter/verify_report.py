@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import verification
 
 
@@ -16,13 +17,16 @@ def verify_report(
     routers: Sequence[Mapping[str, Any]],
     probes: Sequence[Mapping[str, Any]] = (),
     services: Sequence[str] = (),
+    load_balancer_class: str = "",
+    ignore_exclude_label: bool = False,
 ) -> dict[str, Any]:
     """Expected, found and the difference, as data and as lines."""
     if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping) or "services" not in cluster:
         raise AnsibleFilterError(
             "use it as: declaration | vipcast.baremetal.verify_report(cluster, routers, probes)"
         )
-    return verification(declaration, cluster, routers, probes, services)
+    scope = Scope(tuple(services), load_balancer_class, ignore_exclude_label)
+    return verification(declaration, cluster, routers, probes, scope)
 
 
 class FilterModule:

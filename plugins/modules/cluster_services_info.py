@@ -7,8 +7,8 @@ module: cluster_services_info
 short_description: Read a cluster's nodes and LoadBalancer services
 version_added: 0.1.0
 description:
-  - Returns what has to be known to say where the traffic of a LoadBalancer service should arrive - which nodes
-    are ready, which addresses and ports a service has, and on which nodes it has endpoints that serve.
+  - Returns what has to be known to say where the traffic of a LoadBalancer service should arrive - the nodes
+    that are ready, the services' addresses and ports, and the nodes on which they have endpoints that serve.
   - Reads nodes, services and endpoint slices, and nothing of the load balancer's own.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes

@@ -8,8 +8,8 @@ short_description: Print lines as they are
 version_added: 0.1.0
 description:
   - Prints text to the terminal without quotes and escapes, so that a table stays a table.
-  - Where the output is made for programs (the callbacks V(json), V(jsonl) and the like) nothing is printed. The
-    lines are in the task's result.
+  - Where the output is made for programs (the callbacks V(json), V(jsonl) and the like) nothing is printed.
+    The lines are in the task's result.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
   - vipcast.baremetal.attributes.info_module

@@ -72,9 +72,9 @@ def _why_not_up(seen: FoundSession | None) -> str:
     if seen is None:
         return "the router has not been configured for this node (role router)"
     hints = {
-        "Idle": "the router does not try: shut down, no way to the node, or an error lately",
+        "Idle": "the router does not try: shut down, or no way to the node",
         "Connect": "a speaker never answers on port 179, and this one has not dialled either",
-        "Active": "the node's speaker has not dialled: not running, not configured, or a firewall on port 179",
+        "Active": "the node's speaker has not dialled: not running, not configured, or port 179 blocked",
         "OpenSent": "the speaker connected and says nothing: AS number or password may differ",
         "OpenConfirm": "the session is just being made",
     }

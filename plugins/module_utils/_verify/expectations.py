@@ -60,8 +60,38 @@ class Expectations:
     notes: tuple[str, ...]
 
 
-def expect(declared: Data, cluster: Data, services: Sequence[Data]) -> Expectations:
-    """`services`: the chosen ones of the cluster's, see `chosen_services`."""
+@dataclass(frozen=True)
+class Scope:
+    """What is verified: the services named (`namespace/name`) or all, and how the load balancer was set up.
+
+    `load_balancer_class`: the one it serves; empty: services without a class. `ignore_exclude_label`: nodes that
+    are excluded from external load balancing take part all the same.
+    """
+
+    services: tuple[str, ...] = ()
+    load_balancer_class: str = ""
+    ignore_exclude_label: bool = False
+
+    def is_ours(self, service: Data) -> bool:
+        return (service["load_balancer_class"] or "") == self.load_balancer_class
+
+    def chosen(self, cluster: Data) -> list[Data]:
+        """The services that are verified. One that is named is, whatever its class."""
+        if self.services:
+            return [service for service in cluster["services"] if service_name(service) in self.services]
+        return [service for service in cluster["services"] if self.is_ours(service)]
+
+    def unknown(self, cluster: Data) -> list[str]:
+        """Names that were asked for and that no LoadBalancer service has."""
+        known = {service_name(service) for service in cluster["services"]}
+        return [name for name in self.services if name not in known]
+
+
+def expect(declared: Data, cluster: Data, scope: Scope) -> Expectations:
+    """All that should be seen."""
+    if scope.ignore_exclude_label:
+        cluster = {**cluster, "nodes": [{**node, "excluded": False} for node in cluster["nodes"]]}
+    services = scope.chosen(cluster)
     why_not = {node["name"]: _why_no_session(node["name"], cluster) for node in declared["nodes"]}
     sessions = tuple(
         Session(
@@ -74,26 +104,13 @@ def expect(declared: Data, cluster: Data, services: Sequence[Data]) -> Expectati
         sessions=sessions,
         routes=tuple(_routes(declared, cluster, services)),
         problems=tuple(_problems(declared, cluster, services)),
-        notes=tuple(_notes(declared, cluster, services)),
+        notes=(*_notes(declared, cluster, services), *_left_out(cluster, scope)),
     )
 
 
 def service_name(service: Data) -> str:
     """As `kubectl` names it."""
     return f"{service['namespace']}/{service['name']}"
-
-
-def chosen_services(cluster: Data, only: Sequence[str]) -> list[Data]:
-    """The services to verify: those named (`namespace/name`), or all but those of another load balancer."""
-    if only:
-        return [service for service in cluster["services"] if service_name(service) in only]
-    return [service for service in cluster["services"] if not service["load_balancer_class"]]
-
-
-def unknown_services(cluster: Data, only: Sequence[str]) -> list[str]:
-    """Names that were asked for and that no LoadBalancer service has."""
-    known = {service_name(service) for service in cluster["services"]}
-    return [name for name in only if name not in known]
 
 
 def serving(service: Data) -> list[Data]:
@@ -227,10 +244,17 @@ def _notes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[str]
     ]
     for service in services:
         notes += _service_notes(declared, service)
-    classed = [one for one in cluster["services"] if one["load_balancer_class"] and one not in services]
-    return notes + [
-        f"service {service_name(one)} is left to the load balancer of class {one['load_balancer_class']}"
-        for one in classed
+    return notes
+
+
+def _left_out(cluster: Data, scope: Scope) -> list[str]:
+    """Services that another load balancer has to serve."""
+    if scope.services:
+        return []
+    return [
+        f"service {service_name(one)} has the class {one['load_balancer_class'] or '(none)'}, which is not ours"
+        for one in cluster["services"]
+        if not scope.is_ours(one)
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .difference import Difference, compare
-from .expectations import Data, Expectations, Session, chosen_services, expect, unknown_services
+from .expectations import Data, Expectations, Scope, Session, expect
 from .findings import LAYERS, FoundRoute, FoundRouter, read_routers
 from .probes import index, judge
 from .table import counts, duration, table
@@ -21,17 +21,18 @@ def verification(
     cluster: Data,
     router_results: Sequence[Data],
     probe_results: Sequence[Data],
-    only: Sequence[str] = (),
+    scope: Scope | None = None,
 ) -> dict[str, Any]:
     """Everything, as plain data; `ok` says whether expected and found agree.
 
-    `router_results`: of bgp_router_info, with the router's host as `item`; `probe_results`: of vip_probe, with the
-    plan's entry as `item`. Both as a loop registers them.
+    `router_results`: of bgp_router_info, with the router's host as `item`; `probe_results`: of vip_probe,
+    with the plan's entry as `item`. Both as a loop registers them.
     """
-    services = chosen_services(cluster, only)
-    expected = expect(declared, cluster, services)
+    scope = scope or Scope()
+    expected = expect(declared, cluster, scope)
     routers = read_routers(declared, router_results)
-    differences = [*_unknown(cluster, only), *compare(expected, routers), *_judge(services, probe_results)]
+    differences = [*_unknown(cluster, scope), *compare(expected, routers)]
+    differences += _judge(scope.chosen(cluster), probe_results)
     report = {
         "ok": not differences,
         "sessions": [_session(one, routers) for one in expected.sessions],
@@ -47,10 +48,10 @@ def verification(
     return {**report, "texts": texts, "lines": lines(report, texts)}
 
 
-def _unknown(cluster: Data, only: Sequence[str]) -> list[Difference]:
+def _unknown(cluster: Data, scope: Scope) -> list[Difference]:
     return [
         Difference("verify_services", name, "a LoadBalancer service", "none", "write it as NAMESPACE/NAME")
-        for name in unknown_services(cluster, only)
+        for name in scope.unknown(cluster)
     ]
 
 
