@@ -52,9 +52,10 @@ def _as_result(outcome: Outcome, vtysh: Vtysh, wants_diff: bool) -> dict[str, An
         "commands": outcome.commands,
         "drift": outcome.drift,
         "foreign": outcome.foreign,
-        "version": vtysh.version.text,
-        "maximum_paths_limit": vtysh.version.multipath,
     }
+    if vtysh.known:
+        result["version"] = vtysh.version.text
+        result["maximum_paths_limit"] = vtysh.version.multipath
     if outcome.warnings:
         result["warnings"] = outcome.warnings
     if wants_diff:

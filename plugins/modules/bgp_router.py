@@ -110,6 +110,13 @@ options:
       connect:
         description: Time between attempts to connect. FRR's own default, 120, makes a restarted node wait that long.
         type: int
+  local_terminals:
+    description:
+      - Whether to let the daemons' terminals (TCP 2601, 2605 and so on) be opened from the router itself only, by an access
+        list V(NAME-VTY) in C(line vty), and to remove the password V(zebra) that some packages ship.
+      - An access list that is already set there stays. vtysh does not go through these terminals and is not affected.
+    type: bool
+    default: false
   replace_as:
     description:
       - Whether to replace a C(router bgp) that has another AS number. That ends all of its sessions, foreign ones too,

@@ -17,6 +17,9 @@ from .shell import Vtysh
 # The file of the integrated configuration, then the daemon's own (quagga, or FRR without integrated configuration).
 STARTUP_FILES = ("/etc/frr/frr.conf", "/etc/frr/bgpd.conf", "/etc/quagga/bgpd.conf")
 
+# More next hops than any build has.
+_ANY_LIMIT = 65535
+
 
 @dataclass
 class Outcome:
@@ -39,25 +42,39 @@ class Options:
     check: bool = False
     save: bool = True
     replace_as: bool = False
-    limit: int | None = None
 
 
 def converge(vtysh: Vtysh, intent: Intent, options: Options) -> Outcome:
     """Bring the router to C(intent). A Refusal means that the router is as it was before, or says how it is not."""
-    require_frr(vtysh)
-    text = vtysh.running()
+    warnings: list = []
+    text, limit = _present(vtysh, options, warnings)
     config = settings.read(text)
-    limit = options.limit or vtysh.version.multipath
     target = plan(config, intent, limit, options.replace_as)
     lines = delta.commands(config.settings, target)
     outcome = _describe(config, target, intent, lines)
+    outcome.warnings += warnings
     _check_startup(vtysh, intent, target, options, outcome)
-    if lines:
+    if lines and not warnings:
         vtysh.check_syntax(_candidate(text, lines))
     outcome.changed = bool(lines) or (bool(outcome.drift) and options.save)
     if outcome.changed and not options.check:
         _enter(vtysh, config, target, lines, options, outcome)
     return outcome
+
+
+def _present(vtysh: Vtysh, options: Options, warnings: list) -> tuple:
+    """The running configuration, and how many next hops a route can have.
+
+    In check mode FRR may not be there yet because nothing was installed either: then everything is missing.
+    """
+    try:
+        require_frr(vtysh)
+        return vtysh.running(), vtysh.version.multipath
+    except Refusal as refusal:
+        if not options.check or refusal.reason not in (Reason.NO_DAEMON, Reason.DAEMON_DOWN):
+            raise
+        warnings.append(f"Nothing could be compared, so everything counts as missing: {refusal}")
+        return "", _ANY_LIMIT
 
 
 def require_frr(vtysh: Vtysh) -> None:
@@ -84,7 +101,7 @@ def _describe(config: Config, target: Settings, intent: Intent, lines: list) -> 
     after = report.managed(target, intent, addresses)
     return Outcome(
         commands=[syntax.mask(line) for line in lines],
-        drift=report.drift(config.settings, target, intent),
+        drift=report.drift(config.settings, target),
         before=report.text(before),
         after=report.text(after, before),
         foreign=report.foreign(config, intent),

@@ -9,7 +9,7 @@ prefix list loses entries only after no rule needs them (an existing prefix list
 
 from __future__ import annotations
 
-from .settings import FAMILIES, ROUTER, Settings, neighbor_of
+from .settings import FAMILIES, OUTSIDE, ROUTER, Settings, neighbor_of
 
 
 def commands(before: Settings, after: Settings) -> list:
@@ -17,10 +17,13 @@ def commands(before: Settings, after: Settings) -> list:
     lines: list = []
     if ROUTER in before and before.get(ROUTER) != after.get(ROUTER):
         lines.append(f"no router bgp {before[ROUTER]}")
-        before = {key: value for key, value in before.items() if key[0] in ("prefix-list", "route-map")}
+        before = {key: value for key, value in before.items() if key[0] in OUTSIDE}
     gone = _neighbors(before) - _neighbors(after)
     lines += _bgp_block(after, [f" no neighbor {address}" for address in sorted(gone)])
     before = {key: value for key, value in before.items() if neighbor_of(key) not in gone}
+    lines += _access_lists(before, after, adding=True)
+    lines += _terminals(before, after)
+    lines += _access_lists(before, after, adding=False)
     lines += _prefix_lists(before, after, adding=True)
     lines += _route_maps(before, after)
     lines += _prefix_lists(before, after, adding=False)
@@ -59,6 +62,33 @@ def _prefix_lists(before: Settings, after: Settings, adding: bool) -> list:
         elif not adding and key not in after:
             lines.append(f"no {head} {before[key]}")
     return lines
+
+
+def _access_lists(before: Settings, after: Settings, adding: bool) -> list:
+    lines = []
+    for key in changed(before, after):
+        if key[0] != "access-list":
+            continue
+        head = f"{'ipv6 ' if key[1] == 'ipv6' else ''}access-list {key[2]} seq {key[3]}"
+        if adding and key in after:
+            lines += [f"no {head} {before[key]}"] if key in before else []
+            lines.append(f"{head} {after[key]}")
+        elif not adding and key not in after:
+            lines.append(f"no {head} {before[key]}")
+    return lines
+
+
+def _terminals(before: Settings, after: Settings) -> list:
+    keys = [key for key in changed(before, after) if key[0] == "vty"]
+    lines = [
+        f"password {after[key]}" if key in after else "no password" for key in keys if key[1] == "password"
+    ]
+    inside = [
+        f" {key[1]} {after[key]}" if key in after else f" no {key[1]} {before[key]}"
+        for key in keys
+        if key[1] != "password"
+    ]
+    return [*lines, "line vty", *inside, "exit"] if inside else lines
 
 
 def _route_maps(before: Settings, after: Settings) -> list:

@@ -173,7 +173,9 @@ def _path(path: Json) -> Json:
         # 8.4 leaves "multipath" out of the best path of several; it is one of them all the same.
         "multipath": bool(path.get("multipath")),
         "as_path": str(path.get("path", aspath.get("string", ""))),
-        "next_hops": [hop["ip"] for hop in hops if hop.get("used", True) and "ip" in hop and not _link_local(hop)],
+        "next_hops": [
+            hop["ip"] for hop in hops if hop.get("used", True) and "ip" in hop and not _link_local(hop)
+        ],
     }
 
 
@@ -183,7 +185,12 @@ def _link_local(hop: Json) -> bool:
 
 def used_next_hops(paths: Iterable[Json]) -> list[str]:
     """The next hops that BGP hands to the kernel: those of the best path and of its equals."""
-    hops = (hop for path in paths if path["valid"] and (path["best"] or path["multipath"]) for hop in path["next_hops"])
+    hops = (
+        hop
+        for path in paths
+        if path["valid"] and (path["best"] or path["multipath"])
+        for hop in path["next_hops"]
+    )
     return sorted(set(hops))
 
 

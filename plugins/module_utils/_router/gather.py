@@ -119,7 +119,9 @@ def _tables(vtysh: Vtysh, prefixes: list[str] | None) -> Json:
         document = facts.parse(results[command].stdout, command)
         found[name].update(facts.table(document) if name == "bgp" else facts.fib(document))
     summary = facts.parse(results["show bgp summary json"].stdout, "show bgp summary json")
-    identifiers = [part["routerId"] for part in summary.values() if isinstance(part, dict) and "routerId" in part]
+    identifiers = [
+        part["routerId"] for part in summary.values() if isinstance(part, dict) and "routerId" in part
+    ]
     found["router_id"] = identifiers[0] if identifiers else None
     return found
 

@@ -20,6 +20,9 @@ class Reason(str, enum.Enum):
     BAD_OPTION = "bad_option"
     NO_SHELL = "no_shell"
     NO_DAEMON = "no_daemon"
+    NO_PACKAGES = "no_packages"
+    NOT_STARTED = "not_started"
+    NO_SYSCTL = "no_sysctl"
     NOT_FRR = "not_frr"
     DAEMON_DOWN = "daemon_down"
     OTHER_AS = "other_as"
@@ -82,6 +85,7 @@ class Intent:
     keepalive: int | None
     connect: int | None
     multipath_relax: bool | None
+    local_terminals: bool = False
     present: bool = True
 
     @property
@@ -98,6 +102,11 @@ class Intent:
     def pools(self) -> str:
         """The prefix lists (one per address family) of what is accepted."""
         return f"{self.name}-POOLS"
+
+    @property
+    def terminals(self) -> str:
+        """The access lists (one per address family) of who may open a terminal over TCP."""
+        return f"{self.name}-VTY"
 
     @property
     def relax(self) -> bool | None:
@@ -123,6 +132,7 @@ def intent_from(options: Mapping) -> Intent:
         keepalive=_bounded(timers.get("keepalive"), "timers.keepalive", 1, 65535),
         connect=_bounded(timers.get("connect"), "timers.connect", 1, 65535),
         multipath_relax=options.get("multipath_relax"),
+        local_terminals=bool(options.get("local_terminals")),
         present=options.get("state", "present") == "present",
     )
     _check_together(intent)

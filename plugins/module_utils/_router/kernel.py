@@ -18,14 +18,26 @@ Json = dict[str, Any]
 # Words of iproute2's text that begin no pair.
 _FLAGS = ("onlink", "linkdown", "dead", "pervasive", "offload", "trap", "rt_offload", "rt_trap", "notify")
 # A route to these is not a way to anywhere.
-_TYPES = ("unicast", "blackhole", "unreachable", "prohibit", "throw", "local", "broadcast", "multicast", "anycast")
+_TYPES = (
+    "unicast",
+    "blackhole",
+    "unreachable",
+    "prohibit",
+    "throw",
+    "local",
+    "broadcast",
+    "multicast",
+    "anycast",
+)
 
 
 def routes(output: str, version: int) -> dict[str, Json]:
     """Routes by prefix from C(ip -j route) or C(ip route); C(version) is 4 or 6."""
     text = output.strip()
     found = _from_json(text) if text.startswith("[") else _from_text(text)
-    return {prefix: route for prefix, route in ((_prefix(route, version), route) for route in found) if prefix}
+    return {
+        prefix: route for prefix, route in ((_prefix(route, version), route) for route in found) if prefix
+    }
 
 
 def source(output: str) -> str:
@@ -67,7 +79,9 @@ def _gateway(hop: Json) -> object:
 def _from_json(text: str) -> list[Json]:
     found = []
     for route in json.loads(text):
-        hops = [_hop(_gateway(hop), hop.get("dev"), hop.get("weight")) for hop in route.get("nexthops", [route])]
+        hops = [
+            _hop(_gateway(hop), hop.get("dev"), hop.get("weight")) for hop in route.get("nexthops", [route])
+        ]
         found.append(_route(str(route.get("dst", "")), route.get("protocol"), route.get("metric"), hops))
     return found
 

@@ -31,6 +31,7 @@ BGP_ROUTER: dict = {
     "maximum_prefix": {"type": "int"},
     "multipath_relax": {"type": "bool"},
     "timers": {"type": "dict", "options": TIMERS},
+    "local_terminals": {"type": "bool", "default": False},
     "replace_as": {"type": "bool", "default": False},
     "save": {"type": "bool", "default": True},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
@@ -41,4 +42,23 @@ BGP_ROUTER_INFO: dict = {
     "prefixes": {"type": "list", "elements": "str"},
     "neighbors": {"type": "list", "elements": "str"},
     "vtysh_command": {"type": "str", "default": "vtysh"},
+}
+
+FRR_DAEMON: dict = {
+    "daemons": {"type": "list", "elements": "str", "default": ["bgpd"]},
+    "install": {"type": "bool", "default": True},
+    "packages": {"type": "list", "elements": "str"},
+    "daemons_file": {"type": "str", "default": "/etc/frr/daemons"},
+    "service": {
+        "type": "str",
+        "default": "auto",
+        "choices": ["auto", "systemd", "openwrt", "openrc", "script"],
+    },
+    "local_terminals": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 30},
+}
+
+ROUTER_SYSCTL: dict = {
+    "values": {"type": "dict", "required": True},
+    "path": {"type": "str"},
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from . import syntax
 from .intent import Intent, Neighbor, Prefix, Reason, Refusal
-from .settings import FAMILIES, ROUTER, Config, Settings, family_key, neighbor_of
+from .settings import FAMILIES, OUTSIDE, ROUTER, Config, Settings, family_key, neighbor_of
 
 # What a neighbour of ours has only if it was declared: left behind by hand, each of these breaks or opens the session.
 OWNED = (
@@ -45,14 +45,17 @@ def plan(config: Config, intent: Intent, limit: int, replace_as: bool = False) -
     _check(config, intent, limit, replace_as)
     target = dict(config.settings)
     if config.asn not in (None, intent.asn):
-        target = {key: value for key, value in target.items() if key[0] in ("prefix-list", "route-map")}
+        target = {key: value for key, value in target.items() if key[0] in OUTSIDE}
     _remove_strangers(target, intent)
     if intent.present:
         _plan_router(target, intent, limit)
         for neighbor in intent.neighbors:
             _plan_neighbor(target, intent, neighbor)
         _plan_filters(target, intent)
+        if intent.local_terminals:
+            _plan_terminals(target, intent)
     else:
+        _remove_terminals(target, intent)
         _remove_filters(target, intent, config.other)
     return target
 
@@ -200,6 +203,32 @@ def _plan_pools(target: Settings, path: tuple, prefixes: list) -> None:
 
 def _entry(prefix: Prefix) -> str:
     return str(syntax.Entry("permit", prefix.prefix, prefix.shortest, prefix.longest))
+
+
+# The loopback of each family, the way FRR writes it.
+_LOOPBACK = {"ip": "permit 127.0.0.0/8", "ipv6": "permit ::1/128"}
+# What packages ship, so that everybody knows it.
+_KNOWN_PASSWORDS = ("zebra",)
+
+
+def _plan_terminals(target: Settings, intent: Intent) -> None:
+    """Terminals over TCP from the router itself only. Somebody's own access list stays in force."""
+    if target.get(("vty", "password")) in _KNOWN_PASSWORDS:
+        del target[("vty", "password")]
+    for family, entry in _LOOPBACK.items():
+        option = ("vty", "access-class" if family == "ip" else "ipv6 access-class")
+        if target.setdefault(option, intent.terminals) != intent.terminals:
+            continue
+        for key in [key for key in target if key[:3] == ("access-list", family, intent.terminals)]:
+            del target[key]
+        target[("access-list", family, intent.terminals, "5")] = entry
+
+
+def _remove_terminals(target: Settings, intent: Intent) -> None:
+    for key in list(target):
+        ours = key[0] == "access-list" and key[2] == intent.terminals
+        if ours or (key[0] == "vty" and target[key] == intent.terminals and key[1] != "password"):
+            del target[key]
 
 
 def _remove_filters(target: Settings, intent: Intent, other: list) -> None:

@@ -26,11 +26,17 @@ def _is_managed(key: tuple, intent: Intent, addresses: set) -> bool:
         return key[1] in (intent.inbound, intent.outbound)
     if key[0] == "prefix-list":
         return bool(key[2] == intent.pools)
+    if key[0] in ("access-list", "vty"):
+        return _is_managed_terminal(key, intent)
     neighbor = neighbor_of(key)
     if neighbor is None:
         return _is_managed_option(key, intent)
     owned = OWNED if key[0] == "neighbor" else OWNED_IN_FAMILY
     return neighbor in addresses and key[-1] in owned
+
+
+def _is_managed_terminal(key: tuple, intent: Intent) -> bool:
+    return intent.local_terminals and (key[0] == "vty" or key[2] == intent.terminals)
 
 
 def _is_managed_option(key: tuple, intent: Intent) -> bool:
@@ -57,7 +63,9 @@ def _is_shown(key: tuple, value: str) -> bool:
 
 def _order(item: tuple) -> tuple:
     key = item[0]
-    place = ("router", "bgp", "neighbor", "family", "prefix-list", "route-map").index(key[0])
+    place = ("router", "bgp", "neighbor", "family", "prefix-list", "route-map", "access-list", "vty").index(
+        key[0]
+    )
     return (place, *[part.zfill(10) if part.isdigit() else part for part in key[1:]])
 
 
@@ -70,8 +78,8 @@ def _line(key: tuple, value: str, other: Settings | None) -> str:
         return f"neighbor {key[3]} {key[1]} {key[4]} {shown}".rstrip()
     if key[0] == "family":
         return f"{key[1]} {key[2]} {value}"
-    if key[0] == "prefix-list":
-        return f"{key[1]} prefix-list {key[2]} {value}"
+    if key[0] in ("prefix-list", "access-list"):
+        return f"{key[1]} {key[0]} {key[2]} {value}"
     if key[0] == "route-map":
         return (
             f"route-map {key[1]} {value} {key[2]}"
@@ -84,7 +92,7 @@ def _line(key: tuple, value: str, other: Settings | None) -> str:
     return f"{' '.join(key)} {value}".rstrip()
 
 
-def drift(before: Settings, after: Settings, intent: Intent) -> list:
+def drift(before: Settings, after: Settings) -> list:
     """C({what, where, expected, found}) for each difference, a missing or unwanted neighbour being one."""
     entries: list = []
     had, has = _addresses(before), _addresses(after)
@@ -104,10 +112,10 @@ def _missing_filters(before: Settings, after: Settings) -> dict:
     """Whole route maps and prefix lists that are missing, or that are there and should not be."""
     found = {}
     for key in changed(before, after):
-        if key[0] not in ("route-map", "prefix-list"):
+        if key[0] not in ("route-map", "prefix-list", "access-list"):
             continue
         name = key[:2] if key[0] == "route-map" else key[:3]
-        title = f"route-map {key[1]}" if key[0] == "route-map" else f"{key[1]} prefix-list {key[2]}"
+        title = f"route-map {key[1]}" if key[0] == "route-map" else f"{key[1]} {key[0]} {key[2]}"
         size = len(name)
         if not any(other[:size] == name for other in before):
             found[name] = (title, "running configuration", _rules(after, name), _MISSING)
@@ -153,10 +161,11 @@ def _explain(key: tuple, before: Settings, after: Settings) -> dict:
         return _entry(title, where, expected, found)
     if key[0] == "route-map":
         return _entry(f"rule {key[2]} of route-map {key[1]}", "running configuration", expected, found)
-    if key[0] == "prefix-list":
-        return _entry(
-            f"entry {key[3]} of {key[1]} prefix-list {key[2]}", "running configuration", expected, found
-        )
+    if key[0] in ("prefix-list", "access-list"):
+        title = f"entry {key[3]} of {key[1]} {key[0]} {key[2]}"
+        return _entry(title, "running configuration", expected, found)
+    if key[0] == "vty":
+        return _entry(key[1], "line vty", expected, found)
     return _entry(f"bgp {key[1]}", _router(after), expected, found)
 
 

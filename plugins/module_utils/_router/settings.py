@@ -14,6 +14,8 @@ A running configuration and a list of commands are the same language, so one int
   ("prefix-list", "ip", "VIPCAST-POOLS", "5")                 "permit 10.9.0.0/16 ge 32"
   ("route-map", "VIPCAST-IN", "10")                           "permit"
   ("route-map", "VIPCAST-IN", "10", "match ip address prefix-list VIPCAST-POOLS")  ""
+  ("access-list", "ip", "VIPCAST-VTY", "5")                   "permit 127.0.0.0/8"
+  ("vty", "access-class")                                     "VIPCAST-VTY"
 
 Whether a family is active for a neighbour is always there as "yes" or "no", because a configuration shows only the
 difference from a default that is itself configurable. Lines that are none of these are kept as they are in ``other``.
@@ -30,6 +32,8 @@ Settings = dict
 
 FAMILIES = ("ipv4 unicast", "ipv6 unicast")
 ROUTER = ("router", "bgp")
+# First words of the keys that do not go when an instance goes.
+OUTSIDE = ("prefix-list", "route-map", "access-list", "vty")
 _DEFAULT_V4 = ("bgp", "default ipv4-unicast")
 _DEFAULT_V6 = ("bgp", "default ipv6-unicast")
 
@@ -110,7 +114,7 @@ class _Interpreter:
             return
         if line[0] not in " \t":
             self._block, self._family = (), ""
-        handler = {(): self._top, "bgp": self._bgp, "map": self._map}
+        handler = {(): self._top, "bgp": self._bgp, "map": self._map, "vty": self._vty}
         handler.get(self._block and self._block[0], self._foreign)(text)
 
     def _foreign(self, text: str) -> None:
@@ -126,9 +130,32 @@ class _Interpreter:
             self._route_map(body, negated)
         elif body[0] in ("ip", "ipv6") and body[1:2] == ["prefix-list"]:
             self._prefix_list(body, negated)
-        elif text not in ("exit", "end"):
+        elif not self._terminal(body, negated) and text not in ("exit", "end"):
             self._block = ("foreign", text)
             self.config.other.append(text)
+
+    def _terminal(self, words: list, negated: bool) -> bool:
+        """Who may open a terminal of a daemon over TCP: the password, the access lists, C(line vty)."""
+        family = "ipv6" if words[0] == "ipv6" else "ip"
+        body = words[1:] if family == "ipv6" else words
+        if body[:1] == ["access-list"] and body[2:3] == ["seq"] and len(body) > 4:
+            self._put(("access-list", family, body[1], body[3]), " ".join(body[4:]), negated)
+        elif words[0] == "password":
+            self._put(("vty", "password"), " ".join(words[1:]), negated)
+        elif words == ["line", "vty"]:
+            self._block = ("vty", "line vty")
+        else:
+            return False
+        return True
+
+    def _vty(self, text: str) -> None:
+        words = text.split()
+        negated = words[0] == "no"
+        body = words[1:] if negated else words
+        if body[-2:-1] == ["access-class"]:
+            self._put(("vty", " ".join(body[:-1])), body[-1], negated)
+        elif text not in ("exit", "end"):
+            self._foreign(text)
 
     def _router(self, words: list, negated: bool) -> None:
         if {"vrf", "view"} & set(words):

@@ -117,6 +117,11 @@ class Vtysh:
             self._version = self._ask_version()
         return self._version
 
+    @property
+    def known(self) -> bool:
+        """Whether the daemon was there to be asked."""
+        return self._version is not None
+
     def _ask_version(self) -> Version:
         alive = self.shell.run("echo vipcast-shell")
         if alive.rc != 0 or "vipcast-shell" not in alive.stdout:
@@ -130,6 +135,8 @@ class Vtysh:
             raise Refusal(
                 Reason.NO_DAEMON, f"{self._command} is not on the router: install FRR, or say where it is"
             )
+        if result.rc != 0 and "failed to connect to any daemons" in result.text:
+            raise Refusal(Reason.DAEMON_DOWN, "no daemon of FRR is running on the router; start it first")
         return parse_version(result.stdout)
 
     def _show(self, command: str) -> str:
