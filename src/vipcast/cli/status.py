@@ -100,7 +100,10 @@ def _service(service: _Json, entry: _Json) -> tuple[str, ...]:
     name = f"{service['namespace']}/{service['name']}"
     if not entry["announced"]:
         return name, entry["address"] or "-", "no", f"{entry['reason']}: {entry['message']}"
-    return name, entry["address"], "yes", f"{', '.join(entry['prefixes'])} to {', '.join(entry['peers'])}"
+    prefixes, waiting = ", ".join(entry["prefixes"]), sorted(set(entry["peers"]) - set(entry["sentTo"]))
+    to = f"{prefixes} to {', '.join(entry['sentTo'])}" if entry["sentTo"] else prefixes
+    notes = f"{to}; waits for {', '.join(waiting)}" if waiting else to
+    return name, entry["address"], "yes" if entry["sentTo"] else "waits", notes
 
 
 def _troubles(speaker: _Json) -> Iterator[str]:

@@ -29,11 +29,18 @@ class VerdictReporter:
 
     def __init__(self, recorder: Recorder, node_name: str, find: Callable[[Key], Json | None]) -> None:
         self._recorder, self._node, self._find = recorder, node_name, find
+        self._sent: Callable[[Verdict], bool] = lambda _: True
         self._told: dict[_Subject, str] = {}
         self._waiting: dict[_Subject, tuple[str, float]] = {}  # the reason and when to tell it
 
-    def update(self, decision: Decision, now: float) -> float | None:
-        """Tell what is new. Returns when to come again for what has to settle (the clock of `now`)."""
+    def update(
+        self, decision: Decision, now: float, *, sent: Callable[[Verdict], bool] = lambda _: True
+    ) -> float | None:
+        """Tell what is new. Returns when to come again for what has to settle (the clock of `now`).
+
+        An announcement is told once a peer was `sent` it; whether sessions come and go is told of the peers.
+        """
+        self._sent = sent
         pairs = ((key, each) for key, every in decision.verdicts.items() for each in every)
         verdicts = {(key, str(verdict.address)): verdict for key, verdict in pairs}
         for gone in self._told.keys() - verdicts.keys():
@@ -51,6 +58,8 @@ class VerdictReporter:
         state = verdict.reason.value if verdict.reason else _ANNOUNCED
         if self._told.get(subject) == state:
             self._waiting.pop(subject, None)
+            return
+        if verdict.announced and not self._sent(verdict):
             return
         if verdict.reason:
             waiting, when = self._waiting.get(subject, ("", 0.0))

@@ -30,7 +30,7 @@ from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretEr
 from vipcast.speaker.reporter import ProblemReporter, SessionReporter, VerdictReporter
 from vipcast.speaker.sessions import Sessions
 from vipcast.speaker.settings import peer_settings
-from vipcast.speaker.status import document
+from vipcast.speaker.status import document, sent_prefixes, sent_to
 
 __all__ = ["main", "speak"]
 
@@ -140,8 +140,12 @@ class Speaker:
     def _report(self) -> None:
         loop = asyncio.get_running_loop()
         refused = {name: why for name, why in self.refused.items() if why[0] != STILL_READING}
-        self._sessions_reporter.update(self._statuses(), refused)
-        again = self._verdicts.update(self.decision, loop.time())
+        statuses = self._statuses()
+        self._sessions_reporter.update(statuses, refused)
+        prefixes = sent_prefixes(statuses)
+        again = self._verdicts.update(
+            self.decision, loop.time(), sent=lambda verdict: bool(sent_to(verdict, prefixes))
+        )
         if self._alarm:
             self._alarm.cancel()
         self._alarm = loop.call_at(again, self._wake.set) if again is not None else None

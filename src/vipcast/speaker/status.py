@@ -10,13 +10,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from vipcast.bgp.route import Prefix
 from vipcast.k8s import Informer, Json, Key
 from vipcast.model.configuration import Configuration
 from vipcast.model.peers import Peer
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.decide import Decision, Verdict
 
-__all__ = ["document"]
+__all__ = ["document", "sent_prefixes", "sent_to"]
+
+
+def sent_prefixes(statuses: Mapping[str, PeerStatus]) -> dict[str, frozenset[Prefix]]:
+    """What every peer that we have a session with has been sent, by the peer's name."""
+    return {
+        name: frozenset(route.prefix for route in status.announced)
+        for name, status in statuses.items()
+        if status.established
+    }
+
+
+def sent_to(verdict: Verdict, prefixes: Mapping[str, frozenset[Prefix]]) -> tuple[str, ...]:
+    """The peers that have been sent an announced address."""
+    wanted = frozenset(verdict.prefixes)
+    return tuple(name for name in verdict.peers if wanted & prefixes.get(name, frozenset()))
 
 
 def document(
@@ -29,10 +45,11 @@ def document(
     informers: tuple[Informer, ...],
 ) -> Json:
     """The whole document."""
+    sent = sent_prefixes(statuses)
     return {
         "node": node_name,
         "peers": [_peer(peer, statuses.get(peer.name), refused.get(peer.name)) for peer in decision.peers],
-        "services": [_service(key, verdicts) for key, verdicts in decision.verdicts.items()],
+        "services": [_service(key, verdicts, sent) for key, verdicts in decision.verdicts.items()],
         "configuration": _configuration(configuration),
         "copies": [_copy(informer) for informer in informers],
     }
@@ -73,11 +90,11 @@ def _session(status: PeerStatus) -> Json:
     }
 
 
-def _service(key: Key, verdicts: tuple[Verdict, ...]) -> Json:
-    return {"namespace": key[0], "name": key[1], "addresses": [_verdict(each) for each in verdicts]}
+def _service(key: Key, verdicts: tuple[Verdict, ...], sent: Mapping[str, frozenset[Prefix]]) -> Json:
+    return {"namespace": key[0], "name": key[1], "addresses": [_verdict(each, sent) for each in verdicts]}
 
 
-def _verdict(verdict: Verdict) -> Json:
+def _verdict(verdict: Verdict, sent: Mapping[str, frozenset[Prefix]]) -> Json:
     if verdict.reason:
         why = {"reason": verdict.reason.value, "message": verdict.message}
         return {"address": _text(verdict.address), "announced": False, **why}
@@ -87,6 +104,7 @@ def _verdict(verdict: Verdict) -> Json:
         "announced": True,
         "prefixes": prefixes,
         "peers": verdict.peers,
+        "sentTo": sent_to(verdict, sent),
     }
 
 
