@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's machines: a disk, which is an overlay over a tree, and the power switch, which is podman.
+
+A disk outlives the power: what a host wrote is there when it boots again. Its cards do not (see cables.py): a real
+machine loses its addresses and routes with its power too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import cables
+from shell import run
+from topology import Host, Lab
+
+# Where podman keeps what must not survive a reboot of the machine.
+RUNTIME = Path("/run/vipcast-lab")
+CGROUPS = Path("/sys/fs/cgroup")
+# The machine may not be allowed to give more than it has; these are enough for a node.
+LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000")
+
+
+def disk(lab: Lab, host: Host) -> Path:
+    """The root folder of a host's file system, where it is mounted."""
+    return lab.folder / "hosts" / host.name / "root"
+
+
+def mount(lab: Lab, host: Host) -> bool:
+    """Mount a host's disk; False where it is mounted."""
+    root = disk(lab, host)
+    if root.is_mount():
+        return False
+    parts = {name: root.with_name(name) for name in ("root", "upper", "work", "containerd", "kubelet")}
+    for part in parts.values():
+        part.mkdir(parents=True, exist_ok=True)
+    options = f"lowerdir={lab.trees[host.kind]},upperdir={parts['upper']},workdir={parts['work']}"
+    run("mount", "-t", "overlay", f"{lab.name}-{host.name}", "-o", options, str(root))
+    return True
+
+
+def _podman(lab: Lab) -> tuple[str, ...]:
+    """podman with a store of the lab's own: the user's containers and ours do not see each other."""
+    store = ("--root", f"{lab.folder}/podman", "--runroot", f"{RUNTIME}/podman", "--tmpdir", f"{RUNTIME}/libpod")
+    settings = ("--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+    # crun refuses the hybrid of cgroup v1 and v2 that some machines have.
+    return ("podman", "--runtime", "runc", *store, *settings)
+
+
+def running(lab: Lab) -> set[str]:
+    """Names of the containers that are powered on."""
+    said = run(*_podman(lab), "ps", "--format", "{{.Names}}")
+    return set(said.split())
+
+
+def _volumes(lab: Lab, host: Host) -> list[str]:
+    """What a node has besides its disk. overlayfs cannot lie on overlayfs, so containers live on real disk space."""
+    if host.kind != "node":
+        return []
+    home, kubernetes = disk(lab, host).parent, lab.kubernetes
+    return [
+        *("-v", f"{home}/containerd:/var/lib/containerd", "-v", f"{home}/kubelet:/var/lib/kubelet"),
+        *("-v", f"{kubernetes.programs}:/opt/kubernetes:ro", "-v", f"{lab.images}:/opt/lab/images:ro"),
+    ]
+
+
+def power_on(lab: Lab, host: Host) -> bool:
+    """Boot a host; False where it runs. Whatever is left of its last run is removed first."""
+    name = cables.namespace(lab, host)
+    if name in running(lab):
+        return False
+    power_off(lab, host)
+    mount(lab, host)
+    cables.wire(lab, host)
+    machine = ("--privileged", "--systemd=always", "--cgroup-parent", f"/{lab.name}-lab", *LIMITS, "--log-driver", "none")
+    network = ("--network", f"ns:{cables.NAMESPACES}/{name}", "--hostname", host.name, "--no-hosts", "--dns", "none")
+    volumes = _volumes(lab, host)
+    run(*_podman(lab), "run", "-d", "--name", name, *machine, *network, *volumes, "--rootfs", str(disk(lab, host)), "/sbin/init")
+    return True
+
+
+def power_off(lab: Lab, host: Host) -> bool:
+    """Take a host's power away: cables first, so that nobody hears it die. False where it was off."""
+    name = cables.namespace(lab, host)
+    was_on = name in running(lab)
+    if was_on:
+        cables.plug(lab, host, host.cables, plugged=False)
+        run(*_podman(lab), "kill", "--signal", "KILL", name)
+    run(*_podman(lab), "rm", "-f", "-t", "0", "--ignore", name)
+    cables.unwire(lab, host)
+    return was_on
+
+
+def clear(lab: Lab) -> bool:
+    """Remove every trace of this lab, or of what an interrupted one left; False where there is none."""
+    traces = [lab.folder, RUNTIME, *(cables.NAMESPACES / name for name in cables.namespaces(lab))]
+    if not any(path.exists() for path in traces):
+        return False
+    _stop_everything(lab)
+    for name in cables.namespaces(lab):
+        run("ip", "netns", "del", name)
+    cables.remove_switch(lab)
+    for point in sorted(_mounts_below(lab.folder) + _mounts_below(RUNTIME), reverse=True):
+        run("umount", "-l", point)
+    _remove_cgroups(lab)
+    shutil.rmtree(RUNTIME, ignore_errors=True)
+    shutil.rmtree(lab.folder, ignore_errors=True)
+    return True
+
+
+def _stop_everything(lab: Lab) -> None:
+    """Stop the containers; processes in the lab's namespaces that podman does not know are killed one by one."""
+    if (lab.folder / "podman").exists():
+        run(*_podman(lab), "rm", "-f", "-a", "-t", "0", check=False)
+    for name in cables.namespaces(lab):
+        for pid in run("ip", "netns", "pids", name, check=False).split():
+            run("kill", "-KILL", pid, check=False)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    found = json.loads(run("findmnt", "-J", "-l", "-o", "TARGET"))["filesystems"]
+    return [entry["target"] for entry in found if entry["target"].startswith(f"{folder}/")]
+
+
+def _remove_cgroups(lab: Lab) -> None:
+    """Control groups of pods outlive the pods; the kernel lets go of them from the innermost outwards."""
+    for top in [CGROUPS / f"{lab.name}-lab", *CGROUPS.glob(f"*/{lab.name}-lab")]:
+        for folder, _, _ in os.walk(top, topdown=False):
+            run("rmdir", folder, check=False)

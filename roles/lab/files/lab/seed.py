@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What distinguishes a host from the tree it boots: templates/host/KIND is copied over its disk before the first boot.
+
+A file whose name ends in .j2 is a Jinja template with `lab` and `host`; each systemd unit in etc/systemd/system is enabled.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import hosts
+from credentials import Credentials
+from jinja2 import Environment, StrictUndefined
+from topology import Host, Lab
+
+UNITS = Path("etc/systemd/system")
+
+
+def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
+    """Write a host's own files on its mounted disk."""
+    root = hosts.disk(lab, host)
+    for kind in _kinds(host):
+        _copy(lab.templates / "host" / kind, root, lab, host)
+    for path, content in credentials.files[host.name].items():
+        _write(root / path, content, 0o600)
+    # A host without one would take this for its first boot and switch every unit that it knows to its default.
+    _write(root / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
+    own = credentials.hosts[host.name]
+    _write(root / "etc/ssh/ssh_host_ed25519_key", own.key, 0o600)
+    _write(root / "etc/ssh/ssh_host_ed25519_key.pub", own.certificate + "\n", 0o644)
+    _write(root / "root/.ssh/authorized_keys", credentials.user.certificate + "\n", 0o600)
+
+
+def _kinds(host: Host) -> list[str]:
+    return ["any", host.kind, *(["control_plane"] if host.control_plane else [])]
+
+
+def _copy(source: Path, root: Path, lab: Lab, host: Host) -> None:
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, autoescape=False)
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        content = path.read_text()
+        if path.suffix == ".j2":
+            content = environment.from_string(content).render(lab=lab, host=host)
+        relative = path.relative_to(source)
+        target = relative.with_suffix("") if path.suffix == ".j2" else relative
+        _write(root / target, content, 0o755 if target.parent.name == "sbin" else 0o644)
+        if target.parent == UNITS and target.suffix == ".service":
+            _enable(root, target)
+
+
+def _write(path: Path, content: str, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    path.chmod(mode)
+
+
+def _enable(root: Path, unit: Path) -> None:
+    link = root / UNITS / "multi-user.target.wants" / unit.name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(f"/{unit}")

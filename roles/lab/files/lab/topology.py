@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a lab consists of, as the inventory says it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+from typing import Any
+
+from shell import LabError
+
+MANAGEMENT = "mgmt"
+# Interface names are 15 characters at most (IFNAMSIZ, with its final zero); a bridge is called br-SEGMENT.
+SEGMENT_NAME = 12
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One network card of a host and the segment that its cable leads to."""
+
+    name: str
+    segment: str
+    address: IPv4Interface
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine. `number` is its place in the inventory, from 1; `kind` is the tree that it boots."""
+
+    name: str
+    number: int
+    kind: str
+    management: Interface
+    interfaces: tuple[Interface, ...]
+    gateway: IPv4Address | None
+    pod_range: IPv4Network | None
+    control_plane: bool
+
+    @property
+    def address(self) -> IPv4Address:
+        """Where the other hosts find it: its first card that is not for management."""
+        return self.interfaces[0].address.ip
+
+    @property
+    def cables(self) -> tuple[Interface, ...]:
+        """All its cards; management comes first."""
+        return (self.management, *self.interfaces)
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """The cluster: its version, ranges and the folder of its programs."""
+
+    version: str
+    programs: Path
+    pods: IPv4Network
+    services: IPv4Network
+    proxy_mode: str
+    proxy_image: str
+    pause_image: str
+    grace: int
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A whole lab. `folder` holds its state, `trees` its hosts' file systems by kind, `images` the archives of its images."""
+
+    name: str
+    folder: Path
+    control: IPv4Interface
+    segments: tuple[str, ...]
+    hosts: tuple[Host, ...]
+    kubernetes: Kubernetes
+    trees: dict[str, Path]
+    images: Path
+    templates: Path
+    identity: str
+
+    def host(self, name: str) -> Host:
+        """The host of that name; LabError names those that there are."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise LabError(f"no host {name!r} in this lab; it has {', '.join(h.name for h in self.hosts)}")
+
+    @property
+    def nodes(self) -> tuple[Host, ...]:
+        """The hosts that run a kubelet."""
+        return tuple(host for host in self.hosts if host.kind == "node")
+
+    @property
+    def control_plane(self) -> Host:
+        """The host that runs the API server."""
+        return next(host for host in self.hosts if host.control_plane)
+
+
+def load(text: str) -> Lab:
+    """A lab from the role's JSON; LabError says what in the inventory does not fit together."""
+    data = json.loads(text)
+    lab = _lab(data, identity=_identity(data))
+    for problem in _problems(lab):
+        raise LabError(f"the inventory's lab does not fit together: {problem}")
+    return lab
+
+
+def _lab(data: dict[str, Any], identity: str) -> Lab:
+    return Lab(
+        name=data["name"],
+        folder=Path(data["folder"]),
+        control=IPv4Interface(data["control"]),
+        segments=tuple(data["segments"]),
+        hosts=tuple(_host(number, host, data) for number, host in enumerate(data["hosts"], 1)),
+        kubernetes=_kubernetes(data["kubernetes"]),
+        trees={kind: Path(tree) for kind, tree in data["trees"].items()},
+        images=Path(data["images"]),
+        templates=Path(data["templates"]),
+        identity=identity,
+    )
+
+
+def _host(number: int, data: dict[str, Any], lab: dict[str, Any]) -> Host:
+    length = IPv4Interface(lab["control"]).network.prefixlen
+    cards = enumerate(data["interfaces"])
+    return Host(
+        name=data["name"],
+        number=number,
+        kind=data["kind"],
+        management=Interface(MANAGEMENT, MANAGEMENT, IPv4Interface(f"{data['management']}/{length}")),
+        interfaces=tuple(Interface(f"eth{i}", c["segment"], IPv4Interface(c["address"])) for i, c in cards),
+        gateway=IPv4Address(data["gateway"]) if data.get("gateway") else None,
+        pod_range=IPv4Network(data["pod_range"]) if data.get("pod_range") else None,
+        control_plane=data["control_plane"],
+    )
+
+
+def _kubernetes(data: dict[str, Any]) -> Kubernetes:
+    return Kubernetes(
+        version=data["version"],
+        programs=Path(data["programs"]),
+        pods=IPv4Network(data["pods"]),
+        services=IPv4Network(data["services"]),
+        proxy_mode=data["proxy_mode"],
+        proxy_image=data["proxy_image"],
+        pause_image=data["pause_image"],
+        grace=data["grace"],
+    )
+
+
+def _identity(data: dict[str, Any]) -> str:
+    """A digest of all that goes into a lab: a running one with another digest is not this one."""
+    # The role may be reached by several paths (an installed collection, a checkout); only its content matters.
+    content = {key: value for key, value in data.items() if key != "templates"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for folder in (Path(data["templates"]), Path(__file__).parent):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    # Images are large and deterministic: their size and time say enough.
+    for path in sorted(Path(data["images"]).glob("*.tar")):
+        digest.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _problems(lab: Lab) -> list[str]:
+    problems = [f"the segment name {s!r} is longer than {SEGMENT_NAME} characters" for s in lab.segments if len(s) > SEGMENT_NAME]
+    if sum(host.control_plane for host in lab.hosts) != 1:
+        problems.append("exactly one host must have lab_control_plane: true")
+    seen: dict[IPv4Address, str] = {lab.control.ip: "the control machine"}
+    for host in lab.hosts:
+        problems += _host_problems(host, lab)
+        for card in host.cables:
+            if card.address.ip in seen:
+                problems.append(f"{card.address.ip} belongs to {seen[card.address.ip]} and to {host.name}")
+            seen[card.address.ip] = host.name
+    return problems
+
+
+def _host_problems(host: Host, lab: Lab) -> list[str]:
+    problems = [
+        f"{host.name} is on the segment {card.segment!r}, which is not in lab_segments ({', '.join(lab.segments)})"
+        for card in host.interfaces
+        if card.segment not in lab.segments
+    ]
+    if not host.interfaces:
+        problems.append(f"{host.name} has no lab_interfaces")
+    if host.kind not in lab.trees:
+        problems.append(f"{host.name} has lab_kind {host.kind!r}, which is none of {', '.join(lab.trees)}")
+    if host.control_plane and host.kind != "node":
+        problems.append(f"{host.name} has lab_control_plane, but lab_kind {host.kind!r}: a control plane is a node")
+    if host.management.address.ip not in lab.control.network:
+        problems.append(f"{host.name}: ansible_host {host.management.address.ip} is outside {lab.control.network}")
+    if host.gateway and not any(host.gateway in card.address.network for card in host.interfaces):
+        problems.append(f"{host.name}: its lab_gateway {host.gateway} is on none of its segments")
+    return problems + _pod_problems(host, lab.kubernetes)
+
+
+def _pod_problems(host: Host, kubernetes: Kubernetes) -> list[str]:
+    if host.kind != "node":
+        return []
+    if host.pod_range is None:
+        return [f"{host.name} is a node without lab_pod_range"]
+    if not host.pod_range.subnet_of(kubernetes.pods):
+        return [f"{host.name}: its lab_pod_range {host.pod_range} is not inside {kubernetes.pods}"]
+    return []
