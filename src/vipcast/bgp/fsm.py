@@ -117,6 +117,7 @@ _A = Action
 _STOP = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.CLEAR_RETRIES, _A.STOP_BACK_OFF)
 _FAIL = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.COUNT_RETRY, _A.BACK_OFF)
 _DIAL = (_A.START_CONNECT_RETRY, _A.DIAL)
+_FRESH = (_A.CLEAR_RETRIES, _A.STOP_BACK_OFF)
 _OPEN = (_A.STOP_CONNECT_RETRY, _A.SEND_OPEN, _A.START_LARGE_HOLD)
 
 
@@ -129,7 +130,7 @@ def _ignored(state: State, *events: Event) -> dict[Event, Transition]:
 
 
 _IDLE: dict[Event, Transition] = {
-    **_rows((Event.ManualStart, Event.AutomaticStart), State.CONNECT, _A.CLEAR_RETRIES, *_DIAL),
+    **_rows((Event.ManualStart, Event.AutomaticStart), State.CONNECT, *_FRESH, *_DIAL),
     **_rows(
         (
             Event.ManualStart_with_PassiveTcpEstablishment,
@@ -137,7 +138,7 @@ _IDLE: dict[Event, Transition] = {
             Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment,
         ),
         State.ACTIVE,
-        _A.CLEAR_RETRIES,
+        *_FRESH,
         _A.START_CONNECT_RETRY,
     ),
     Event.AutomaticStart_with_DampPeerOscillations: (State.CONNECT, _DIAL),

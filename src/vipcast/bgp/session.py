@@ -84,8 +84,10 @@ class Session:
 
     # ---- inputs ----
 
-    def start(self, now: float) -> None:
-        self._happen(Event.ManualStart, now)
+    def start(self, now: float, *, passive: bool = False) -> None:
+        """``passive``: wait for the peer to dial before dialling."""
+        start = Event.ManualStart_with_PassiveTcpEstablishment if passive else Event.ManualStart
+        self._happen(start, now)
 
     def stop(self, now: float, message: str = "", *, subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN) -> None:
         """End it and stay in Idle. The peer drops all routes and is told ``message`` (RFC 9003)."""
@@ -104,7 +106,12 @@ class Session:
         self._happen(Event.TcpConnectionFails, now, why)
 
     def receive_data(self, data: bytes, now: float) -> None:
-        """Whatever the octets are, the answer is an event or a NOTIFICATION, never an exception."""
+        """Whatever the octets are, the answer is an event or a NOTIFICATION, never an exception.
+
+        Octets of a connection that is given up are dropped.
+        """
+        if self._local is None:
+            return
         self.counters.bytes_in += len(data)
         self._frames.receive(data)
         frames = self._frames
@@ -117,8 +124,8 @@ class Session:
                 message = messages.decode(frame, four_octet=self._four_octet)
             except RemoteError as error:
                 self._refuse(error, now)
-            else:
-                self._receive(message, now)
+                return
+            self._receive(message, now)
 
     def set_routes(self, routes: Collection[Route]) -> None:
         """The whole desired set. Raises LocalError where two routes are for one prefix."""

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One session, fed by hand: what it says, when, and what it never does."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_address, ip_network
+from itertools import product
+
+import pytest
+from daemon.bgp.cable import settings
+from daemon.bgp.wire_cases import CASES
+
+from vipcast.bgp.capabilities import FourOctetAsn, Multiprotocol, Unknown
+from vipcast.bgp.codes import Cease, ErrorCode
+from vipcast.bgp.errors import LocalError
+from vipcast.bgp.framing import FrameBuffer, MessageType
+from vipcast.bgp.fsm import Action, Event, State, transition
+from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update, decode, encode
+from vipcast.bgp.negotiation import derive_router_id
+from vipcast.bgp.route import Route
+from vipcast.bgp.session import Dial, HangUp, Session, StateChanged
+from vipcast.bgp.wire import Family
+
+LOCAL = ip_address("10.99.0.1")
+ROUTER_ID = IPv4Address("10.99.0.2")
+
+
+def peer_open(asn: int = 64512, hold: int = 9, router_id: IPv4Address = ROUTER_ID) -> Open:
+    return Open.of(asn, hold, router_id, Multiprotocol(Family.IPV4_UNICAST))
+
+
+def said(session: Session) -> list[Message]:
+    buffer = FrameBuffer()
+    while data := session.data_to_send():
+        buffer.receive(data)
+    return [decode(frame) for frame in buffer]
+
+
+def done(session: Session) -> list[object]:
+    events = []
+    while (event := session.next_event()) is not None:
+        events.append(event)
+    return events
+
+
+def session_in(state: State, **others: object) -> Session:
+    """Brought there by what really brings it there."""
+    session = Session(settings(**others))
+    if state is State.IDLE:
+        return session
+    session.start(0.0, passive=state is State.ACTIVE)
+    if state in (State.CONNECT, State.ACTIVE):
+        return session
+    session.connected(0.0, LOCAL)
+    if state is not State.OPEN_SENT:
+        session.receive_data(encode(peer_open()), 0.0)
+    if state is State.ESTABLISHED:
+        session.receive_data(encode(Keepalive()), 0.0)
+    assert session.state is state
+    said(session), done(session)
+    return session
+
+
+@pytest.mark.parametrize(("state", "event"), list(product(State, Event)))
+def test_every_event_in_every_state_leaves_a_session_that_makes_sense(state: State, event: Event) -> None:
+    session = session_in(state)
+    session._local = session._local or LOCAL
+    session._happen(event, 1.0, "test")
+    after, actions = transition(state, event)
+    messages = said(session)
+    assert session.state is after
+    notified = [message for message in messages if isinstance(message, Notification)]
+    assert len(notified) == sum(action.name.startswith("NOTIFY") for action in actions)
+    if Action.NOTIFY_FSM_ERROR in actions:
+        subcode = {State.OPEN_SENT: 1, State.OPEN_CONFIRM: 2, State.ESTABLISHED: 3}[state]
+        assert (notified[0].code, notified[0].subcode) == (ErrorCode.FSM, subcode)
+    events = done(session)
+    assert (HangUp() in events) == (Action.HANG_UP in actions)
+    if after is not state:
+        assert any(isinstance(e, StateChanged) and (e.old, e.new) == (state, after) for e in events)
+    if after is State.IDLE and state is not State.IDLE and event is not Event.ManualStop:
+        assert session.last_error
+        assert session.timer() is not None, "nothing would ever bring it back"
+
+
+@pytest.mark.parametrize("state", State)
+def test_time_passing_never_breaks_a_session(state: State) -> None:
+    session = session_in(state)
+    for _ in range(50):
+        if (at := session.timer()) is None:
+            break
+        session.handle_timer(at)
+        said(session), done(session)
+
+
+def test_the_way_up() -> None:
+    session = Session(settings())
+    session.start(0.0)
+    assert done(session) == [Dial(), StateChanged(State.IDLE, State.CONNECT)]
+    session.connected(0.1, LOCAL)
+    (ours,) = said(session)
+    assert isinstance(ours, Open)
+    assert (ours.my_as, ours.asn, ours.hold_time, ours.router_id) == (64513, 64513, 9, LOCAL)
+    session.receive_data(encode(peer_open()), 0.2)
+    assert said(session) == [Keepalive()]
+    assert session.state is State.OPEN_CONFIRM
+    session.receive_data(encode(Keepalive()), 0.3)
+    assert session.state is State.ESTABLISHED
+    assert said(session) == [Update()], "End-of-RIB, though there is no route"
+
+
+def test_an_as_of_four_octets_is_said_in_the_capability() -> None:
+    session = Session(settings(local=4200000000))
+    session.start(0.0)
+    session.connected(0.0, LOCAL)
+    (ours,) = said(session)
+    assert isinstance(ours, Open)
+    assert (ours.my_as, ours.asn) == (23456, 4200000000)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "subcode", "words"),
+    [
+        (peer_open(asn=64999), 2, "the peer is AS 64999, AS 64512 is configured"),
+        (Open(64512, 9, ROUTER_ID, (FourOctetAsn(64999),)), 2, "the peer is AS 64999"),
+        (peer_open(router_id=IPv4Address("0.0.0.0")), 3, "router id is 0.0.0.0"),
+        (peer_open(hold=1), 6, "asks for 1 s"),
+        (peer_open(hold=2), 6, "asks for 2 s"),
+    ],
+)
+def test_an_open_that_is_not_acceptable_is_answered(theirs: Open, subcode: int, words: str) -> None:
+    """RFC 4271 section 6.2, RFC 6286 section 2.2, RFC 6793."""
+    session = session_in(State.OPEN_SENT)
+    session.receive_data(encode(theirs), 1.0)
+    assert said(session) == [Notification(2, subcode)]
+    assert session.state is State.IDLE
+    assert words in session.last_error
+    assert HangUp() in done(session)
+
+
+def test_inside_an_as_two_equal_router_ids_are_refused() -> None:
+    """RFC 6286 section 2.2; between two ASes they are not."""
+    same = IPv4Address("10.99.0.1")
+    internal = session_in(State.OPEN_SENT, remote=64513)
+    internal.receive_data(encode(peer_open(asn=64513, router_id=same)), 1.0)
+    assert said(internal) == [Notification(2, 3)]
+    external = session_in(State.OPEN_SENT)
+    external.receive_data(encode(peer_open(router_id=same)), 1.0)
+    assert external.state is State.OPEN_CONFIRM
+
+
+@pytest.mark.parametrize(
+    ("ours", "keepalive", "theirs", "expected"),
+    [
+        (9, None, 90, (9, 3)),
+        (90, None, 9, (9, 3)),
+        (90, 10, 180, (90, 10)),
+        (90, 10, 9, (9, 3)),
+        (0, None, 9, (0, 0)),
+        (9, None, 0, (0, 0)),
+        (9, 2, 0, (0, 0)),
+        (3, None, 3, (3, 1)),
+    ],
+)
+def test_the_smaller_hold_time_counts(
+    ours: int, keepalive: float | None, theirs: int, expected: tuple[float, float]
+) -> None:
+    """RFC 4271 sections 4.2 and 4.4."""
+    session = session_in(State.OPEN_SENT, hold_time=ours, keepalive_time=keepalive)
+    session.receive_data(encode(peer_open(hold=theirs)), 1.0)
+    negotiated = session.negotiated
+    assert negotiated is not None
+    assert (negotiated.hold_time, negotiated.keepalive_time) == expected
+    if expected[0] == 0:
+        assert session.timer() is None
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "families"),
+    [
+        ((), {Family.IPV4_UNICAST}),
+        ((Multiprotocol(Family.IPV6_UNICAST),), {Family.IPV6_UNICAST}),
+        ((Unknown(1, bytes.fromhex("00190041")),), set()),
+    ],
+)
+def test_the_families_are_those_of_both(capabilities: tuple[object, ...], families: set[Family]) -> None:
+    """RFC 4760 section 8: who says nothing means IPv4 unicast."""
+    session = session_in(State.OPEN_SENT)
+    session.receive_data(encode(Open(64512, 9, ROUTER_ID, capabilities)), 1.0)  # type: ignore[arg-type]
+    assert session.negotiated is not None
+    assert session.negotiated.families == families
+
+
+def test_a_silent_peer_is_noticed_after_the_hold_time() -> None:
+    session = session_in(State.ESTABLISHED)
+    session.handle_timer(8.9)
+    assert session.state is State.ESTABLISHED
+    said(session)
+    session.handle_timer(9.0)
+    assert said(session) == [Notification(4, 0)]
+    assert "Hold Timer Expired" in session.last_error
+
+
+def test_keepalive_and_update_keep_a_session_and_a_route_refresh_does_not() -> None:
+    """RFC 4271 section 4.4 and 6.5."""
+    for message, alive in ((Keepalive(), True), (Update(), True), (RouteRefresh(1, 1), False)):
+        session = session_in(State.ESTABLISHED)
+        session.receive_data(encode(message), 5.0)
+        session.handle_timer(9.0)
+        assert (session.state is State.ESTABLISHED) == alive
+
+
+def test_a_peer_that_never_sends_an_open_is_given_four_minutes() -> None:
+    session = session_in(State.OPEN_SENT)
+    session.handle_timer(239.0)
+    assert session.state is State.OPEN_SENT
+    session.handle_timer(240.0)
+    assert said(session) == [Notification(4, 0)]
+
+
+def test_a_stop_says_why() -> None:
+    """RFC 9003."""
+    session = session_in(State.ESTABLISHED)
+    session.stop(1.0, "rack 4 moves")
+    assert said(session) == [Notification(6, 2, b"\x0crack 4 moves")]
+    assert session.timer() is None
+    again = session_in(State.ESTABLISHED)
+    again.stop(1.0, subcode=Cease.PEER_DECONFIGURED)
+    assert said(again) == [Notification(6, 3)]
+
+
+def test_what_the_peer_said_at_the_end_is_the_last_error() -> None:
+    session = session_in(State.ESTABLISHED)
+    session.receive_data(encode(Notification(6, 4, b"\x05later")), 2.0)
+    assert session.last_error == 'the peer ended the session: Cease/Administrative Reset: "later"'
+    assert session.last_error_at == 2.0
+    assert said(session) == [], "a NOTIFICATION is not answered"
+
+
+def test_what_comes_after_the_end_is_not_read() -> None:
+    session = session_in(State.ESTABLISHED)
+    session.receive_data(encode(Notification(6, 2)) + encode(Keepalive()) * 3 + b"rubbish", 2.0)
+    assert session.state is State.IDLE
+    assert session.counters.messages_in[MessageType.NOTIFICATION] == 1
+    assert session.last_error == "the peer ended the session: Cease/Administrative Shutdown"
+
+
+def test_an_unexpected_message_is_named() -> None:
+    session = session_in(State.OPEN_SENT)
+    session.receive_data(encode(Update()), 1.0)
+    assert said(session) == [Notification(5, 1)]
+    assert session.last_error == "we ended the session: UPDATE in OpenSent is not expected"
+
+
+def test_received_routes_are_counted_and_forgotten() -> None:
+    session = session_in(State.ESTABLISHED)
+    session.receive_data(CASES["UPDATE"][0], 1.0)
+    bad = Update(withdrawn=(ip_network("10.0.0.0/8"),), nlri=(ip_network("10.9.0.2/32"),))
+    session.receive_data(encode(bad), 1.0)
+    counters = session.counters
+    assert session.state is State.ESTABLISHED
+    assert (counters.prefixes_received, counters.withdrawals_received, counters.update_problems) == (2, 2, 1)
+    assert counters.last_update_problem.startswith("missing ORIGIN, AS_PATH, NEXT_HOP")
+
+
+def test_a_route_refresh_is_answered_with_everything_once() -> None:
+    """RFC 2918 section 4; who asks a hundred times before reading the answer gets one."""
+    session = session_in(State.ESTABLISHED)
+    route = Route(ip_network("10.9.0.1/32"))
+    session.set_routes({route})
+    said(session)
+    session.receive_data(encode(RouteRefresh(1, 1)) * 100, 1.0)
+    assert [u.nlri for u in said(session) if isinstance(u, Update)] == [(route.prefix,)]
+    for other in (RouteRefresh(2, 1), RouteRefresh(25, 65), RouteRefresh(1, 1, 1)):
+        session.receive_data(encode(other), 1.0)
+    assert said(session) == []
+
+
+def test_a_peer_that_does_not_read_costs_nothing_and_is_left() -> None:
+    """RFC 9687: eight minutes at least."""
+    session = session_in(State.ESTABLISHED)
+    session.write_blocked(0.0)
+    for second in range(480):
+        session.receive_data(encode(Keepalive()), float(second))
+        session.handle_timer(float(second))
+        session.write_blocked(float(second))
+    assert len(session.data_to_send(0)) == 19, "one KEEPALIVE waits, not 160"
+    session.handle_timer(480.0)
+    assert said(session) == [Keepalive(), Notification(8, 0)]
+    assert session.last_error == "we ended the session: Send Hold Timer Expired: the peer does not read"
+    resumed = session_in(State.ESTABLISHED)
+    resumed.write_blocked(0.0)
+    resumed.write_resumed()
+    resumed.receive_data(encode(Keepalive()), 479.0)
+    resumed.handle_timer(485.0)
+    assert resumed.state is State.ESTABLISHED
+
+
+def test_routes_are_given_out_as_there_is_room() -> None:
+    session = session_in(State.ESTABLISHED)
+    session.set_routes({Route(ip_network((0x0A000000 + i, 32))) for i in range(5000)})
+    first = session.data_to_send(1)
+    assert 0 < len(first) <= 4096
+    assert session.busy
+    assert sum(len(u.announced) for u in said(session) if isinstance(u, Update)) > 4000
+    assert not session.busy
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"local": 0}, "local AS number 0"),
+        ({"remote": 23456}, "remote AS number 23456"),
+        ({"remote": 2**32}, "remote AS number 4294967296"),
+        ({"hold_time": 2}, "hold time 2 s"),
+        ({"hold_time": 4.5}, "hold time 4.5 s: whole seconds"),
+        ({"hold_time": 70000}, "hold time 70000 s"),
+        ({"keepalive_time": 0}, "keepalive time 0 s"),
+        ({"connect_time": 0}, "connect time 0 s"),
+        ({"router_id": IPv4Address(0)}, "router id 0.0.0.0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_by_name(values: dict[str, object], words: str) -> None:
+    with pytest.raises(LocalError, match=words):
+        settings(**values)  # type: ignore[arg-type]
+
+
+def test_a_router_id_is_stable_and_differs_between_nodes() -> None:
+    v6 = [ip_address(f"fd99::{i}") for i in range(1, 50)]
+    assert derive_router_id(LOCAL, "node1") == LOCAL
+    assert (
+        derive_router_id(v6[0], "node1") == derive_router_id(v6[1], "node1") == IPv4Address("64.37.239.133")
+    )
+    assert len({derive_router_id(address, "") for address in v6}) == len(v6)
