@@ -12,6 +12,11 @@ from ansible.utils.display import Display
 # Callbacks whose output programs read; they get the lines with the task's result, like everything else.
 FOR_PROGRAMS = ("json", "jsonl", "junit", "null", "oneline")
 
+ARGUMENTS = {
+    "lines": {"type": "list", "elements": "str", "required": True},
+    "unreachable": {"type": "bool", "default": False},
+}
+
 
 class ActionModule(ActionBase):
     """The work of the module C(report)."""
@@ -22,12 +27,17 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Print and return the lines."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _checked, args = self.validate_argument_spec(
-            argument_spec={"lines": {"type": "list", "elements": "str", "required": True}}
-        )
+        _checked, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
         if (
             constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK").rpartition(".")[2]
             not in FOR_PROGRAMS
         ):
             Display().display("\n".join(["", *args["lines"], ""]))
+        if args["unreachable"]:
+            return {
+                **result,
+                "unreachable": True,
+                "msg": "not everything could be asked",
+                "lines": args["lines"],
+            }
         return {**result, "changed": False, "lines": args["lines"]}

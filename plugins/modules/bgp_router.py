@@ -8,14 +8,20 @@ module: bgp_router
 short_description: Configure the BGP neighbors and filters of an FRR router for a cluster
 version_added: '0.1.0'
 description:
-  - Gives a router static BGP neighbors, a filter in each direction and a limit for equal-cost paths, and nothing else.
-  - Reads the running configuration, works out the commands that lead from it to the declared state, lets C(vtysh -C)
+  - Gives a router static BGP neighbors, a filter in each direction and a limit for equal-cost paths, and
+    nothing else.
+  - Reads the running configuration, works out the commands that lead from it to the declared state, lets
+    C(vtysh -C)
     check the whole result, enters the commands, reads the configuration back and saves it.
-  - Enters only what differs, so that a change to one neighbor does not reset the session of another. FRR is never restarted.
-  - What a router accepts are routes inside O(prefixes) of the declared lengths; it announces nothing. With that policy
+  - Enters only what differs, so that a change to one neighbor does not reset the session of another. FRR is
+    never restarted.
+  - What a router accepts are routes inside O(prefixes) of the declared lengths; it announces nothing. With
+    that policy
     FRR's C(bgp ebgp-requires-policy) can stay on.
-  - A neighbor is managed when it is declared, or when it uses a route map of ours (see O(name)). One of the latter that
-    is not declared any more is removed. Everything else on the router is reported in RV(foreign) and left alone.
+  - A neighbor is managed when it is declared, or when it uses a route map of ours (see O(name)). One of the
+    latter that
+    is not declared any more is removed. Everything else on the router is reported in RV(foreign) and left
+      alone.
   - Needs a POSIX shell on the router, and no Python.
 author:
   - The vipcast founders (@vipcast)
@@ -31,7 +37,8 @@ options:
     type: str
   name:
     description:
-      - What the names of our filters begin with; the route maps are V(NAME-IN) and V(NAME-OUT), the prefix lists V(NAME-POOLS).
+      - What the names of our filters begin with; the route maps are V(NAME-IN) and V(NAME-OUT), the prefix
+        lists V(NAME-POOLS).
       - Give each cluster a name of its own where several share a router.
     type: str
     default: VIPCAST
@@ -64,7 +71,8 @@ options:
         description: Address or interface that the router's end of the session uses.
         type: str
       families:
-        description: Address families of the routes on the session. The default is the one of the neighbor's address.
+        description: Address families of the routes on the session. The default is the one of the neighbor's
+          address.
         type: list
         elements: str
         choices: [ipv4, ipv6]
@@ -79,10 +87,12 @@ options:
         type: str
         required: true
       min_length:
-        description: Length of the shortest route accepted inside the range. The default is a host route, 32 or 128.
+        description: Length of the shortest route accepted inside the range. The default is a host route, 32
+          or 128.
         type: int
       max_length:
-        description: Length of the longest route accepted inside the range. The default is a host route, 32 or 128.
+        description: Length of the longest route accepted inside the range. The default is a host route, 32
+          or 128.
         type: int
   maximum_paths:
     description:
@@ -95,10 +105,12 @@ options:
   multipath_relax:
     description:
       - Whether paths through different AS numbers count as equal.
-      - The default is V(true) as soon as the eBGP neighbors have different AS numbers, and to leave it alone otherwise.
+      - The default is V(true) as soon as the eBGP neighbors have different AS numbers, and to leave it
+        alone otherwise.
     type: bool
   timers:
-    description: Timers of our neighbors, in seconds. Running sessions keep the hold time that they negotiated.
+    description: Timers of our neighbors, in seconds. Running sessions keep the hold time that they
+      negotiated.
     type: dict
     suboptions:
       hold:
@@ -108,18 +120,22 @@ options:
         description: Time between keepalives, at most a third of O(timers.hold).
         type: int
       connect:
-        description: Time between attempts to connect. FRR's own default, 120, makes a restarted node wait that long.
+        description: Time between attempts to connect. FRR's own default, 120, makes a restarted node wait
+          that long.
         type: int
   local_terminals:
     description:
-      - Whether to let the daemons' terminals (TCP 2601, 2605 and so on) be opened from the router itself only, by an access
+      - Whether to let the daemons' terminals (TCP 2601, 2605 and so on) be opened from the router itself
+        only, by an access
         list V(NAME-VTY) in C(line vty), and to remove the password V(zebra) that some packages ship.
-      - An access list that is already set there stays. vtysh does not go through these terminals and is not affected.
+      - An access list that is already set there stays. vtysh does not go through these terminals and is not
+        affected.
     type: bool
     default: false
   replace_as:
     description:
-      - Whether to replace a C(router bgp) that has another AS number. That ends all of its sessions, foreign ones too,
+      - Whether to replace a C(router bgp) that has another AS number. That ends all of its sessions,
+        foreign ones too,
         and removes what was configured in it.
     type: bool
     default: false
@@ -155,7 +171,8 @@ attributes:
     details: FRR 7.4 and later. quagga is refused by name.
 notes:
   - Saving means C(write memory), which saves foreign changes that were never saved as well.
-  - The connecting user must be able to run vtysh and to read FRR's configuration, so it is root or uses C(become).
+  - The connecting user must be able to run vtysh and to read FRR's configuration, so it is root or uses
+    C(become).
 seealso:
   - module: vipcast.baremetal.bgp_router_info
 """

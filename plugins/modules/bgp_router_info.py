@@ -8,7 +8,8 @@ module: bgp_router_info
 short_description: Ask an FRR router about its BGP sessions and routes
 version_added: '0.1.0'
 description:
-  - Returns the BGP sessions with a verdict on each, and every route as the BGP table, FRR's zebra and the kernel have it.
+  - Returns the BGP sessions with a verdict on each, and every route as the BGP table, FRR's zebra and the
+    kernel have it.
   - A session that is established and carries nothing is told apart from a healthy one, with the reason.
   - Changes nothing, and runs only show commands that are known to be harmless on the router's version of FRR.
   - Needs a POSIX shell on the router, and no Python.
@@ -111,7 +112,8 @@ sessions:
       description: How long the session has been established, in seconds.
       type: int
     prefixes_received:
-      description: How many prefixes the neighbor announces, before the filter; null where the router does not know.
+      description: How many prefixes the neighbor announces, before the filter; null where the router does
+        not know.
       type: int
     prefixes_accepted:
       description: How many of them passed the filter.
@@ -136,7 +138,8 @@ sessions:
       type: bool
     reason:
       description:
-        - V(healthy), V(no_prefixes), V(filtered), V(family_not_negotiated), V(no_policy), V(not_established), V(shut_down)
+        - V(healthy), V(no_prefixes), V(filtered), V(family_not_negotiated), V(no_policy),
+          V(not_established), V(shut_down)
           or V(prefix_limit).
       type: str
     explanation:
@@ -152,7 +155,8 @@ routes:
       description: The prefix.
       type: str
     paths:
-      description: The paths in the BGP table, each with C(peer), C(valid), C(best), C(multipath), C(as_path), C(next_hops).
+      description: The paths in the BGP table, each with C(peer), C(valid), C(best), C(multipath),
+        C(as_path), C(next_hops).
       type: list
       elements: dict
     next_hops:
@@ -160,11 +164,13 @@ routes:
       type: list
       elements: str
     fib:
-      description: The selected route of zebra with C(installed), C(protocol), C(distance), C(next_hops); null without one.
+      description: The selected route of zebra with C(installed), C(protocol), C(distance), C(next_hops);
+        null without one.
       type: dict
     kernel:
       description:
-        - The route in the kernel's main table with C(protocol), C(metric) and C(next_hops), each with C(gateway), C(device)
+        - The route in the kernel's main table with C(protocol), C(metric) and C(next_hops), each with
+          C(gateway), C(device)
           and C(weight); null without one.
         - C(next_hops) is null where busybox's C(ip) hides them.
       type: dict
@@ -172,11 +178,13 @@ routes:
       description: Whether BGP, zebra and, where it can be known, the kernel have the same next hops.
       type: bool
 kernel_source:
-  description: Where the kernel's routes are from; V(json) or V(text) of iproute2, or V(busybox), which hides next hops.
+  description: Where the kernel's routes are from; V(json) or V(text) of iproute2, or V(busybox), which
+    hides next hops.
   type: str
   returned: success
 hash_policy_ipv4:
-  description: Value of C(net.ipv4.fib_multipath_hash_policy). With V(0) one client always meets the same node.
+  description: Value of C(net.ipv4.fib_multipath_hash_policy). With V(0) one client always meets the same
+    node.
   type: int
   returned: success
 hash_policy_ipv6:
@@ -192,7 +200,8 @@ forwarding_ipv6:
   type: int
   returned: success
 configuration:
-  description: Names of what is configured (C(neighbors), C(route_maps), C(prefix_lists)), C(maximum_paths) and other BGP lines.
+  description: Names of what is configured (C(neighbors), C(route_maps), C(prefix_lists)), C(maximum_paths)
+    and other BGP lines.
   type: dict
   returned: success
 reason:

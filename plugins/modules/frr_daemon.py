@@ -10,7 +10,8 @@ version_added: '0.1.0'
 description:
   - Installs FRR from the router's own package sources where it is missing, and never upgrades it.
   - Switches daemons on in FRR's C(daemons) file and leaves everything else in it as it is.
-  - Starts FRR, and with the machine too. FRR is restarted only when that file changed or one of the daemons is down.
+  - Starts FRR, and with the machine too. FRR is restarted only when that file changed or one of the daemons
+    is down.
   - Needs a POSIX shell on the router, and no Python.
 author:
   - The vipcast founders (@vipcast)
@@ -26,7 +27,8 @@ options:
     default: true
   packages:
     description:
-      - Packages to install. The default is C(frr), and on OpenWrt those of C(frr), C(frr-zebra), C(frr-watchfrr), C(frr-staticd),
+      - Packages to install. The default is C(frr), and on OpenWrt those of C(frr), C(frr-zebra),
+        C(frr-watchfrr), C(frr-staticd),
         C(frr-bgpd) and C(frr-vtysh) that its release has.
     type: list
     elements: str
@@ -43,7 +45,8 @@ options:
     choices: [auto, systemd, openwrt, openrc, script]
   local_terminals:
     description:
-      - Whether the terminals of zebra, staticd and O(daemons) must be bound to a loopback address, by C(-A) in their options.
+      - Whether the terminals of zebra, staticd and O(daemons) must be bound to a loopback address, by C(-A)
+        in their options.
     type: bool
     default: true
   timeout:
@@ -110,7 +113,8 @@ installed:
   type: bool
   returned: success
 platform:
-  description: What was found on the router; C(manager), C(service), C(openwrt), C(vtysh) and C(quagga), before anything was done.
+  description: What was found on the router; C(manager), C(service), C(openwrt), C(vtysh) and C(quagga),
+    before anything was done.
   type: dict
   returned: success
 reason:

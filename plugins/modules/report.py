@@ -25,6 +25,12 @@ options:
     type: list
     elements: str
     required: true
+  unreachable:
+    description:
+      - Count the host as unreachable afterwards, which makes C(ansible-playbook) end with status 4. A playbook
+        that fails ends with status 2, and has no other way to say that it could not find out.
+    type: bool
+    default: false
 author:
   - The vipcast founders (@vipcast)
 """

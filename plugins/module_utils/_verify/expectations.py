@@ -64,8 +64,8 @@ class Expectations:
 class Scope:
     """What is verified: the services named (`namespace/name`) or all, and how the load balancer was set up.
 
-    `load_balancer_class`: the one it serves; empty: services without a class. `ignore_exclude_label`: nodes that
-    are excluded from external load balancing take part all the same.
+    `load_balancer_class`: the one it serves; empty: services without a class.
+    `ignore_exclude_label`: nodes that are excluded from external load balancing take part all the same.
     """
 
     services: tuple[str, ...] = ()
@@ -252,7 +252,7 @@ def _left_out(cluster: Data, scope: Scope) -> list[str]:
     if scope.services:
         return []
     return [
-        f"service {service_name(one)} has the class {one['load_balancer_class'] or '(none)'}, which is not ours"
+        f"service {service_name(one)} has the class {one['load_balancer_class'] or '(none)'}, not ours"
         for one in cluster["services"]
         if not scope.is_ours(one)
     ]
