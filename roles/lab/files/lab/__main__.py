@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python lab VERB [HOST STATE]`, with a lab's description (templates/topology.json.j2) on standard input;
-`python lab trees` takes that of the trees instead, and prints where they are.
+"""The lab's tool, for the role's tasks. What it prints is JSON, with `changed`; where it cannot do what it was asked it says
+why in one line on standard error, with exit status 1.
 
-Prints {"changed": bool, ...}. Exit status 1 and one line on standard error where it cannot be done.
+    trees                   makes the trees that standard input describes (tasks/trees.yml), prints where they are
+    up                      makes the lab run that standard input describes (templates/topology.json.j2)
+    down NAME FOLDER        removes that lab, or what is left of it
+    power FOLDER HOST STATE switches a host off or on, pulls its cables (cut) or plugs them in again (restore)
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hosts
 import topology
 import trees
 import verbs
@@ -22,29 +26,45 @@ from shell import LabError
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lab")
     commands = parser.add_subparsers(dest="verb", required=True)
-    commands.add_parser("trees")
-    commands.add_parser("up")
-    commands.add_parser("down")
+    commands.add_parser("trees").set_defaults(act=_trees)
+    commands.add_parser("up").set_defaults(act=_up)
+    down = commands.add_parser("down")
+    down.add_argument("name")
+    down.add_argument("folder", type=Path)
+    down.set_defaults(act=_down)
     power = commands.add_parser("power")
+    power.add_argument("folder", type=Path)
     power.add_argument("host")
     power.add_argument("state", choices=("off", "on", "cut", "restore"))
+    power.set_defaults(act=_power)
     return parser.parse_args()
 
 
-def _do(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.verb == "trees":
-        changed, paths = trees.build(sys.stdin.read(), Path(__file__).parents[1] / "trees")
-        return {"changed": changed, "paths": paths}
-    lab = topology.load(sys.stdin.read())
-    if arguments.verb == "power":
-        return {"changed": verbs.power(lab, arguments.host, arguments.state)}
-    return {"changed": {"up": verbs.up, "down": verbs.down}[arguments.verb](lab)}
+def _trees(_: argparse.Namespace) -> dict[str, Any]:
+    changed, paths = trees.build(sys.stdin.read(), Path(__file__).parents[1] / "trees")
+    return {"changed": changed, "paths": paths}
+
+
+def _up(_: argparse.Namespace) -> dict[str, Any]:
+    return {"changed": verbs.up(topology.load(sys.stdin.read()))}
+
+
+def _down(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"changed": verbs.down(topology.Site(arguments.name, arguments.folder))}
+
+
+def _power(arguments: argparse.Namespace) -> dict[str, Any]:
+    stored = arguments.folder / hosts.TOPOLOGY
+    if not stored.exists():
+        raise LabError(f"there is no lab in {arguments.folder}; start it with playbooks/lab_up.yml")
+    return {"changed": verbs.power(topology.load(stored.read_text()), arguments.host, arguments.state)}
 
 
 def main() -> int:
     """The program."""
+    arguments = _arguments()
     try:
-        print(json.dumps(_do(_arguments())))
+        print(json.dumps(arguments.act(arguments)))
     except LabError as exc:
         print(exc, file=sys.stderr)
         return 1

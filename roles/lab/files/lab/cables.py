@@ -18,12 +18,12 @@ import json
 from pathlib import Path
 
 from shell import run
-from topology import MANAGEMENT, Host, Interface, Lab
+from topology import MANAGEMENT, Host, Interface, Lab, Site
 
 NAMESPACES = Path("/run/netns")
 
 
-def switch(lab: Lab) -> str:
+def switch(lab: Site) -> str:
     """Name of the namespace with the bridges."""
     return f"{lab.name}-switch"
 
@@ -33,7 +33,7 @@ def namespace(lab: Lab, host: Host) -> str:
     return f"{lab.name}-{host.name}"
 
 
-def namespaces(lab: Lab) -> list[str]:
+def namespaces(lab: Site) -> list[str]:
     """Names of the namespaces that this lab, or an interrupted one of the same name, has on the machine."""
     return sorted(path.name for path in NAMESPACES.glob(f"{lab.name}-*"))
 
@@ -63,16 +63,25 @@ def build_switch(lab: Lab) -> bool:
     run("ip", "netns", "add", switch(lab))
     bridges = [_bridge(segment) for segment in (MANAGEMENT, *lab.segments)]
     # Snooping without a querier would let a bridge forget who listens to a multicast group.
-    _batch([f"link add {b} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0" for b in bridges], switch(lab))
+    _batch(
+        [f"link add {b} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0" for b in bridges],
+        switch(lab),
+    )
     # A switch does not look into packets: without this the machine's own packet filter would see the lab's frames.
     run("ip", "netns", "exec", switch(lab), "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0")
     mine, address = f"{lab.name}-mgmt", lab.control
-    _batch([f"link add {mine} type veth peer name control netns {switch(lab)}", f"addr add {address} dev {mine}", f"link set {mine} up"])
+    _batch(
+        [
+            f"link add {mine} type veth peer name control netns {switch(lab)}",
+            f"addr add {address} dev {mine}",
+            f"link set {mine} up",
+        ]
+    )
     _batch([f"link set control master {_bridge(MANAGEMENT)} up"], switch(lab))
     return True
 
 
-def remove_switch(lab: Lab) -> None:
+def remove_switch(lab: Site) -> None:
     """Take the switch and the control machine's cable away; nothing to do where they are gone."""
     run("ip", "link", "del", f"{lab.name}-mgmt", check=False)
     if (NAMESPACES / switch(lab)).exists():
@@ -85,8 +94,16 @@ def wire(lab: Lab, host: Host) -> bool:
         return False
     run("ip", "netns", "add", namespace(lab, host))
     ends = f"netns {switch(lab)} type veth peer netns {namespace(lab, host)}"
-    _batch([f"link add {_port(host, c)} {ends} name {c.name} address {_mac(host, i)}" for i, c in enumerate(host.cables)])
-    _batch([f"link set {_port(host, c)} alias {host.name} master {_bridge(c.segment)} up" for c in host.cables], switch(lab))
+    _batch(
+        [
+            f"link add {_port(host, c)} {ends} name {c.name} address {_mac(host, i)}"
+            for i, c in enumerate(host.cables)
+        ]
+    )
+    _batch(
+        [f"link set {_port(host, c)} alias {host.name} master {_bridge(c.segment)} up" for c in host.cables],
+        switch(lab),
+    )
     _batch([f"link set {_port(host, host.management)} type bridge_slave isolated on"], switch(lab))
     return True
 
@@ -95,7 +112,14 @@ def unwire(lab: Lab, host: Host) -> None:
     """Take a host's namespace and cards away; nothing to do where they are gone."""
     if (NAMESPACES / namespace(lab, host)).exists():
         # A namespace lives on while a dying process holds it; its cables must go now.
-        _batch([f"link del {_port(host, card)}" for card in host.cables if _plugged(lab, host, card) is not None], switch(lab))
+        _batch(
+            [
+                f"link del {_port(host, card)}"
+                for card in host.cables
+                if _plugged(lab, host, card) is not None
+            ],
+            switch(lab),
+        )
         run("ip", "netns", "del", namespace(lab, host))
 
 

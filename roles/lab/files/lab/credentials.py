@@ -12,7 +12,12 @@ import pki
 from topology import Host, Lab
 
 PORT = 6443
-KUBERNETES_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+KUBERNETES_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 PKI = "etc/kubernetes/pki"
 
 
@@ -49,7 +54,9 @@ def kubeconfig(lab: Lab, server: IPv4Address, authority: str, client: pki.Pair, 
 def make(lab: Lab) -> Credentials:
     """All keys of a new lab."""
     authority = pki.Authority("kubernetes")
-    files = {host.name: _node_files(lab, host, authority) if host.kind == "node" else {} for host in lab.hosts}
+    files = {
+        host.name: _node_files(lab, host, authority) if host.kind == "node" else {} for host in lab.hosts
+    }
     files[lab.control_plane.name] |= _control_plane_files(lab, authority)
     # kubeadm's super-admin: the group that RBAC knows before any role exists.
     admin = authority.issue("admin", "system:masters")
@@ -87,15 +94,25 @@ def _control_plane_files(lab: Lab, authority: pki.Authority) -> dict[str, str]:
         f"{PKI}/ca.key": authority.pair.key,
         f"{PKI}/front-proxy-ca.crt": front.pair.certificate,
         f"{PKI}/etcd/ca.crt": etcd.pair.certificate,
-        **_pair(f"{PKI}/etcd/server", etcd.issue(host.name, names=(host.name, "localhost"), addresses=local[:2])),
+        **_pair(
+            f"{PKI}/etcd/server", etcd.issue(host.name, names=(host.name, "localhost"), addresses=local[:2])
+        ),
         **_pair(f"{PKI}/apiserver-etcd-client", etcd.issue("kube-apiserver-etcd-client")),
         **_pair(f"{PKI}/front-proxy-client", front.issue("front-proxy-client")),
         **_pair(f"{PKI}/apiserver", authority.issue("kube-apiserver", names=names, addresses=local)),
-        **_pair(f"{PKI}/apiserver-kubelet-client", authority.issue("kube-apiserver-kubelet-client", "system:masters")),
+        **_pair(
+            f"{PKI}/apiserver-kubelet-client",
+            authority.issue("kube-apiserver-kubelet-client", "system:masters"),
+        ),
     }
     tokens = pki.token_keys()
     files |= {f"{PKI}/sa.pub": tokens.certificate, f"{PKI}/sa.key": tokens.key}
-    for program, user in (("controller-manager", "system:kube-controller-manager"), ("scheduler", "system:kube-scheduler")):
+    for program, user in (
+        ("controller-manager", "system:kube-controller-manager"),
+        ("scheduler", "system:kube-scheduler"),
+    ):
         client = authority.issue(user)
-        files[f"etc/kubernetes/{program}.conf"] = kubeconfig(lab, host.address, authority.pair.certificate, client, user)
+        files[f"etc/kubernetes/{program}.conf"] = kubeconfig(
+            lab, host.address, authority.pair.certificate, client, user
+        )
     return files

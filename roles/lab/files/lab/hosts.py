@@ -13,11 +13,13 @@ import shutil
 from pathlib import Path
 
 import cables
-from shell import run
-from topology import Host, Lab
+from shell import LabError, run
+from topology import Host, Lab, Site
 
 # Where podman keeps what must not survive a reboot of the machine.
 RUNTIME = Path("/run/vipcast-lab")
+# Written first, so that a folder with it is a lab's, and may be removed.
+TOPOLOGY = "topology.json"
 CGROUPS = Path("/sys/fs/cgroup")
 # The machine may not be allowed to give more than it has; these are enough for a node.
 LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000")
@@ -41,15 +43,22 @@ def mount(lab: Lab, host: Host) -> bool:
     return True
 
 
-def _podman(lab: Lab) -> tuple[str, ...]:
+def _podman(lab: Site) -> tuple[str, ...]:
     """podman with a store of the lab's own: the user's containers and ours do not see each other."""
-    store = ("--root", f"{lab.folder}/podman", "--runroot", f"{RUNTIME}/podman", "--tmpdir", f"{RUNTIME}/libpod")
+    store = (
+        "--root",
+        f"{lab.folder}/podman",
+        "--runroot",
+        f"{RUNTIME}/podman",
+        "--tmpdir",
+        f"{RUNTIME}/libpod",
+    )
     settings = ("--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
     # crun refuses the hybrid of cgroup v1 and v2 that some machines have.
     return ("podman", "--runtime", "runc", *store, *settings)
 
 
-def running(lab: Lab) -> set[str]:
+def running(lab: Site) -> set[str]:
     """Names of the containers that are powered on."""
     said = run(*_podman(lab), "ps", "--format", "{{.Names}}")
     return set(said.split())
@@ -74,10 +83,38 @@ def power_on(lab: Lab, host: Host) -> bool:
     power_off(lab, host)
     mount(lab, host)
     cables.wire(lab, host)
-    machine = ("--privileged", "--systemd=always", "--cgroup-parent", f"/{lab.name}-lab", *LIMITS, "--log-driver", "none")
-    network = ("--network", f"ns:{cables.NAMESPACES}/{name}", "--hostname", host.name, "--no-hosts", "--dns", "none")
+    machine = (
+        "--privileged",
+        "--systemd=always",
+        "--cgroup-parent",
+        f"/{lab.name}-lab",
+        *LIMITS,
+        "--log-driver",
+        "none",
+    )
+    network = (
+        "--network",
+        f"ns:{cables.NAMESPACES}/{name}",
+        "--hostname",
+        host.name,
+        "--no-hosts",
+        "--dns",
+        "none",
+    )
     volumes = _volumes(lab, host)
-    run(*_podman(lab), "run", "-d", "--name", name, *machine, *network, *volumes, "--rootfs", str(disk(lab, host)), "/sbin/init")
+    run(
+        *_podman(lab),
+        "run",
+        "-d",
+        "--name",
+        name,
+        *machine,
+        *network,
+        *volumes,
+        "--rootfs",
+        str(disk(lab, host)),
+        "/sbin/init",
+    )
     return True
 
 
@@ -93,11 +130,15 @@ def power_off(lab: Lab, host: Host) -> bool:
     return was_on
 
 
-def clear(lab: Lab) -> bool:
+def clear(lab: Site) -> bool:
     """Remove every trace of this lab, or of what an interrupted one left; False where there is none."""
     traces = [lab.folder, RUNTIME, *(cables.NAMESPACES / name for name in cables.namespaces(lab))]
     if not any(path.exists() for path in traces):
         return False
+    if lab.folder.exists() and any(lab.folder.iterdir()) and not (lab.folder / TOPOLOGY).exists():
+        raise LabError(
+            f"{lab.folder} is not a lab's folder (it has no {TOPOLOGY}): lab_folder must be a folder of its own"
+        )
     _stop_everything(lab)
     for name in cables.namespaces(lab):
         run("ip", "netns", "del", name)
@@ -110,7 +151,7 @@ def clear(lab: Lab) -> bool:
     return True
 
 
-def _stop_everything(lab: Lab) -> None:
+def _stop_everything(lab: Site) -> None:
     """Stop the containers; processes in the lab's namespaces that podman does not know are killed one by one."""
     if (lab.folder / "podman").exists():
         run(*_podman(lab), "rm", "-f", "-a", "-t", "0", check=False)
@@ -124,7 +165,7 @@ def _mounts_below(folder: Path) -> list[str]:
     return [entry["target"] for entry in found if entry["target"].startswith(f"{folder}/")]
 
 
-def _remove_cgroups(lab: Lab) -> None:
+def _remove_cgroups(lab: Site) -> None:
     """Control groups of pods outlive the pods; the kernel lets go of them from the innermost outwards."""
     for top in [CGROUPS / f"{lab.name}-lab", *CGROUPS.glob(f"*/{lab.name}-lab")]:
         for folder, _, _ in os.walk(top, topdown=False):

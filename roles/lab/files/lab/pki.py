@@ -44,9 +44,15 @@ def _draft(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKe
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:
-    no = dict.fromkeys(("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False)
+    no = dict.fromkeys(
+        ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"), False
+    )
     return x509.KeyUsage(
-        digital_signature=True, key_encipherment=not authority, key_cert_sign=authority, crl_sign=authority, **no
+        digital_signature=True,
+        key_encipherment=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        **no,
     )
 
 

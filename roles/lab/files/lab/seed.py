@@ -37,7 +37,9 @@ def _kinds(host: Host) -> list[str]:
 
 
 def _copy(source: Path, root: Path, lab: Lab, host: Host) -> None:
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, autoescape=False)
+    environment = Environment(
+        undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, autoescape=False
+    )
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         content = path.read_text()
         if path.suffix == ".j2":

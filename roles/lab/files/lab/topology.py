@@ -65,11 +65,18 @@ class Kubernetes:
 
 
 @dataclass(frozen=True)
-class Lab:
-    """A whole lab. `folder` holds its state, `trees` its hosts' file systems by kind, `images` the archives of its images."""
+class Site:
+    """Where a lab is, or was: the prefix of all names that it has on this machine, and the folder of its state."""
 
     name: str
     folder: Path
+
+
+@dataclass(frozen=True)
+class Lab(Site):
+    """A whole lab. `trees` are its hosts' file systems by kind, `images` the folder of its images' archives, `text` what it was
+    read from, and `identity` a digest of all that goes into it: a running lab with another identity is not this one."""
+
     control: IPv4Interface
     segments: tuple[str, ...]
     hosts: tuple[Host, ...]
@@ -78,6 +85,7 @@ class Lab:
     images: Path
     templates: Path
     identity: str
+    text: str
 
     def host(self, name: str) -> Host:
         """The host of that name; LabError names those that there are."""
@@ -100,13 +108,13 @@ class Lab:
 def load(text: str) -> Lab:
     """A lab from the role's JSON; LabError says what in the inventory does not fit together."""
     data = json.loads(text)
-    lab = _lab(data, identity=_identity(data))
+    lab = _lab(data, _identity(data), text)
     for problem in _problems(lab):
         raise LabError(f"the inventory's lab does not fit together: {problem}")
     return lab
 
 
-def _lab(data: dict[str, Any], identity: str) -> Lab:
+def _lab(data: dict[str, Any], identity: str, text: str) -> Lab:
     return Lab(
         name=data["name"],
         folder=Path(data["folder"]),
@@ -118,6 +126,7 @@ def _lab(data: dict[str, Any], identity: str) -> Lab:
         images=Path(data["images"]),
         templates=Path(data["templates"]),
         identity=identity,
+        text=text,
     )
 
 
@@ -150,7 +159,6 @@ def _kubernetes(data: dict[str, Any]) -> Kubernetes:
 
 
 def _identity(data: dict[str, Any]) -> str:
-    """A digest of all that goes into a lab: a running one with another digest is not this one."""
     # The role may be reached by several paths (an installed collection, a checkout); only its content matters.
     content = {key: value for key, value in data.items() if key != "templates"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
@@ -164,7 +172,11 @@ def _identity(data: dict[str, Any]) -> str:
 
 
 def _problems(lab: Lab) -> list[str]:
-    problems = [f"the segment name {s!r} is longer than {SEGMENT_NAME} characters" for s in lab.segments if len(s) > SEGMENT_NAME]
+    problems = [
+        f"the segment name {s!r} is longer than {SEGMENT_NAME} characters"
+        for s in lab.segments
+        if len(s) > SEGMENT_NAME
+    ]
     if sum(host.control_plane for host in lab.hosts) != 1:
         problems.append("exactly one host must have lab_control_plane: true")
     seen: dict[IPv4Address, str] = {lab.control.ip: "the control machine"}
@@ -188,9 +200,13 @@ def _host_problems(host: Host, lab: Lab) -> list[str]:
     if host.kind not in lab.trees:
         problems.append(f"{host.name} has lab_kind {host.kind!r}, which is none of {', '.join(lab.trees)}")
     if host.control_plane and host.kind != "node":
-        problems.append(f"{host.name} has lab_control_plane, but lab_kind {host.kind!r}: a control plane is a node")
+        problems.append(
+            f"{host.name} has lab_control_plane, but lab_kind {host.kind!r}: a control plane is a node"
+        )
     if host.management.address.ip not in lab.control.network:
-        problems.append(f"{host.name}: ansible_host {host.management.address.ip} is outside {lab.control.network}")
+        problems.append(
+            f"{host.name}: ansible_host {host.management.address.ip} is outside {lab.control.network}"
+        )
     if host.gateway and not any(host.gateway in card.address.network for card in host.interfaces):
         problems.append(f"{host.name}: its lab_gateway {host.gateway} is on none of its segments")
     return problems + _pod_problems(host, lab.kubernetes)

@@ -28,7 +28,14 @@ class Tree:
 
     def path(self, folder: Path) -> Path:
         """Where it lies in the cache. Packages get no newer there: whoever wants that empties the folder."""
-        parts = [self.release, self.mirror, self.variant, *self.packages, *EXCLUDED, *(h.read_text() for h in self.hooks)]
+        parts = [
+            self.release,
+            self.mirror,
+            self.variant,
+            *self.packages,
+            *EXCLUDED,
+            *(h.read_text() for h in self.hooks),
+        ]
         return folder / f"{self.kind}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
 
 

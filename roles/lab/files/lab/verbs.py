@@ -12,7 +12,7 @@ import credentials
 import hosts
 import seed
 from shell import each, run
-from topology import Host, Lab
+from topology import Host, Lab, Site
 
 # Written last: a lab without it was interrupted while it was made.
 COMPLETE = "complete"
@@ -35,7 +35,7 @@ def up(lab: Lab) -> bool:
     return changed
 
 
-def down(lab: Lab) -> bool:
+def down(lab: Site) -> bool:
     """Remove the lab and its state; what was built for it stays in the cache."""
     _hang_up(lab)
     return hosts.clear(lab)
@@ -72,10 +72,14 @@ def _prepare(lab: Lab) -> None:
     """A new lab's state: keys, access, and each host's disk."""
     lab.folder.mkdir(parents=True)
     lab.folder.chmod(0o700)
+    _keep(lab, hosts.TOPOLOGY, lab.text)
     made = credentials.make(lab)
     _keep(lab, "kubeconfig", made.kubeconfig)
     _keep(lab, "ssh_key", made.user.key)
-    known = [f"{name},{lab.host(name).management.address.ip} {pair.certificate}\n" for name, pair in made.hosts.items()]
+    known = [
+        f"{name},{lab.host(name).management.address.ip} {pair.certificate}\n"
+        for name, pair in made.hosts.items()
+    ]
     _keep(lab, "known_hosts", "".join(known))
     _keep(lab, "ssh_config", _ssh_config(lab))
     (lab.folder / "cp").mkdir()
@@ -93,11 +97,15 @@ def _ssh_config(lab: Lab) -> str:
     names = [f"Host {host.name}\n    HostName {host.management.address.ip}\n" for host in lab.hosts]
     # A host that loses its power must not hang whoever is connected to it.
     settings = ["User root", f"IdentityFile {lab.folder}/ssh_key", "IdentitiesOnly yes", "ConnectTimeout 10"]
-    settings += [f"UserKnownHostsFile {lab.folder}/known_hosts", "ServerAliveInterval 5", "ServerAliveCountMax 3"]
+    settings += [
+        f"UserKnownHostsFile {lab.folder}/known_hosts",
+        "ServerAliveInterval 5",
+        "ServerAliveCountMax 3",
+    ]
     return "".join(names) + "Host *\n" + "".join(f"    {line}\n" for line in settings)
 
 
-def _hang_up(lab: Lab) -> None:
+def _hang_up(lab: Site) -> None:
     """End the shared ssh connections that Ansible keeps for a while after a play."""
     if shutil.which("ssh") and (lab.folder / "cp").is_dir():
         for socket in (lab.folder / "cp").iterdir():
