@@ -130,6 +130,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.kube_pr
     NoKubeProxyError,
     Place,
     Situation,
+    annotation,
     diff_of,
     drift_of,
     look,
@@ -138,7 +139,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.kube_pr
     write,
 )
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import CLUSTER_SPEC, run
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.rollout import Rollout
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.rollout import Rollout, progress_of
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.settings import merged
 
 SPEC: dict[str, t.Any] = {
@@ -210,7 +211,17 @@ def ensure(module: AnsibleModule, api: Api) -> dict[str, t.Any]:
     if drift and not module.check_mode:
         result.update(change(module, api, found))
         return {**result, "configuration": read_back(api, place, wanted)}
+    if was_interrupted(found) and not module.check_mode:
+        result.update(wait(module, api, place))
     return {**result, "configuration": merged(found.values, wanted)}
+
+
+def was_interrupted(found: Situation) -> bool:
+    """Whether pods that an earlier call replaced are not all replaced yet."""
+    daemonset = found.daemonset
+    if daemonset is None or annotation(daemonset["spec"]["template"]) is None:
+        return False
+    return not progress_of({**daemonset, "kind": "DaemonSet"}).replaced
 
 
 def read_back(api: Api, place: Place, wanted: dict[str, t.Any]) -> dict[str, t.Any]:

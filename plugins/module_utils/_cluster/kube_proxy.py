@@ -178,6 +178,7 @@ __all__ = [
     "NoKubeProxyError",
     "Place",
     "Situation",
+    "annotation",
     "diff_of",
     "drift_of",
     "look",

@@ -89,7 +89,7 @@ class Rollout:
             time.sleep(POLL_SECONDS)
 
     def _failure(self, progress: Progress, workload: Json, seconds: float) -> RolloutError:
-        problems = self._problems(workload) or ["no pod says why; look at kubectl describe"]
+        problems = self._problems(workload) or [_silence(progress)]
         have = f"{progress.updated} of {progress.desired} pods updated, {progress.available} available"
         return RolloutError(f"{self.title}: {have} after {seconds:.0f} s", problems)
 
@@ -121,6 +121,13 @@ class Rollout:
         listed = self._api.get(f"/api/v1/namespaces/{self._namespace}/events", fieldSelector=selector)
         found = sorted(listed.get("items") or (), key=lambda each: str(each.get("lastTimestamp") or ""))
         return [f"{each.get('reason')}: {each.get('message')}" for each in found[-MAX_EVENTS:]]
+
+
+def _silence(progress: Progress) -> str:
+    """What can be said when neither a pod nor an event says anything."""
+    if not progress.observed:
+        return "the cluster's controllers did not look at it yet: does kube-controller-manager run?"
+    return "no pod and no event says why; kubectl describe may"
 
 
 def is_ready(given: Json) -> bool:
