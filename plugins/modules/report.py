@@ -27,7 +27,7 @@ options:
     required: true
   unreachable:
     description:
-      - Count the host as unreachable afterwards, which makes C(ansible-playbook) end with status 4. A playbook
+      - Count the host as unreachable afterwards, so that C(ansible-playbook) ends with status 4. A playbook
         that fails ends with status 2, and has no other way to say that it could not find out.
     type: bool
     default: false

@@ -19,21 +19,16 @@ def gather(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> 
     """`{drift[{host, role, where, what, expected, found}], errors[{host, role, message}], lines[]}`."""
     demanded = [(LOCAL, role) for role in ROLES_OF_THE_CLUSTER]
     demanded += [(str(host), role) for host in groups.get("routers", ()) for role in ROLES_OF_A_ROUTER]
-    demanded_hosts = dict.fromkeys(host for host, _role in demanded)
-    optional = [
-        (str(host), "load_balancer") for host in groups.get("nodes", ()) if host not in demanded_hosts
-    ]
+    demanded += [(str(host), ROLE_OF_A_NODE) for host in groups.get("nodes", ())]
     drift: list[dict[str, str]] = []
     errors: list[dict[str, str]] = []
-    for host, role in demanded + optional:
+    for host, role in demanded:
         found = _variables(hostvars, host)
         mistakes = [{"host": host, **one} for one in found.get("_drift_errors", ()) if one["role"] == role]
-        errors += mistakes
         entries = found.get(f"{role}_drift")
-        if entries is None and (host, role) in demanded and not mistakes:
-            errors.append(
-                {"host": host, "role": role, "message": "it was not compared: the host cannot be reached"}
-            )
+        if entries is None and not mistakes and not found.get("_drift_compared"):
+            mistakes = [{"host": host, "role": role, "message": "the host was not reached"}]
+        errors += mistakes
         drift += [_entry(host, role, one) for one in entries or ()]
     return {"drift": drift, "errors": errors, "lines": lines(drift, errors)}
 
