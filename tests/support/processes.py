@@ -6,14 +6,21 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# util-linux: the kernel ends the command when the thread that started it ends, however that happens
+# util-linux: the kernel ends the command when the thread that started it ends, however that happens. So all
+# are started by one thread that lives as long as we do, not by whichever worker of an event loop asks.
 _BOUND_TO_US = ["setpriv", "--pdeathsig", "KILL", "--"]
+_starter = ThreadPoolExecutor(max_workers=1)
 
 
 def start(command: list[str], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start `command`, its output appended to `log`."""
+    return _starter.submit(_start, command, log, env).result()
+
+
+def _start(command: list[str], log: Path, env: dict[str, str] | None) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             [*_BOUND_TO_US, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env
