@@ -70,13 +70,12 @@ class Decider:
     def service(self, key: Holder, view: View | None) -> None:
         """A service was made, changed or deleted."""
         old = self.views.get(key)
-        freed: list[IPAddress] = []
         if old is not None and (view is None or view.uid != old.uid):
-            freed += self._forget(key)
+            # Those who wait come before a service that was made again under the same name.
+            self._feed(self._forget(key))
             old = None
         if view is not None:
-            freed += self._take(view, old)
-        self._feed(freed)
+            self._feed(self._take(view, old))
 
     def observed(self, key: Holder, shown: tuple[IPAddress, ...]) -> None:
         """The API server is known to show exactly these on the service, after what was written to it."""

@@ -106,8 +106,9 @@ class Allocator:
 
     def observe(self, holder: Holder, shown: Iterable[IPAddress] = ()) -> list[IPAddress]:
         """The service shows exactly these addresses now; returned is what has left it because of that."""
-        fresh = [address for address in shown if address not in self.book]
-        gone = self.book.observe(holder, frozenset(shown))
+        now = frozenset(shown)
+        fresh = [address for address in now if address not in self.book]
+        gone = self.book.observe(holder, now)
         for address in fresh:
             self._count(address, 1 if address in self.book else 0)
         for address in gone:
@@ -156,12 +157,19 @@ class Allocator:
         if space is None:
             return None
         free = space.first_free(self.book)
-        shared = [
-            address
-            for address in (self.book.sharing(request.sharing.key) if request.sharing.key else ())
-            if address.version == family and address in pool and self._may_have(request, address) is None
-        ]
+        shared = self._shared(pool, family, request) if request.sharing.key else []
         return min([*shared, *([free] if free else [])], key=space.position, default=None)
+
+    def _shared(self, pool: Pool, family: int, request: Request) -> list[IPAddress]:
+        """Addresses that others hold and the service may join."""
+        return [
+            address
+            for address in self.book.sharing(request.sharing.key)
+            if address.version == family
+            and address in pool
+            and not pool.avoids(address)
+            and self._may_have(request, address) is None
+        ]
 
     def check(self, request: Request, addresses: tuple[IPAddress, ...]) -> Answer:
         """What holding exactly these would be, or by which rule the service may not; nothing changes."""

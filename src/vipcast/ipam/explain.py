@@ -101,9 +101,13 @@ def in_use(address: IPAddress, holder: Holder, why: str, sharing: Sharing, leavi
     if leaving:
         message = f"{address} is being taken from service {name}; it is free when that shows it no more"
         return Refusal(RefusalReason.ADDRESS_IN_USE, message, held_by=holder)
-    reason = RefusalReason.SHARING_NOT_ALLOWED if sharing.key else RefusalReason.ADDRESS_IN_USE
+    if not sharing.key:
+        help_ = "ask for another, or give both the same annotation metallb.io/allow-shared-ip"
+        return Refusal(
+            RefusalReason.ADDRESS_IN_USE, f"{address} is held by service {name}; {help_}", held_by=holder
+        )
     message = f"{address} is held by service {name} and can not be shared with it: {why}"
-    return Refusal(reason, message, held_by=holder)
+    return Refusal(RefusalReason.SHARING_NOT_ALLOWED, message, held_by=holder)
 
 
 def two_pools(addresses: Iterable[IPAddress], names: Sequence[str]) -> Refusal:

@@ -29,7 +29,7 @@ class Sharing:
     def refusal(self, other: Sharing) -> str | None:
         """Why these two can not have one address, or None."""
         if not self.key or not other.key:
-            return "not both of them have the annotation allow-shared-ip"
+            return "only one of them has the annotation metallb.io/allow-shared-ip"
         if self.key != other.key:
             return f"their sharing keys differ ({self.key!r} and {other.key!r})"
         if self.backend != other.backend:
