@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the API's dictionaries to types."""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+from typing import Any
+
+import pytest
+
+from vipcast.speaker.world import (
+    Endpoint,
+    read_endpoints,
+    read_node,
+    read_service,
+    service_of,
+    slim_node,
+    slim_service,
+    slim_slice,
+)
+
+SLICE = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "kind": "EndpointSlice",
+    "metadata": {
+        "name": "web-abc",
+        "namespace": "default",
+        "resourceVersion": "7",
+        "labels": {"kubernetes.io/service-name": "web", "app": "x"},
+        "annotations": {"big": "x" * 100},
+    },
+    "addressType": "IPv4",
+    "ports": [{"port": 80}],
+    "endpoints": [{"addresses": ["10.8.0.1"], "nodeName": "n1", "conditions": {"ready": True}}],
+}
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {
+        "name": "web",
+        "namespace": "default",
+        "resourceVersion": "8",
+        "uid": "u",
+        "labels": {"a": "b"},
+    },
+    "spec": {
+        "type": "LoadBalancer",
+        "externalTrafficPolicy": "Local",
+        "loadBalancerClass": "c",
+        "ports": [{"port": 80}],
+    },
+    "status": {
+        "loadBalancer": {"ingress": [{"ip": "10.9.0.1"}, {"hostname": "lb.example"}, {"ip": "fd09::1"}]}
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "able"),
+    [
+        ({}, True),  # absent means ready
+        ({"ready": True}, True),
+        ({"ready": False}, False),
+        ({"ready": False, "serving": True, "terminating": True}, True),  # kube-proxy still sends there
+        ({"ready": False, "serving": False, "terminating": True}, False),
+        ({"ready": None, "serving": None}, True),
+    ],
+)
+def test_an_endpoint_can_serve_when_ready_or_while_it_ends(conditions: dict[str, Any], able: bool) -> None:
+    item = {**SLICE, "endpoints": [{"nodeName": "n1", "conditions": conditions}]}
+    assert read_endpoints(item) == (Endpoint(4, "n1", able),)
+
+
+def test_a_slice_of_names_has_no_endpoints() -> None:
+    assert read_endpoints({**SLICE, "addressType": "FQDN"}) == ()
+
+
+def test_a_slice_without_endpoints_or_owner_is_nothing_to_stumble_over() -> None:
+    assert read_endpoints({**SLICE, "endpoints": None}) == ()
+    assert service_of({"metadata": {"name": "x", "namespace": "default"}}) is None
+    assert service_of(SLICE) == ("default", "web")
+
+
+def test_a_service_keeps_its_addresses_and_names_what_is_none() -> None:
+    found = read_service(("default", "web"), SERVICE)
+    assert found.addresses == (ipaddress.ip_address("10.9.0.1"), ipaddress.ip_address("fd09::1"))
+    assert found.unusable == ("lb.example",)
+    assert (found.load_balancer, found.local, found.lb_class) == (True, True, "c")
+
+
+@pytest.mark.parametrize(("status", "down"), [("True", True), ("False", False), ("Unknown", False)])
+def test_a_node_without_network_is_one_whose_condition_is_true(status: str, down: bool) -> None:
+    conditions = [{"type": "Ready", "status": "True"}, {"type": "NetworkUnavailable", "status": status}]
+    node = read_node({"metadata": {"name": "n1"}, "status": {"conditions": conditions}})
+    assert node.network_unavailable is down
+
+
+def test_slimming_changes_nothing_that_is_looked_at() -> None:
+    service, piece = copy.deepcopy(SERVICE), copy.deepcopy(SLICE)
+    node = {
+        "metadata": {"name": "n1", "labels": {"a": "b"}},
+        "status": {"images": [1] * 50, "conditions": []},
+    }
+    assert read_service(("default", "web"), slim_service(service)) == read_service(
+        ("default", "web"), SERVICE
+    )
+    assert read_endpoints(slim_slice(piece)) == read_endpoints(SLICE)
+    assert service_of(slim_slice(piece)) == service_of(SLICE)
+    assert read_node(slim_node(copy.deepcopy(node))) == read_node(node)
+    assert "images" not in slim_node(node)["status"]
+    assert slim_service(service)["metadata"]["uid"] == "u"  # an Event needs it
