@@ -52,7 +52,10 @@ class Link(asyncio.BufferedProtocol):
         self._owner = None
         if self._transport is None or self._transport.is_closing():
             return
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer was faster and has reset the connection
+            self._transport.abort()
         asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
     # ---- for asyncio ----

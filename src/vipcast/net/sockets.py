@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -77,4 +78,6 @@ def explain(error: OSError, settings: PeerSettings) -> str:
         return f"the source address {settings.source_address} is not on this host"
     if error.errno == errno.ENOPROTOOPT and settings.password is not None:
         return "this kernel has no TCP MD5 (CONFIG_TCP_MD5SIG): a password cannot be used"
-    return f"cannot connect to {settings.address} port {settings.port}: {error.strerror or error}"
+    # asyncio puts its own words into strerror.
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"cannot connect to {settings.address} port {settings.port}: {reason}"

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The speaker's side of an interop test: a Peering in a thread of its own, inside the node's namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Any
+
+from daemon.interop.frr import ROUTER
+
+from vipcast.bgp.fsm import State
+from vipcast.bgp.route import Route
+from vipcast.net.peering import Peering, PeerSettings
+from vipcast.net.status import PeerStatus
+
+_CLONE_NEWNET = 0x40000000
+
+
+def enter(namespace: str) -> None:
+    """Move this thread into a network namespace (``os.setns`` came with Python 3.12)."""
+    handle = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).setns(handle, _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"setns {namespace}")
+    finally:
+        os.close(handle)
+
+
+def peer(address: str = ROUTER, **values: Any) -> PeerSettings:
+    defaults = {
+        "name": "r",
+        "address": ip_address(address),
+        "port": 179,
+        "local_asn": 64513,
+        "remote_asn": 64512,
+        "hold_time": 9,
+        "connect_time": 1,
+    }
+    return PeerSettings(**{**defaults, **values})
+
+
+class Speaker:
+    """``with Speaker(namespace, settings) as s``: it runs; leaving closes it unless the test has."""
+
+    def __init__(self, namespace: str, settings: PeerSettings) -> None:
+        self.notified = 0
+        self._peering = Peering(settings, notify=self._count)
+        self._loop = asyncio.new_event_loop()
+        self._left = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
+        self._error: BaseException | None = None
+
+    def _count(self) -> None:
+        self.notified += 1
+
+    def _run(self, namespace: str) -> None:
+        try:
+            enter(namespace)
+            self._loop.run_until_complete(self._main())
+        except BaseException as error:
+            self._error = error
+
+    async def _main(self) -> None:
+        await self._peering.run()
+        await self._left.wait()
+
+    async def _close(self, message: str) -> None:
+        await self._peering.close(message)
+        self._left.set()
+
+    def __enter__(self) -> Speaker:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def _call(self, step: Callable[[], Any]) -> Any:
+        if self._error is not None:
+            raise self._error
+
+        async def inside() -> Any:
+            return step()
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+
+    def set_routes(self, *routes: Route) -> None:
+        self._call(lambda: self._peering.set_routes(frozenset(routes)))
+
+    def status(self) -> PeerStatus:
+        status: PeerStatus = self._call(self._peering.status)
+        return status
+
+    def freeze(self, seconds: float) -> None:
+        """The process stands still, as under SIGSTOP: no clock, no socket."""
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
+
+    def close(self, message: str = "") -> None:
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._close(message), self._loop).result(10)
+            self._thread.join(10)
+
+    def wait(self, condition: Callable[[PeerStatus], object], seconds: float = 10) -> PeerStatus:
+        end = time.monotonic() + seconds
+        while not condition(status := self.status()):
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {seconds} s: {status}")
+            time.sleep(0.02)
+        return status
+
+    def wait_up(self, seconds: float = 10) -> PeerStatus:
+        return self.wait(lambda s: s.state is State.ESTABLISHED and not s.pending, seconds)
+
+
+def eventually(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.05)
