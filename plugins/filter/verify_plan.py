@@ -30,7 +30,7 @@ def verify_plan(
     settings = Settings(
         float(timeout), int(concurrency), float(miss_probability), int(requests) if requests else None
     )
-    scope = Scope(tuple(services), load_balancer_class, ignore_exclude_label)
+    scope = Scope.of(services, load_balancer_class, ignore_exclude_label)
     try:
         routes = expect(declaration, cluster, scope).routes
         return plan(declaration, scope.chosen(cluster), routes, settings)

@@ -20,7 +20,7 @@ def verify_prefixes(
     """The prefixes that some router should have a route for."""
     if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping) or "services" not in cluster:
         raise AnsibleFilterError("use it as: declaration | vipcast.baremetal.verify_prefixes(cluster)")
-    scope = Scope(tuple(services), load_balancer_class, ignore_exclude_label)
+    scope = Scope.of(services, load_balancer_class, ignore_exclude_label)
     routes = expect(declaration, cluster, scope).routes
     return list(dict.fromkeys(route.prefix for route in routes))
 

@@ -25,7 +25,7 @@ def verify_report(
         raise AnsibleFilterError(
             "use it as: declaration | vipcast.baremetal.verify_report(cluster, routers, probes)"
         )
-    scope = Scope(tuple(services), load_balancer_class, ignore_exclude_label)
+    scope = Scope.of(services, load_balancer_class, ignore_exclude_label)
     return verification(declaration, cluster, routers, probes, scope)
 
 

@@ -72,6 +72,14 @@ class Scope:
     load_balancer_class: str = ""
     ignore_exclude_label: bool = False
 
+    @classmethod
+    def of(cls, services: Sequence[str] | str, load_balancer_class: str, ignore_exclude_label: bool) -> Scope:
+        """From the options of the filters. `-e verify_services=a/b,c/d` is a string, and meant as a list."""
+        names = services.split(",") if isinstance(services, str) else services
+        return cls(
+            tuple(name.strip() for name in names if name.strip()), load_balancer_class, ignore_exclude_label
+        )
+
     def is_ours(self, service: Data) -> bool:
         return (service["load_balancer_class"] or "") == self.load_balancer_class
 
