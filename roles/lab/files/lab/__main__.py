@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's tool, for the role's tasks. What it prints is JSON, with `changed`; where it cannot do what it was asked it says
-why in one line on standard error, with exit status 1.
+"""The lab's tool, for the role's tasks.
 
-    trees                   makes the trees that standard input describes (tasks/trees.yml), prints where they are
+What it prints is JSON, with `changed`. Where it cannot do what it was asked, it says why on standard error, with
+exit status 1.
+
+    trees                   makes the trees that standard input describes; says where they are
     up                      makes the lab run that standard input describes (templates/topology.json.j2)
     down NAME FOLDER        removes that lab, or what is left of it
-    power FOLDER HOST STATE switches a host off or on, pulls its cables (cut) or plugs them in again (restore)
+    power FOLDER HOST STATE switches a host off or on, pulls its cables (cut) or plugs them in (restore)
 """
 
 from __future__ import annotations

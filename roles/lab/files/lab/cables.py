@@ -8,7 +8,7 @@
                                  | br-SEGMENT | h1-eth0 ========== eth0
                                  | br-SEGMENT | h2-eth0 ...
 
-A cable is pulled at the switch: its port goes down, the host's card loses its carrier, and nobody else's card does.
+A cable is pulled at the switch: its port goes down, the host's card loses its carrier and no other does.
 Ports of the management network are isolated from each other, so that it never becomes a path between hosts.
 """
 
@@ -67,7 +67,7 @@ def build_switch(lab: Lab) -> bool:
         [f"link add {b} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0" for b in bridges],
         switch(lab),
     )
-    # A switch does not look into packets: without this the machine's own packet filter would see the lab's frames.
+    # A switch does not look into packets; without this it would pass frames through its packet filter.
     run("ip", "netns", "exec", switch(lab), "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0")
     mine, address = f"{lab.name}-mgmt", lab.control
     _batch(

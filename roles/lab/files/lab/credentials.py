@@ -23,7 +23,7 @@ PKI = "etc/kubernetes/pki"
 
 @dataclass(frozen=True)
 class Credentials:
-    """`user` is the key of whoever drives the lab, `hosts` each host's own ssh key, `files` a host's secret files by path."""
+    """`user` is the key to log in with, `hosts` each host's own ssh key, `files` a host's secrets by path."""
 
     user: pki.Pair
     hosts: dict[str, pki.Pair]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab's machines: a disk, which is an overlay over a tree, and the power switch, which is podman.
 
-A disk outlives the power: what a host wrote is there when it boots again. Its cards do not (see cables.py): a real
-machine loses its addresses and routes with its power too.
+A disk outlives the power: what a host wrote is there when it boots again. Its cards do not (see cables.py): a
+real machine loses its addresses and routes with its power too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,13 +17,16 @@ import cables
 from shell import LabError, run
 from topology import Host, Lab, Site
 
-# Where podman keeps what must not survive a reboot of the machine.
-RUNTIME = Path("/run/vipcast-lab")
 # Written first, so that a folder with it is a lab's, and may be removed.
 TOPOLOGY = "topology.json"
 CGROUPS = Path("/sys/fs/cgroup")
 # The machine may not be allowed to give more than it has; these are enough for a node.
 LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000")
+
+
+def runtime(lab: Site) -> Path:
+    """Where podman keeps what must not survive a reboot of the machine."""
+    return Path(f"/run/{lab.name}-lab")
 
 
 def disk(lab: Lab, host: Host) -> Path:
@@ -49,9 +53,9 @@ def _podman(lab: Site) -> tuple[str, ...]:
         "--root",
         f"{lab.folder}/podman",
         "--runroot",
-        f"{RUNTIME}/podman",
+        f"{runtime(lab)}/podman",
         "--tmpdir",
-        f"{RUNTIME}/libpod",
+        f"{runtime(lab)}/libpod",
     )
     settings = ("--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
     # crun refuses the hybrid of cgroup v1 and v2 that some machines have.
@@ -65,7 +69,7 @@ def running(lab: Site) -> set[str]:
 
 
 def _volumes(lab: Lab, host: Host) -> list[str]:
-    """What a node has besides its disk. overlayfs cannot lie on overlayfs, so containers live on real disk space."""
+    """What a node has besides its disk: overlayfs cannot lie on overlayfs, so containers live beside it."""
     if host.kind != "node":
         return []
     home, kubernetes = disk(lab, host).parent, lab.kubernetes
@@ -132,27 +136,27 @@ def power_off(lab: Lab, host: Host) -> bool:
 
 def clear(lab: Site) -> bool:
     """Remove every trace of this lab, or of what an interrupted one left; False where there is none."""
-    traces = [lab.folder, RUNTIME, *(cables.NAMESPACES / name for name in cables.namespaces(lab))]
+    traces = [lab.folder, runtime(lab), *(cables.NAMESPACES / name for name in cables.namespaces(lab))]
     if not any(path.exists() for path in traces):
         return False
     if lab.folder.exists() and any(lab.folder.iterdir()) and not (lab.folder / TOPOLOGY).exists():
         raise LabError(
-            f"{lab.folder} is not a lab's folder (it has no {TOPOLOGY}): lab_folder must be a folder of its own"
+            f"{lab.folder} has files, but no {TOPOLOGY}, so it is no lab's: give lab_folder a new folder"
         )
     _stop_everything(lab)
     for name in cables.namespaces(lab):
         run("ip", "netns", "del", name)
     cables.remove_switch(lab)
-    for point in sorted(_mounts_below(lab.folder) + _mounts_below(RUNTIME), reverse=True):
+    for point in sorted(_mounts_below(lab.folder) + _mounts_below(runtime(lab)), reverse=True):
         run("umount", "-l", point)
     _remove_cgroups(lab)
-    shutil.rmtree(RUNTIME, ignore_errors=True)
+    shutil.rmtree(runtime(lab), ignore_errors=True)
     shutil.rmtree(lab.folder, ignore_errors=True)
     return True
 
 
 def _stop_everything(lab: Site) -> None:
-    """Stop the containers; processes in the lab's namespaces that podman does not know are killed one by one."""
+    """Stop the containers, and the processes in the lab's namespaces that podman does not know."""
     if (lab.folder / "podman").exists():
         run(*_podman(lab), "rm", "-f", "-a", "-t", "0", check=False)
     for name in cables.namespaces(lab):
@@ -166,7 +170,12 @@ def _mounts_below(folder: Path) -> list[str]:
 
 
 def _remove_cgroups(lab: Site) -> None:
-    """Control groups of pods outlive the pods; the kernel lets go of them from the innermost outwards."""
-    for top in [CGROUPS / f"{lab.name}-lab", *CGROUPS.glob(f"*/{lab.name}-lab")]:
-        for folder, _, _ in os.walk(top, topdown=False):
-            run("rmdir", folder, check=False)
+    """Control groups outlive what ran in them; they go from the innermost outwards, and one in use stays.
+
+    k8s.io is where containerd puts pods whose kubelet names no group, which is so without cgroupsPerQOS.
+    """
+    for name in (f"{lab.name}-lab", "k8s.io"):
+        for top in [CGROUPS / name, *CGROUPS.glob(f"*/{name}")]:
+            for folder, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()

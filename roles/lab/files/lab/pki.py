@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys and certificates: the cluster's, as kubeadm lays them out (names, subjects and uses), and those of ssh."""
+"""Keys and certificates: the cluster's, with kubeadm's names, subjects and uses, and ssh's."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _subject(name: str, groups: tuple[str, ...]) -> x509.Name:
 
 
 def _draft(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     draft = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     draft = draft.not_valid_before(now - BACKDATED).not_valid_after(now + LIFETIME)
     return draft.serial_number(x509.random_serial_number())
@@ -71,7 +71,7 @@ class Authority:
     def issue(
         self, name: str, *groups: str, names: tuple[str, ...] = (), addresses: tuple[IPv4Address, ...] = ()
     ) -> Pair:
-        """A certificate for the user `name` in `groups`, or for a server with these host names and addresses."""
+        """A certificate for the user `name` in `groups`, or for a server with these names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         draft = _draft(_subject(name, groups), self._name, key)
         draft = draft.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

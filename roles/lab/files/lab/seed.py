@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What distinguishes a host from the tree it boots: templates/host/KIND is copied over its disk before the first boot.
+"""What distinguishes a host from the tree that it boots.
 
-A file whose name ends in .j2 is a Jinja template with `lab` and `host`; each systemd unit in etc/systemd/system is enabled.
+templates/host/KIND is copied over its disk before the first boot. A file that ends in .j2 is a Jinja template
+that knows `lab` and `host`; each systemd unit in etc/systemd/system is enabled.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
         _copy(lab.templates / "host" / kind, root, lab, host)
     for path, content in credentials.files[host.name].items():
         _write(root / path, content, 0o600)
-    # A host without one would take this for its first boot and switch every unit that it knows to its default.
+    # A host without one takes this for its first boot and switches every unit to its default.
     _write(root / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
     own = credentials.hosts[host.name]
     _write(root / "etc/ssh/ssh_host_ed25519_key", own.key, 0o600)

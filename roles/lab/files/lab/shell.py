@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class CommandError(LabError):
 
 
 def run(*argv: str, stdin: str | None = None, check: bool = True) -> str:
-    """Standard output of a program. Raises LabError with its standard error where it fails and `check` is set."""
+    """Standard output of a program. CommandError where it fails and `check` is set."""
     try:
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=LIMIT, check=False)
     except FileNotFoundError as exc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -15,6 +16,8 @@ from shell import LabError
 MANAGEMENT = "mgmt"
 # Interface names are 15 characters at most (IFNAMSIZ, with its final zero); a bridge is called br-SEGMENT.
 SEGMENT_NAME = 12
+# Room for NAME-mgmt; and a dash would make one lab's names begin like another's.
+NAME = re.compile("[a-z0-9]{1,10}")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Kubernetes:
 
 @dataclass(frozen=True)
 class Site:
-    """Where a lab is, or was: the prefix of all names that it has on this machine, and the folder of its state."""
+    """Where a lab is, or was: the prefix of its names on this machine, and the folder of its state."""
 
     name: str
     folder: Path
@@ -74,8 +77,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Lab(Site):
-    """A whole lab. `trees` are its hosts' file systems by kind, `images` the folder of its images' archives, `text` what it was
-    read from, and `identity` a digest of all that goes into it: a running lab with another identity is not this one."""
+    """A whole lab.
+
+    `trees` are its hosts' file systems by kind, `images` the folder of its images' archives, `text` what it
+    was read from, and `identity` a digest of all that goes into it: a lab with another identity is not this one.
+    """
 
     control: IPv4Interface
     segments: tuple[str, ...]
@@ -159,10 +165,11 @@ def _kubernetes(data: dict[str, Any]) -> Kubernetes:
 
 
 def _identity(data: dict[str, Any]) -> str:
-    # The role may be reached by several paths (an installed collection, a checkout); only its content matters.
+    # The role may be reached by several paths (installed, checked out); only its content matters.
     content = {key: value for key, value in data.items() if key != "templates"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for folder in (Path(data["templates"]), Path(__file__).parent):
+    templates = Path(data["templates"])
+    for folder in (templates / "host", templates / "cluster", Path(__file__).parent):
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
             digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
     # Images are large and deterministic: their size and time say enough.
@@ -177,6 +184,8 @@ def _problems(lab: Lab) -> list[str]:
         for s in lab.segments
         if len(s) > SEGMENT_NAME
     ]
+    if not NAME.fullmatch(lab.name):
+        problems.append(f"lab_name {lab.name!r} must be one to ten small letters and digits")
     if sum(host.control_plane for host in lab.hosts) != 1:
         problems.append("exactly one host must have lab_control_plane: true")
     seen: dict[IPv4Address, str] = {lab.control.ip: "the control machine"}
@@ -191,7 +200,7 @@ def _problems(lab: Lab) -> list[str]:
 
 def _host_problems(host: Host, lab: Lab) -> list[str]:
     problems = [
-        f"{host.name} is on the segment {card.segment!r}, which is not in lab_segments ({', '.join(lab.segments)})"
+        f"{host.name} is on segment {card.segment!r}, none of lab_segments: {', '.join(lab.segments)}"
         for card in host.interfaces
         if card.segment not in lab.segments
     ]

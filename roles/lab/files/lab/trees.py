@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file systems that hosts boot: Debian, made by mmdebstrap, kept in the cache under a digest of what went into them."""
+"""The file systems that hosts boot: Debian, made by mmdebstrap, kept by a digest of what went in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr
 
 @dataclass(frozen=True)
 class Tree:
-    """One file system: `variant` in mmdebstrap's words, `hooks` are scripts that are called with its folder at the end."""
+    """One file system. `variant` is mmdebstrap's word; `hooks` are scripts that get its folder at the end."""
 
     kind: str
     release: str

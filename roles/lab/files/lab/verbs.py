@@ -52,7 +52,7 @@ def _switch_on(lab: Lab, host: Host) -> bool:
 
 
 def _cut(lab: Lab, host: Host) -> bool:
-    """All cables but management's: like a machine's console, that one still shows what the host thinks of it."""
+    """All cables but management's: like a console, that one still shows what the host thinks of it."""
     return cables.plug(lab, host, host.interfaces, plugged=False)
 
 
