@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lab's tool, for the role's tasks.
 
-What it prints is JSON, with `changed`. Where it cannot do what it was asked, it says why on standard error, with
-exit status 1.
+What it prints is JSON, with `changed`. Where it cannot do what it was asked, it says why on standard error
+and its exit status is 1.
 
     trees                   makes the trees that standard input describes; says where they are
     up                      makes the lab run that standard input describes (templates/topology.json.j2)

@@ -139,10 +139,7 @@ def clear(lab: Site) -> bool:
     traces = [lab.folder, runtime(lab), *(cables.NAMESPACES / name for name in cables.namespaces(lab))]
     if not any(path.exists() for path in traces):
         return False
-    if lab.folder.exists() and any(lab.folder.iterdir()) and not (lab.folder / TOPOLOGY).exists():
-        raise LabError(
-            f"{lab.folder} has files, but no {TOPOLOGY}, so it is no lab's: give lab_folder a new folder"
-        )
+    _check_folder(lab.folder)
     _stop_everything(lab)
     for name in cables.namespaces(lab):
         run("ip", "netns", "del", name)
@@ -153,6 +150,15 @@ def clear(lab: Site) -> bool:
     shutil.rmtree(runtime(lab), ignore_errors=True)
     shutil.rmtree(lab.folder, ignore_errors=True)
     return True
+
+
+def _check_folder(folder: Path) -> None:
+    """LabError where a folder that is to be removed is not a lab's. Ansible may have made `cp` in it."""
+    found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if found - {"cp"} and TOPOLOGY not in found:
+        raise LabError(
+            f"{folder} has files, but no {TOPOLOGY}, so it is no lab's: give lab_folder a new folder"
+        )
 
 
 def _stop_everything(lab: Site) -> None:

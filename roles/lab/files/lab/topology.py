@@ -80,7 +80,7 @@ class Lab(Site):
     """A whole lab.
 
     `trees` are its hosts' file systems by kind, `images` the folder of its images' archives, `text` what it
-    was read from, and `identity` a digest of all that goes into it: a lab with another identity is not this one.
+    was read from, and `identity` a digest of all that goes into it: with another it is another lab.
     """
 
     control: IPv4Interface

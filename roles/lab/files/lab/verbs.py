@@ -70,7 +70,7 @@ def _is_complete(lab: Lab) -> bool:
 
 def _prepare(lab: Lab) -> None:
     """A new lab's state: keys, access, and each host's disk."""
-    lab.folder.mkdir(parents=True)
+    lab.folder.mkdir(parents=True, exist_ok=True)
     lab.folder.chmod(0o700)
     _keep(lab, hosts.TOPOLOGY, lab.text)
     made = credentials.make(lab)
@@ -82,7 +82,7 @@ def _prepare(lab: Lab) -> None:
     ]
     _keep(lab, "known_hosts", "".join(known))
     _keep(lab, "ssh_config", _ssh_config(lab))
-    (lab.folder / "cp").mkdir()
+    (lab.folder / "cp").mkdir(exist_ok=True)
     for host in lab.hosts:
         hosts.mount(lab, host)
         seed.seed(lab, host, made)
