@@ -6,8 +6,8 @@ Rules of this file:
 
 * A bad object never takes a good one down. What is wrong is about one object, or one object's relation to
   another.
-* Of two objects that can not both be in force, the one that was in force before stays, then the older one,
-  then the first by name.
+* Of two objects that can not both be in force, the one that is in force already stays, then one that was in
+  force in another form, then the older one, then the first by name.
 * An object that was good and has become bad stays in force as it was (``previous``): the last good
   configuration stays.
 * Objects may be made in any order. A name that nothing has yet is reported and means nothing until then.
@@ -76,9 +76,9 @@ class _Entry:
     before: Optional[Part] = None
 
     @property
-    def rank(self) -> tuple[bool, str, str]:
-        """Who goes first where two can not both be: in force before, older, first by name."""
-        return (self.before is None, self.created or "9", self.ref.name)
+    def rank(self) -> tuple[bool, bool, str, str]:
+        """Who goes first where two can not both be: in force as it is, then before, older, by name."""
+        return (self.part != self.before, self.before is None, self.created or "9", self.ref.name)
 
     def demote(self) -> None:
         """Back to how it was before, if it was and if that is something else."""
@@ -107,6 +107,7 @@ def parse(
     for entry in entries:
         if entry.report.refused:
             entry.demote()
+    entries.sort(key=lambda entry: entry.rank)
     _relate(entries)
     return _configuration(entries, strangers)
 

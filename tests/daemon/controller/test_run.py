@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller as a process, against a real API server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.apiserver import ApiServer
+from support.processes import free_port
+
+from vipcast.controller.plan import CONDITION
+from vipcast.controller.service import ALLOCATED_FROM
+from vipcast.model.configuration import VERSIONS
+
+pytestmark = pytest.mark.apiserver
+
+ROOT = Path(__file__).parents[3]
+CRDS = ROOT / "roles/load_balancer/files/crds"
+NAMESPACE = "metallb-system"
+PROGRAM = """
+import sys
+from vipcast.controller.run import main
+from vipcast.daemon.options import Options
+sys.exit(main(Options(
+    kubeconfig=sys.argv[1], health_address="127.0.0.1:" + sys.argv[2],
+    metrics_address="127.0.0.1:" + sys.argv[3])))
+"""
+# What the controller needs and nothing more; the tests run it with exactly this.
+RULES = [
+    {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]},
+    {"apiGroups": [""], "resources": ["services/status"], "verbs": ["patch"]},
+    {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+]
+NAMESPACED_RULES = [
+    {
+        "apiGroups": ["metallb.io"],
+        "resources": ["ipaddresspools", "bgppeers", "bgpadvertisements"],
+        "verbs": ["list", "watch"],
+    },
+    {
+        "apiGroups": ["metallb.io"],
+        "resources": ["ipaddresspools/status", "bgppeers/status", "bgpadvertisements/status"],
+        "verbs": ["patch"],
+    },
+]
+
+
+def rbac() -> list[dict[str, Any]]:
+    group = "rbac.authorization.k8s.io"
+    user = {"kind": "ServiceAccount", "name": "controller", "namespace": NAMESPACE}
+    found: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": "controller", "namespace": NAMESPACE},
+        }
+    ]
+    for kind, rules, where in (
+        ("ClusterRole", RULES, {}),
+        ("Role", NAMESPACED_RULES, {"namespace": NAMESPACE}),
+    ):
+        metadata = {"name": "vipcast-controller", **where}
+        reference = {"apiGroup": group, "kind": kind, "name": "vipcast-controller"}
+        found.append({"apiVersion": f"{group}/v1", "kind": kind, "metadata": metadata, "rules": rules})
+        found.append(
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": f"{kind}Binding",
+                "metadata": metadata,
+                "roleRef": reference,
+                "subjects": [user],
+            }
+        )
+    return found
+
+
+def thing(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": VERSIONS[kind], "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def pool(name: str, *addresses: str, **fields: Any) -> dict[str, Any]:
+    return thing("IPAddressPool", name, {"addresses": list(addresses), **fields})
+
+
+def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """The first truth, or a failure that shows the last untruth."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, f"still not after {seconds:g} s"
+        time.sleep(0.1)
+    return found
+
+
+class Cluster:
+    """An API server with our kinds, a namespace for services, and the controller."""
+
+    def __init__(self, api: ApiServer, folder: Path, namespace: str) -> None:
+        self.api, self.namespace = api, namespace
+        self.kubeconfig = api.write_kubeconfig(
+            f"controller-{namespace}", token=api.token(NAMESPACE, "controller")
+        )
+        self.log = folder / "controller.log"
+        self.health, self.metrics_port = free_port(), free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        arguments = [str(self.kubeconfig), str(self.health), str(self.metrics_port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, *arguments],
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            )
+        until(self.ready, 30)
+
+    def ready(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(OSError):
+            return self.get(self.health, "readyz") == "ok\n"
+        return False
+
+    def get(self, port: int, page: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+    def service(self, name: str, annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": self.namespace, "annotations": annotations or {}}
+        body = {"type": "LoadBalancer", "ports": [{"port": 80}], **spec}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body}
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        self.api.apply(*objects)
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        text = self.api.kubectl("get", "services", "--namespace", self.namespace, "--output=json")
+        return {item["metadata"]["name"]: item for item in json.loads(text)["items"]}
+
+    def shown(self) -> dict[str, list[str]]:
+        return {
+            name: [entry.get("ip") for entry in item["status"]["loadBalancer"].get("ingress", [])]
+            for name, item in self.services().items()
+        }
+
+    def addresses(self) -> list[str]:
+        """All that are shown, in order, repetitions too."""
+        return sorted(address for shown in self.shown().values() for address in shown)
+
+    def reason(self, name: str) -> str | None:
+        conditions = self.services()[name]["status"].get("conditions", [])
+        return next((each["reason"] for each in conditions if each["type"] == CONDITION), None)
+
+    def delete(self, kind: str, name: str) -> None:
+        namespace = self.namespace if kind == "service" else NAMESPACE
+        self.api.kubectl("delete", kind, name, "--namespace", namespace, "--ignore-not-found")
+
+    def status_of(self, kind: str, name: str) -> dict[str, Any]:
+        text = self.api.kubectl("get", kind, name, "--namespace", NAMESPACE, "--output=json")
+        return dict(json.loads(text).get("status", {}))
+
+    def condition_of(self, kind: str, name: str, type_: str) -> dict[str, Any]:
+        conditions = self.status_of(kind, name).get("conditions", [])
+        return next((each for each in conditions if each["type"] == type_), {})
+
+    def events(self, name: str) -> list[tuple[str, str]]:
+        selector = f"--field-selector=involvedObject.name={name}"
+        text = self.api.kubectl("get", "events", "--namespace", self.namespace, selector, "--output=json")
+        return [(item["reason"], item["message"]) for item in json.loads(text)["items"]]
+
+
+@pytest.fixture(scope="module")
+def api(api_server: ApiServer) -> ApiServer:
+    api_server.kubectl("apply", "--filename", str(CRDS))
+    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRDS))
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    api_server.apply(namespace, *rbac())
+    until(lambda: "bgppeers" in api_server.kubectl("api-resources", "--api-group=metallb.io"))
+    return api_server
+
+
+@pytest.fixture
+def cluster(api: ApiServer, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    name = f"run-{abs(hash(request.node.name)) % 10**8}"
+    api.kubectl("create", "namespace", name)
+    found = Cluster(api, tmp_path, name)
+    found.apply(pool("default", "10.31.8.100-10.31.8.103"))
+    found.start()
+    try:
+        yield found
+    finally:
+        if found.process is not None and found.process.poll() is None:
+            found.kill()
+        # Nobody collects the garbage of namespaces here, so the services go one by one.
+        api.kubectl("delete", "services", "--all", "--wait=false", "--namespace", name)
+        api.kubectl("delete", "namespace", name, "--wait=false")
+        kinds = "ipaddresspools,bgppeers,bgpadvertisements"
+        api.kubectl("delete", kinds, "--all", "--namespace", NAMESPACE)
+
+
+def test_services_get_keep_and_give_back_their_addresses(cluster: Cluster) -> None:
+    cluster.apply(cluster.service("asked", loadBalancerIP="10.31.8.102"))
+    until(lambda: cluster.shown() == {"asked": ["10.31.8.102"]})
+    cluster.apply(*(cluster.service(name) for name in "abc"), cluster.service("late"))
+    until(lambda: cluster.reason("late") == "PoolExhausted")
+    assert cluster.shown()["asked"] == ["10.31.8.102"]
+    assert cluster.addresses() == [f"10.31.8.{last}" for last in range(100, 104)]
+    assert cluster.services()["asked"]["metadata"]["annotations"][ALLOCATED_FROM] == "default"
+    until(lambda: ("IPAllocated", "assigned 10.31.8.102 from pool default") in cluster.events("asked"))
+    until(lambda: any(reason == "AllocationFailed" for reason, _ in cluster.events("late")))
+    until(lambda: cluster.status_of("ipaddresspool", "default").get("assignedIPv4") == 4)
+    assert cluster.status_of("ipaddresspool", "default")["availableIPv4"] == 0
+    cluster.delete("service", "asked")
+    until(lambda: cluster.shown()["late"] == ["10.31.8.102"])
+    assert cluster.reason("late") == "Allocated"
+
+
+def test_a_service_of_another_type_is_cleaned_up(cluster: Cluster) -> None:
+    cluster.apply(cluster.service("x"))
+    until(lambda: cluster.shown()["x"])
+    cluster.api.kubectl(
+        "patch", "service", "x", "--namespace", cluster.namespace, "--patch", '{"spec":{"type":"ClusterIP"}}'
+    )
+    until(lambda: cluster.reason("x") is None)
+    assert ALLOCATED_FROM not in cluster.services()["x"]["metadata"].get("annotations", {})
+    assert cluster.shown()["x"] == []
+    until(lambda: cluster.status_of("ipaddresspool", "default")["assignedIPv4"] == 0)
+
+
+def test_a_pool_replaced_under_its_services_needs_no_restart(cluster: Cluster) -> None:
+    cluster.apply(cluster.service("asked", loadBalancerIP="10.31.8.100"), cluster.service("any"))
+    until(lambda: cluster.shown() == {"asked": ["10.31.8.100"], "any": ["10.31.8.101"]})
+    cluster.apply(pool("default", "10.9.0.0/16"))
+    until(lambda: cluster.shown() == {"asked": [], "any": ["10.9.0.0"]})
+    assert cluster.reason("asked") == "AddressNotInAnyPool"
+    until(
+        lambda: {reason for reason, _ in cluster.events("asked")} >= {"ClearAssignment", "AllocationFailed"}
+    )
+    cluster.apply(cluster.service("asked", loadBalancerIP="10.9.1.1"))
+    until(lambda: cluster.shown()["asked"] == ["10.9.1.1"])
+
+
+def test_a_killed_controller_changes_nothing_when_it_returns(cluster: Cluster) -> None:
+    cluster.apply(*(cluster.service(name) for name in "abcde"))
+    until(lambda: len(cluster.addresses()) == 4)
+    until(lambda: all(cluster.reason(name) for name in "abcde"))
+    before = {name: item["metadata"]["resourceVersion"] for name, item in cluster.services().items()}
+    cluster.kill()
+    cluster.start()
+    until(lambda: json.loads(cluster.get(cluster.health, "status"))["status"]["services"]["unwritten"] == 0)
+    assert {name: item["metadata"]["resourceVersion"] for name, item in cluster.services().items()} == before
+
+
+def test_what_changed_while_no_controller_ran_is_made_up_for(cluster: Cluster) -> None:
+    cluster.apply(cluster.service("keeps"), cluster.service("goes"))
+    until(lambda: len(cluster.addresses()) == 2)
+    kept = cluster.shown()["keeps"]
+    cluster.kill()
+    cluster.delete("service", "goes")
+    cluster.apply(*(cluster.service(name) for name in "abc"))
+    bogus = {"status": {"loadBalancer": {"ingress": [{"hostname": "example.com"}, {"ip": "192.0.2.1"}]}}}
+    cluster.api.kubectl(
+        "patch",
+        "service",
+        "a",
+        "--namespace",
+        cluster.namespace,
+        "--subresource=status",
+        "--type=merge",
+        "--patch",
+        json.dumps(bogus),
+    )
+    cluster.start()
+    until(lambda: len(cluster.addresses()) == 4)
+    shown = cluster.shown()
+    assert shown["keeps"] == kept
+    assert all(address.startswith("10.31.8.10") for [address] in shown.values())
+    assert len(set(cluster.addresses())) == 4
+
+
+def test_a_restarted_api_server_is_caught_up_with(cluster: Cluster) -> None:
+    cluster.apply(cluster.service("before"))
+    until(lambda: cluster.shown()["before"])
+    address = cluster.shown()["before"]
+    cluster.api.restart()
+    until(lambda: _applied(cluster, cluster.service("after")), 60)
+    until(lambda: cluster.shown().get("after"), 60)
+    assert cluster.shown()["before"] == address
+    assert cluster.process is not None and cluster.process.poll() is None
+
+
+def _applied(cluster: Cluster, item: dict[str, Any]) -> bool:
+    try:
+        cluster.apply(item)
+    except RuntimeError:
+        return False  # caches of the API server are not warm yet
+    return True
+
+
+def test_what_is_wrong_with_the_configuration_is_said_on_its_objects(cluster: Cluster) -> None:
+    peer = {"myASN": 64513, "peerASN": 64512, "peerAddress": "10.31.254.251"}
+    cluster.apply(
+        pool("overlapping", "10.31.8.96/29"),
+        thing("BGPPeer", "router", {**peer, "bfdProfile": "fast"}),
+        thing("BGPAdvertisement", "dangling", {"ipAddressPools": ["defualt"]}),
+    )
+    until(lambda: cluster.condition_of("ipaddresspool", "overlapping", "Accepted").get("status") == "False")
+    overlapping = cluster.condition_of("ipaddresspool", "overlapping", "Accepted")
+    assert overlapping["reason"] == "OverlappingAddresses"
+    assert "IPAddressPool default" in overlapping["message"]
+    assert cluster.condition_of("ipaddresspool", "default", "Accepted")["status"] == "True"
+    until(lambda: cluster.condition_of("bgppeer", "router", "FullyEffective").get("status") == "False")
+    assert cluster.condition_of("bgppeer", "router", "Accepted")["status"] == "True"
+    assert "bfdProfile" in cluster.condition_of("bgppeer", "router", "FullyEffective")["message"]
+    until(lambda: cluster.condition_of("bgpadvertisement", "dangling", "FullyEffective"))
+    dangling = cluster.condition_of("bgpadvertisement", "dangling", "FullyEffective")
+    assert "did you mean default?" in dangling["message"]
+    metrics = cluster.get(cluster.metrics_port, "metrics")
+    assert 'vipcast_configuration_problems{kind="IPAddressPool",reason="OverlappingAddresses"} 1' in metrics
+    cluster.delete("ipaddresspool", "default")
+    until(lambda: cluster.condition_of("ipaddresspool", "overlapping", "Accepted")["status"] == "True")
+
+
+def test_a_pool_made_bad_stays_in_force_as_it_was(cluster: Cluster) -> None:
+    cluster.apply(pool("other", "10.40.0.0/24"), cluster.service("x"))
+    until(lambda: cluster.shown()["x"] == ["10.31.8.100"])
+    cluster.apply(pool("default", "10.40.0.0/24"))
+    until(lambda: cluster.condition_of("ipaddresspool", "default", "Accepted").get("status") == "False")
+    assert "as it was before" in cluster.condition_of("ipaddresspool", "default", "Accepted")["message"]
+    assert cluster.shown()["x"] == ["10.31.8.100"]
+    assert "metallb_k8s_client_config_stale_bool 1" in cluster.get(cluster.metrics_port, "metrics")
+
+
+def test_two_hundred_services_are_served_quickly(cluster: Cluster) -> None:
+    cluster.apply(pool("default", "10.32.0.0/16"))
+    names = [f"s{number}" for number in range(200)]
+    cluster.apply(*(cluster.service(name, allocateLoadBalancerNodePorts=False) for name in names))
+    until(lambda: len(cluster.addresses()) == 200, 15)
+    assert len({tuple(addresses) for addresses in cluster.shown().values()}) == 200
+    assert 'metallb_allocator_addresses_in_use_total{pool="default"} 200' in cluster.get(
+        cluster.metrics_port, "metrics"
+    )
+
+
+def test_the_end_is_orderly(cluster: Cluster) -> None:
+    assert cluster.kill(signal.SIGTERM) == 0
+    last = json.loads(cluster.log.read_text().splitlines()[-1])
+    assert last["event"] == "stopped"
