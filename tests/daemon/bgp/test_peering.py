@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A peering over real sockets on loopback, with peers that misbehave in every way that TCP has."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, ip_address, ip_network
+
+import pytest
+from daemon.bgp.wire_cases import CASES
+
+from vipcast.bgp.errors import LocalError
+from vipcast.bgp.framing import FrameBuffer
+from vipcast.bgp.fsm import State
+from vipcast.bgp.messages import Keepalive, Message, Notification, Open, Update, decode, encode
+from vipcast.bgp.rib import Withheld
+from vipcast.bgp.route import Route
+from vipcast.net.peering import Peering, PeerSettings
+from vipcast.net.status import PeerStatus
+
+VIP = Route(ip_network("10.9.0.1/32"))
+OPEN = encode(Open.of(64512, 9, IPv4Address("192.0.2.2")))
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def peer_settings(port: int, **values: object) -> PeerSettings:
+    defaults = {
+        "name": "r",
+        "address": ip_address("127.0.0.1"),
+        "port": port,
+        "local_asn": 64513,
+        "remote_asn": 64512,
+        "hold_time": 9,
+        "connect_time": 0.1,
+    }
+    return PeerSettings(**{**defaults, **values})  # type: ignore[arg-type]
+
+
+class Lab:
+    """Servers and peerings; all are gone afterwards."""
+
+    def __init__(self) -> None:
+        self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.notified = 0
+
+    async def serve(self, handler: Handler, host: str = "127.0.0.1") -> int:
+        server = await asyncio.start_server(handler, host, 0)
+        self._servers.append(server)
+        port: int = server.sockets[0].getsockname()[1]
+        return port
+
+    def start(self, settings: PeerSettings) -> tuple[Peering, asyncio.Task[None]]:
+        peering = Peering(settings, notify=self._count)
+        task = asyncio.create_task(peering.run())
+        self._tasks.append(task)
+        return peering, task
+
+    def _count(self) -> None:
+        self.notified += 1
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self._servers:
+            server.close()
+
+
+@pytest.fixture
+async def lab():  # type: ignore[no-untyped-def]
+    made = Lab()
+    yield made
+    await made.end()
+
+
+async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class Router:
+    """A peer that behaves: remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        writer.write(OPEN + encode(Keepalive()))
+        frames = FrameBuffer()
+        while data := await reader.read(4096):
+            frames.receive(data)
+            self.heard += [decode(frame) for frame in frames]
+        writer.close()
+
+
+async def test_up_announce_and_close_with_a_reason(lab: Lab) -> None:
+    router = Router()
+    peering, task = lab.start(peer_settings(await lab.serve(router)))
+    peering.set_routes(frozenset({VIP}))
+    await until(lambda: peering.status().established and not peering.status().pending)
+    assert peering.status().announced == {VIP}
+    assert lab.notified >= 4
+    await peering.close("enough")
+    await asyncio.wait_for(task, 1)
+    await until(lambda: isinstance(router.heard[-1], Notification))
+    assert router.heard[-1] == Notification(6, 2, b"\x06enough")
+    assert next(m.nlri for m in router.heard if isinstance(m, Update)) == (VIP.prefix,)
+    assert peering.status().state is State.IDLE
+
+
+async def test_a_cancelled_peering_says_goodbye_too(lab: Lab) -> None:
+    router = Router()
+    peering, task = lab.start(peer_settings(await lab.serve(router)))
+    await until(lambda: peering.status().established)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(lambda: isinstance(router.heard[-1], Notification))
+
+
+async def test_a_peering_closed_before_it_ran_does_not_run(lab: Lab) -> None:
+    router = Router()
+    peering = Peering(peer_settings(await lab.serve(router)), notify=lambda: None)
+    await peering.close()
+    await asyncio.wait_for(peering.run(), 1)
+    assert router.writers == []
+
+
+async def test_closing_while_nobody_answers_returns_at_once(lab: Lab) -> None:
+    peering, task = lab.start(peer_settings(1, connect_time=30))
+    await asyncio.sleep(0.05)
+    await asyncio.wait_for(peering.close(), 0.5)
+    await asyncio.wait_for(task, 0.5)
+
+
+async def _rubbish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await reader.read()
+    writer.close()
+
+
+async def _closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+async def _resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A NOTIFICATION and a reset right behind it: our end is gone before we have read why."""
+    writer.write(OPEN + encode(Notification(6, 5)))
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _half_closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(OPEN)
+    writer.write_eof()
+    await reader.read()
+    writer.close()
+
+
+async def _says_no(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(encode(Notification(6, 5)))
+    await reader.read()
+    writer.close()
+
+
+async def _floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Never reads, never stops."""
+    writer.write(OPEN + encode(Keepalive()))
+    try:
+        while True:
+            writer.write(CASES["UPDATE"][0] * 500)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    writer.close()
+
+
+@pytest.mark.parametrize("bad", [_rubbish, _closes, _resets, _half_closes, _says_no, _floods])
+async def test_a_bad_peer_harms_nobody(lab: Lab, bad: Handler) -> None:
+    """It is reported in words, it is not called in a loop, and the session beside it never notices."""
+    calls = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        await bad(reader, writer)
+
+    good, _ = lab.start(peer_settings(await lab.serve(Router())))
+    good.set_routes(frozenset({VIP}))
+    await until(lambda: good.status().established)
+    evil, task = lab.start(peer_settings(await lab.serve(counted)))
+    evil.set_routes(frozenset({VIP}))
+    await asyncio.sleep(0.5)
+    assert not task.done(), "run never ends because of a peer"
+    status: PeerStatus = evil.status()
+    if bad is _floods:
+        assert status.established
+        assert status.counters.prefixes_received > 1000
+    else:
+        assert status.last_error
+        assert 1 <= calls <= 5, "each failure doubles the wait"
+        await until(lambda: evil.status().next_attempt_monotonic is not None)
+    assert good.status().established
+    assert good.status().counters.established == 1
+    await asyncio.wait_for(evil.close(), 3)
+
+
+async def test_a_peer_that_does_not_read_makes_us_hold_little(lab: Lab) -> None:
+    """20,000 routes with a set of communities each are 2 MB; the rest of them waits as routes."""
+    release = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        writer.transport.pause_reading()
+        writer.write(OPEN + encode(Keepalive()))
+        await release.wait()
+        writer.close()
+
+    peering, _ = lab.start(peer_settings(await lab.serve(deaf)))
+    numbers = range(20000)
+    routes = (Route(ip_network((0x0A000000 + i, 32)), None, frozenset(range(i, i + 100))) for i in numbers)
+    peering.set_routes(frozenset(routes))
+    await until(lambda: peering.status().established)
+    await asyncio.sleep(1)
+    link = peering._link
+    assert link is not None
+    assert link.paused
+    assert link._transport is not None
+    assert link._transport.get_write_buffer_size() < 200_000  # type: ignore[attr-defined]
+    assert len(peering.status().pending) > 1000
+    release.set()
+
+
+async def test_ipv6_transport(lab: Lab) -> None:
+    settings = peer_settings(await lab.serve(Router(), "::1"), address=ip_address("::1"), node_name="node1")
+    peering, _ = lab.start(settings)
+    peering.set_routes(frozenset({VIP, Route(ip_network("fd00::1/128"))}))
+    await until(lambda: peering.status().established)
+    status = peering.status()
+    assert str(status.local_router_id) == "64.37.239.133"
+    assert status.withheld[VIP] is Withheld.NO_IPV4_NEXT_HOP
+
+
+async def test_a_bug_of_ours_is_not_hidden(lab: Lab) -> None:
+    """``run`` raises it, so that whoever started the peering learns of it."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    peering = Peering(peer_settings(await lab.serve(Router())), notify=broken)
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(peering.run(), 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"port": 0}, "port 0"),
+        ({"password": "x" * 81}, "a password of 81 octets"),
+        ({"password": ""}, "a password of 0 octets"),
+        ({"source_address": ip_address("::1")}, "both of one IP version"),
+        ({"hold_time": 2}, "hold time 2 s"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_by_name(values: dict[str, object], words: str) -> None:
+    with pytest.raises(LocalError, match=words):
+        peer_settings(**{"port": 179, **values})  # type: ignore[arg-type]
