@@ -31,7 +31,7 @@ from vipcast.k8s import AccessError, Client, find_access
 __all__ = ["Daemon", "run"]
 
 # From the signal to the end; a pod's terminationGracePeriodSeconds should be a little more.
-CLOSE_SECONDS = 8.0
+CLOSE_SECONDS = 4.0
 
 _log = log_for("daemon")
 _Program = Callable[["Daemon"], Awaitable[None]]

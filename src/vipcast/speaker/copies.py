@@ -46,10 +46,11 @@ class Copies:
         self.service_items = Informer(client, resources.SERVICES, on_change=self._service, slim=slim_service)
         self.slices = Informer(client, resources.ENDPOINT_SLICES, on_change=self._slice, slim=slim_slice)
         kinds = (resources.IP_ADDRESS_POOLS, resources.BGP_PEERS, resources.BGP_ADVERTISEMENTS)
-        self.configuration = [
+        pools, self.peers, advertisements = (
             Informer(client, kind, on_change=self._configuration, namespace=options.namespace)
             for kind in kinds
-        ]
+        )
+        self.configuration = (pools, self.peers, advertisements)
 
     @property
     def informers(self) -> tuple[Informer, ...]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Says what changed: which addresses are announced or no longer, which objects are unusable, which sessions
-came and went. In the log always, as Events where somebody should see it on the object.
+came and went. In the log always, as Events on services and peers.
 
 That something is not announced is told after it was so for `SETTLE_SECONDS`: a new service has no endpoints
 for a moment, and that is nobody's fault.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from vipcast.daemon.log import log_for
 from vipcast.k8s import Json, Key, Recorder
-from vipcast.model.problems import ObjectRef, Problem
+from vipcast.model.problems import Problem
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.decide import Decision, Verdict
 
@@ -97,21 +97,19 @@ def _of(verdict: Verdict) -> str:
 
 
 class ProblemReporter:
-    """Problems of the objects that the configuration is made of."""
+    """Problems of the objects that the configuration is made of: logged here, and shown by /status.
 
-    def __init__(self, recorder: Recorder, find: Callable[[ObjectRef], Json | None]) -> None:
-        self._recorder, self._find = recorder, find
+    The Events and conditions on those objects are the controller's: it judges them with the same code, once.
+    """
+
+    def __init__(self) -> None:
         self._told: frozenset[Problem] = frozenset()
 
     def update(self, problems: Iterable[Problem]) -> None:
-        """Tell of those that are new, and log those that have gone."""
+        """Tell of those that are new, and of those that have gone."""
         now = frozenset(problems)
         for problem in sorted(now - self._told, key=str):
             _log.warning("configuration_problem", object=str(problem.object), why=str(problem))
-            item = self._find(problem.object)
-            if item:
-                where = f"{problem.field}: " if problem.field else ""
-                self._recorder.record(item, problem.reason.value, f"{where}{problem.message}", warning=True)
         for problem in sorted(self._told - now, key=str):
             _log.info("configuration_problem_solved", object=str(problem.object), was=str(problem))
         self._told = now

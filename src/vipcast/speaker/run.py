@@ -16,11 +16,9 @@ from vipcast.bgp.errors import LocalError
 from vipcast.daemon.log import log_for
 from vipcast.daemon.options import Options
 from vipcast.daemon.run import Daemon, run
-from vipcast.k8s import Json, Key, Recorder
-from vipcast.k8s.resource import BGP_PEERS
+from vipcast.k8s import Json, Recorder
 from vipcast.model.configuration import Configuration, parse
 from vipcast.model.peers import Peer
-from vipcast.model.problems import ObjectRef
 from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.copies import Copies
@@ -63,7 +61,7 @@ class Speaker:
         node, daemon = self._options.node_name, self._daemon
         self.recorder = Recorder(daemon.client, "vipcast-speaker", node)
         self._verdicts = VerdictReporter(self.recorder, node, self.copies.service_items.items.get)
-        self._problems = ProblemReporter(self.recorder, self._find)
+        self._problems = ProblemReporter()
         self._sessions_reporter = SessionReporter(self.recorder, node, self._find_peer)
         self._metrics = SpeakerMetrics(daemon.registry)
         daemon.registry.before_scrape(self._measure)
@@ -169,13 +167,8 @@ class Speaker:
         self._metrics.services(self.decision, self._options.node_name)
         self._metrics.client(self.copies.updates, self.configuration, self._loaded, self.recorder)
 
-    def _find(self, ref: ObjectRef) -> Json | None:
-        key: Key = ref.namespace, ref.name
-        found = (each.items.get(key) for each in self.copies.configuration if each.resource.kind == ref.kind)
-        return next(found, None)
-
     def _find_peer(self, name: str) -> Json | None:
-        return self._find(ObjectRef(BGP_PEERS.kind, self._options.namespace, name))
+        return self.copies.peers.items.get((self._options.namespace, name))
 
     def _spawn_ending(self, name: str, work: object) -> asyncio.Task[None]:
         return self._daemon.spawn(name, work, lasting=False)  # type: ignore[arg-type]

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A corner of the cluster for one test: a namespace, a node, a load balancer class, and a speaker with the
+rights that the role gives it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from support import processes
+from support.apiserver import ApiServer
+
+from vipcast.k8s import APPLY_PATCH, Client, Json, Resource
+from vipcast.k8s import resource as resources
+
+ROOT = Path(__file__).parents[3]
+ROLE = ROOT / "roles" / "load_balancer"
+KINDS: dict[str, Resource] = {
+    each.kind: each
+    for each in (
+        resources.SERVICES,
+        resources.NODES,
+        resources.SECRETS,
+        resources.ENDPOINT_SLICES,
+        resources.IP_ADDRESS_POOLS,
+        resources.BGP_PEERS,
+        resources.BGP_ADVERTISEMENTS,
+    )
+}
+_numbers = itertools.count()
+
+
+class Cluster:
+    """Objects are applied as administrator."""
+
+    def __init__(self, api: ApiServer, client: Client) -> None:
+        self.api, self.client = api, client
+        self.name = f"speak-{next(_numbers)}"
+        self.node = f"node-{self.name}"
+
+    async def prepare(self, *secrets: str) -> Path:
+        """Make the namespace, the node and the speaker's account; its kubeconfig."""
+        await self.client.create("/api/v1/namespaces", {"metadata": {"name": self.name}})
+        await self.apply("Node", self.node)
+        template = jinja2.Template((ROLE / "templates" / "speaker-rbac.yml.j2").read_text())
+        template.environment.filters["to_json"] = json.dumps
+        rights = template.render(load_balancer_namespace=self.name, load_balancer_secret_names=list(secrets))
+        await asyncio.to_thread(self.api.kubectl, "apply", "-f", "-", stdin=rights)
+        token = await asyncio.to_thread(self.api.token, self.name, "speaker")
+        return self.api.write_kubeconfig(f"speaker-{self.name}", token=token)
+
+    async def apply(self, kind: str, name: str, **parts: Any) -> Json:
+        """Make or change an object: exactly these parts."""
+        resource = KINDS[kind]
+        body = {"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": name}, **parts}
+        body["metadata"] |= {"labels": parts.pop("labels", {})} if "labels" in parts else {}
+        body.pop("labels", None)
+        path = resource.path(self.name, name)
+        return await self.client.patch(path, body, content_type=APPLY_PATCH, fieldManager="test", force=True)
+
+    async def delete(self, kind: str, name: str) -> None:
+        await self.client.delete(KINDS[kind].path(self.name, name))
+
+    async def configure(self, **ports: int) -> None:
+        """A pool, an advertisement for everything, and a peer per router."""
+        await self.apply("IPAddressPool", "pool", spec={"addresses": ["10.9.0.0/16"]})
+        await self.apply("BGPAdvertisement", "adv", spec={})
+        for name, port in ports.items():
+            await self.peer(name, port)
+
+    async def peer(self, name: str, port: int, **spec: Any) -> None:
+        essential = {"myASN": 64513, "peerASN": 64512, "peerAddress": "127.0.0.1", "peerPort": port}
+        await self.apply("BGPPeer", name, spec={**essential, "connectTime": "1s", "holdTime": "9s", **spec})
+
+    async def service(self, name: str, address: str, **spec: Any) -> None:
+        """A service with an address, as the controller leaves it."""
+        ports = [{"port": 80, "protocol": "TCP"}]
+        fields = {"type": "LoadBalancer", "loadBalancerClass": f"test.io/{self.name}", "ports": ports, **spec}
+        await self.apply("Service", name, spec=fields)
+        status = {"loadBalancer": {"ingress": [{"ip": address}]}}
+        await self.client.patch(resources.SERVICES.path(self.name, name, "status"), {"status": status})
+
+    async def endpoints(self, service: str, *nodes: str, ready: bool = True) -> None:
+        """One endpoint on each node."""
+        found = [
+            {"addresses": [f"10.8.64.{number}"], "nodeName": node, "conditions": {"ready": ready}}
+            for number, node in enumerate(nodes, 1)
+        ]
+        labels = {"kubernetes.io/service-name": service}
+        await self.apply(
+            "EndpointSlice", f"{service}-1", labels=labels, addressType="IPv4", endpoints=found, ports=[]
+        )
+
+    async def events(self, reason: str) -> list[Json]:
+        listing = await self.client.list(f"/api/v1/namespaces/{self.name}/events")
+        return [item for item in listing.items if item["reason"] == reason]
+
+
+class Speaker:
+    """``vipcast speaker`` as a process of its own."""
+
+    def __init__(self, cluster: Cluster, kubeconfig: Path, *, inside: tuple[str, ...] = ()) -> None:
+        self._inside = inside
+        self._log = cluster.api.folder / f"{cluster.name}.log"
+        self.health, self.metrics_port = processes.free_port(), processes.free_port()
+        flags = {
+            "namespace": cluster.name,
+            "node-name": cluster.node,
+            "lb-class": f"test.io/{cluster.name}",
+            "kubeconfig": str(kubeconfig),
+            "health-address": f"127.0.0.1:{self.health}",
+            "metrics-address": f"127.0.0.1:{self.metrics_port}",
+        }
+        self._command = [
+            *inside,
+            sys.executable,
+            "-c",
+            "import sys; from vipcast.cli import main; sys.exit(main())",
+        ]
+        self._command += ["speaker", *(f"--{name}={value}" for name, value in flags.items())]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> Speaker:
+        self._process = await asyncio.to_thread(processes.start, self._command, self._log)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(processes.stop, self._process)
+
+    async def terminate(self) -> int:
+        """SIGTERM, and the exit status."""
+        assert self._process
+        await asyncio.to_thread(processes.stop, self._process)
+        return self._process.returncode
+
+    def log(self) -> list[Json]:
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    async def status(self) -> Json:
+        return json.loads(await self._get(self.health, "status"))["status"]  # type: ignore[no-any-return]
+
+    async def metrics(self) -> str:
+        return await self._get(self.metrics_port, "metrics")
+
+    async def verdict(self) -> Json:
+        """Of the only address of the only service."""
+        (service,) = (await self.status())["services"]
+        (entry,) = service["addresses"]
+        return entry  # type: ignore[no-any-return]
+
+    async def _get(self, port: int, page: str) -> str:
+        def ask() -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+                return str(answer.read().decode())
+
+        return await asyncio.to_thread(ask)
