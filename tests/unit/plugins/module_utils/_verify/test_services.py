@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API says of nodes and services, reduced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.services import (
+    read_nodes,
+    read_services,
+)
+
+
+def node(name: str, ready: str = "True", **labels: str) -> dict[str, Any]:
+    condition = {
+        "type": "Ready",
+        "status": ready,
+        "reason": "KubeletReady" if ready == "True" else "NodeStatusUnknown",
+    }
+    return {"metadata": {"name": name, "labels": labels}, "status": {"conditions": [condition]}}
+
+
+def service(kind: str = "LoadBalancer", **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "default", "name": "web"},
+        "spec": {"type": kind, "ports": [{"port": 80}], **spec},
+        "status": {"loadBalancer": {"ingress": [{"ip": "10.9.1.1"}]}},
+    }
+
+
+def endpoint_slice(*endpoints: dict[str, Any], name: str = "web") -> dict[str, Any]:
+    metadata = {"namespace": "default", "name": f"{name}-1", "labels": {"kubernetes.io/service-name": name}}
+    return {"metadata": metadata, "endpoints": list(endpoints)}
+
+
+def endpoint(pod: str, node_name: str = "n1", **conditions: bool | None) -> dict[str, Any]:
+    return {
+        "addresses": ["10.8.64.2"],
+        "nodeName": node_name,
+        "targetRef": {"kind": "Pod", "name": pod},
+        "conditions": conditions,
+    }
+
+
+def test_nodes_come_by_name_with_what_decides_about_traffic() -> None:
+    excluded = node("b", **{"node.kubernetes.io/exclude-from-external-load-balancers": ""})
+    lost = node("a", ready="Unknown")
+    assert read_nodes([excluded, lost]) == [
+        {
+            "name": "a",
+            "ready": False,
+            "excluded": False,
+            "network_unavailable": False,
+            "reason": "NodeStatusUnknown",
+        },
+        {"name": "b", "ready": True, "excluded": True, "network_unavailable": False, "reason": ""},
+    ]
+
+
+def test_a_node_that_never_reported_is_not_ready() -> None:
+    assert read_nodes([{"metadata": {"name": "a"}}])[0]["reason"] == "NotReady"
+
+
+@pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "ExternalName"])
+def test_other_types_of_services_do_not_count(kind: str) -> None:
+    assert read_services([service(kind)], []) == []
+
+
+def test_a_pending_service_has_no_address() -> None:
+    pending = service()
+    pending["status"] = {"loadBalancer": {}}
+    assert read_services([pending], [])[0]["addresses"] == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready", "serving"),
+    [
+        ({}, True, True),
+        ({"ready": True}, True, True),
+        ({"ready": False}, False, False),
+        # Terminating, and still answering: it serves, and gets no new connections while others are ready.
+        ({"ready": False, "serving": True, "terminating": True}, False, True),
+        ({"ready": False, "serving": False, "terminating": True}, False, False),
+        ({"ready": None}, True, True),
+    ],
+)
+def test_conditions_of_an_endpoint(conditions: dict[str, Any], ready: bool, serving: bool) -> None:
+    found = read_services([service()], [endpoint_slice(endpoint("web-1", **conditions))])
+    assert found[0]["endpoints"] == [{"node": "n1", "pod": "web-1", "ready": ready, "serving": serving}]
+
+
+def test_a_pod_in_two_slices_is_one_endpoint_and_other_services_slices_do_not_count() -> None:
+    slices = [endpoint_slice(endpoint("web-1")), endpoint_slice(endpoint("web-1"), endpoint("web-2", "n2"))]
+    found = read_services([service()], [*slices, endpoint_slice(endpoint("db-1"), name="db")])
+    assert [one["pod"] for one in found[0]["endpoints"]] == ["web-1", "web-2"]
+
+
+def test_defaults_of_the_api_are_filled_in() -> None:
+    found = read_services([service()], [])[0]
+    assert found["external_traffic_policy"] == "Cluster"
+    assert found["session_affinity"] == "None"
+    assert found["ports"] == [{"name": "", "port": 80, "protocol": "TCP", "app_protocol": ""}]
