@@ -24,7 +24,7 @@ OWN = {
 
 
 def hostvars(shared: dict[str, Any] | None = None, **own: dict[str, Any]) -> dict[str, Any]:
-    """The inventory above with more or other variables, for all hosts or for one. None takes a variable away."""
+    """The inventory above with other variables for all hosts or for one. None takes a variable away."""
     merged = {host: {**SHARED, **OWN[host], **(shared or {}), **own.get(host, {})} for host in OWN}
     return {
         host: {k: v for k, v in values.items() if v is not None}
@@ -179,7 +179,7 @@ def test_a_routers_name_becomes_a_name_of_kubernetes() -> None:
 
 
 def test_a_host_that_is_no_router_has_no_intent() -> None:
-    with pytest.raises(AnsibleFilterError, match="^n1 is not in the group routers, which has r1$"):
+    with pytest.raises(AnsibleFilterError, match=r"^n1 is not in the group routers, which has r1$"):
         router_intent(read(), "n1")
 
 
@@ -190,7 +190,8 @@ MISTAKES = [
     ),
     (
         {"shared": {"vipcast_cluster_asn": None}},
-        "vipcast_cluster_asn (group all): it is required: the AS number the speakers use, such as 64513 [missing]",
+        "vipcast_cluster_asn (group all): it is required: the AS number the speakers use, such as 64513 "
+        "[missing]",
     ),
     (
         {"r1": {"vipcast_router_asn": None}},
@@ -202,7 +203,8 @@ MISTAKES = [
     ),
     (
         {"shared": {"vipcast_cluster_asn": "64513a"}},
-        "vipcast_cluster_asn (host n1): '64513a' is a string, and should be a whole number from 1 to 4294967295 "
+        "vipcast_cluster_asn (host n1): '64513a' is a string, and should be a whole number from 1 to "
+        "4294967295 "
         "[wrong type]",
     ),
     (
@@ -212,7 +214,8 @@ MISTAKES = [
     ),
     (
         {"n2": {"vipcast_cluster_asn": 64514}},
-        "vipcast_cluster_asn (host n2): it is 64514 here and 64513 for host n1; say it once, in group all [conflict]",
+        "vipcast_cluster_asn (host n2): it is 64514 here and 64513 for host n1; say it once, in group all "
+        "[conflict]",
     ),
     (
         {"n2": {"vipcast_node_address": "10.31.8.1"}},
@@ -224,7 +227,8 @@ MISTAKES = [
     ),
     (
         {"n1": {"ansible_host": "node.example"}},
-        "vipcast_node_address (host n1): 'node.example' is not an IP address; set vipcast_node_address to the "
+        "vipcast_node_address (host n1): 'node.example' is not an IP address; set vipcast_node_address to "
+        "the "
         "address the routers peer with [not an address]",
     ),
     (
@@ -233,7 +237,8 @@ MISTAKES = [
     ),
     (
         {"shared": pools("10.31.0.0/16")},
-        "vipcast_node_address (host n1): 10.31.8.1 lies inside 10.31.0.0/16 of pool default, which has to be free "
+        "vipcast_node_address (host n1): 10.31.8.1 lies inside 10.31.0.0/16 of pool default, which has to "
+        "be free "
         "of other uses [overlap]",
     ),
     (
@@ -264,22 +269,26 @@ MISTAKES = [
     ),
     (
         {"shared": {"vipcast_pools": [{"name": "My Pool", "addresses": ["10.9.0.0/16"]}]}},
-        "vipcast_pools[0].name (host n1): 'My Pool' is no name for an object of Kubernetes: lower-case letters, "
+        "vipcast_pools[0].name (host n1): 'My Pool' is no name for an object of Kubernetes: lower-case "
+        "letters, "
         "digits, '-' and '.' [wrong type]",
     ),
     (
         {"shared": {"vipcast_pod_cidrs": ["10.9.128.0/18"]}},
-        "vipcast_pools (pool default): 10.9.0.0/16 overlaps 10.9.128.0/18 of vipcast_pod_cidrs; the cluster uses "
+        "vipcast_pools (pool default): 10.9.0.0/16 overlaps 10.9.128.0/18 of vipcast_pod_cidrs; the "
+        "cluster uses "
         "those addresses already [overlap]",
     ),
     (
         {"shared": pools("2001:db8::/64")},
-        "vipcast_pools (pool default): 2001:db8::/64 is IPv6, but the sessions run over IPv4: no next hop for it "
+        "vipcast_pools (pool default): 2001:db8::/64 is IPv6, but the sessions run over IPv4: no next hop "
+        "for it "
         "[conflict]",
     ),
     (
         {"n1": {"ansible_host": "2001:db8::1"}},
-        "vipcast_node_address (host n1): 2001:db8::1 is IPv6, and r1 is at IPv4; a session needs one family on both "
+        "vipcast_node_address (host n1): 2001:db8::1 is IPv6, and r1 is at IPv4; a session needs one "
+        "family on both "
         "ends [conflict]",
     ),
     (
@@ -288,7 +297,8 @@ MISTAKES = [
     ),
     (
         {"shared": {"vipcast_hold_time": 3}},
-        "vipcast_keepalive_time (host n1): 3 s is too long for a hold time of 3 s: one lost message would end the "
+        "vipcast_keepalive_time (host n1): 3 s is too long for a hold time of 3 s: one lost message would "
+        "end the "
         "session; a third of the hold time is usual (1 s) [out of range]",
     ),
     (
@@ -297,22 +307,26 @@ MISTAKES = [
     ),
     (
         {"shared": advertisement(aggregation_length=15)},
-        "vipcast_advertisements[0].aggregation_length (host n1): /15 is wider than 10.9.0.0/16 of pool default; use "
+        "vipcast_advertisements[0].aggregation_length (host n1): /15 is wider than 10.9.0.0/16 of pool "
+        "default; use "
         "/16 or longer [out of range]",
     ),
     (
         {"shared": advertisement(local_pref=5)},
-        "vipcast_advertisements[0].local_pref (host n1): it would never be sent: no peer of this advertisement is "
+        "vipcast_advertisements[0].local_pref (host n1): it would never be sent: no peer of this "
+        "advertisement is "
         "in AS 64513, as it would have to be [conflict]",
     ),
     (
         {"shared": advertisement(communities=["64513"])},
-        "vipcast_advertisements[0].communities (host n1): '64513' is no community such as '64513:100' (RFC 1997) "
+        "vipcast_advertisements[0].communities (host n1): '64513' is no community such as '64513:100' (RFC "
+        "1997) "
         "[wrong type]",
     ),
     (
         {"r1": {"vipcast_bgp_password": "x" * 81}},
-        "vipcast_bgp_password (host r1): it has to be at most 80 bytes long and without spaces [out of range]",
+        "vipcast_bgp_password (host r1): it has to be at most 80 bytes long and without spaces [out of "
+        "range]",
     ),
 ]
 
@@ -341,7 +355,7 @@ def test_a_password_is_never_in_a_message() -> None:
 
 def test_what_only_the_load_balancer_refuses_is_refused_too() -> None:
     twice = {"vipcast_advertisements": [{"name": "a"}, {"name": "b"}]}
-    with pytest.raises(AnsibleFilterError, match="^the load balancer would refuse this: BGPAdvertisement"):
+    with pytest.raises(AnsibleFilterError, match=r"^the load balancer would refuse this: BGPAdvertisement"):
         read(twice)
 
 

@@ -79,7 +79,7 @@ def route(
     kernel: list[str] | None = None,
     known: list[str] | None = None,
 ) -> dict[str, Any]:
-    """A route with next hops in each layer; what is not given is as in the layer before, at first all three nodes."""
+    """A route with next hops in each layer; not given: as in the layer before, at first all three nodes."""
     bgp = ALL if bgp is None else bgp
     fib = bgp if fib is None else fib
     kernel = fib if kernel is None else kernel

@@ -62,8 +62,8 @@ def test_a_missing_next_hop_is_named_with_the_layers_that_lack_it(
     seen: dict[str, Any], where: str, reason: str
 ) -> None:
     (text,) = texts(cluster(service()), router(seen))
-    start = f"r1: next hop 10.31.8.12 (n3) for 10.9.1.1/32 in {where}: expected there, found missing; likely reason: "
-    assert text.startswith(start + reason)
+    start = f"r1: next hop 10.31.8.12 (n3) for 10.9.1.1/32 in {where}: expected there, found missing"
+    assert text.startswith(f"{start}; likely reason: {reason}")
 
 
 def test_a_route_that_is_missing_altogether_lacks_every_next_hop() -> None:
@@ -94,7 +94,8 @@ def test_a_session_that_is_down_explains_the_next_hop_that_is_missing() -> None:
 def test_a_neighbour_that_the_router_does_not_have_is_named() -> None:
     (text,) = texts(cluster(), router(sessions=[session(ALL[0]), session(ALL[1])]))
     assert text == (
-        "r1: session with 10.31.8.12 (n3): expected Established, found no such neighbour; likely reason: the router has "
+        "r1: session with 10.31.8.12 (n3): expected Established, found no such neighbour; likely reason: "
+        "the router has "
         "not been configured for this node (role router)"
     )
 
@@ -103,7 +104,8 @@ def test_established_without_a_policy_is_not_healthy() -> None:
     poor = session(ALL[0], reason="no_policy", explanation="Nothing is accepted: a policy is missing.")
     (text,) = texts(cluster(), router(sessions=[poor, session(ALL[1]), session(ALL[2])]))
     assert text.endswith(
-        "expected routes to be exchanged, found Established only; likely reason: nothing is accepted: a policy is missing"
+        "expected routes to be exchanged, found Established only; likely reason: nothing is accepted: a "
+        "policy is missing"
     )
 
 
@@ -141,7 +143,8 @@ def test_a_node_of_the_inventory_that_the_cluster_does_not_have_is_named() -> No
     known["nodes"] = known["nodes"][:2]
     first = texts(known, router())[0]
     assert first == (
-        "cluster: node n3: expected a node of the cluster, found none; likely reason: the cluster's nodes are n1, n2; "
+        "cluster: node n3: expected a node of the cluster, found none; likely reason: the cluster's nodes "
+        "are n1, n2; "
         "vipcast_node_name says which one host n3 is"
     )
 
@@ -220,7 +223,8 @@ def test_hash_policy_matters_as_soon_as_there_are_two_next_hops() -> None:
 def test_a_router_that_does_not_answer_is_one_difference_and_says_why() -> None:
     silent = {"item": "r1", "unreachable": True, "msg": "Failed to connect to the host via ssh"}
     assert texts(cluster(service()), silent) == [
-        "r1: its BGP tables: expected an answer, found none; likely reason: Failed to connect to the host via ssh"
+        "r1: its BGP tables: expected an answer, found none; likely reason: Failed to connect to the host "
+        "via ssh"
     ]
 
 
