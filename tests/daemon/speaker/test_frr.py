@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same with FRR as the router, in a network namespace; its word is what counts."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from socket import create_server, socket
+
+import pytest
+from daemon.interop.frr import NODE, ROUTER, missing
+from daemon.interop.frr import Router as Frr
+from daemon.interop.speaker import enter
+from daemon.speaker.cluster import Cluster, Speaker
+from support.following import until
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.netns]
+
+CONFIG = f"""
+router bgp 64512
+ no bgp ebgp-requires-policy
+ neighbor {NODE} remote-as 64513
+ neighbor {NODE} timers 3 9
+ neighbor {NODE} passive
+"""
+
+
+@pytest.fixture
+def frr() -> Iterator[Frr]:
+    if (lack := missing()) is not None:
+        pytest.fail(lack)
+    with Frr() as router:
+        router.start(CONFIG)
+        yield router
+
+
+@asynccontextmanager
+async def api_reachable_in(namespace: str, port: int) -> AsyncIterator[None]:
+    """127.0.0.1:port inside the namespace leads to 127.0.0.1:port here."""
+    made: list[socket] = []
+
+    def listen() -> None:
+        enter(namespace)
+        made.append(create_server(("127.0.0.1", port)))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                sink.write(data)
+        except ConnectionError:
+            pass
+        sink.close()
+
+    server = await asyncio.start_server(accept, sock=made[0])
+    yield
+    server.close()
+
+
+async def test_frr_has_the_route_while_an_endpoint_serves_and_hears_the_farewell(
+    cluster: Cluster, frr: Frr
+) -> None:
+    kubeconfig = await cluster.prepare()
+    await cluster.configure()
+    await cluster.apply("BGPAdvertisement", "adv", spec={"communities": ["64512:7"]})
+    await cluster.peer("tor", 179, peerAddress=ROUTER)
+    await cluster.service("web", "10.9.0.1")
+    await cluster.endpoints("web", "elsewhere")
+    inside = ("ip", "netns", "exec", frr.node)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside) as speaker,
+    ):
+        await _until(lambda: len(frr.paths("10.9.0.1/32")) == 1)
+        (path,) = frr.paths("10.9.0.1/32")
+        assert path["valid"]
+        assert path["nexthops"][0]["ip"] == NODE
+        assert path["community"]["string"] == "64512:7"
+        assert path["aspath"]["string"] == "64513"
+        _shown_as_a_table(inside, speaker, cluster)
+        await cluster.endpoints("web", "elsewhere", ready=False)
+        await _until(lambda: frr.paths("10.9.0.1/32") == [])
+        assert frr.neighbor()["bgpState"] == "Established"
+        assert await speaker.terminate() == 0
+        await _until(lambda: "is stopping" in str(frr.neighbor()))
+
+
+def _shown_as_a_table(inside: tuple[str, ...], speaker: Speaker, cluster: Cluster) -> None:
+    program = [sys.executable, "-c", "import sys; from vipcast.cli import main; sys.exit(main())"]
+    command = [*inside, *program, "status", "--health-address", f"127.0.0.1:{speaker.health}"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+    lines = [line.split() for line in shown.splitlines()]
+    peer = next(line for line in lines if line[:1] == ["tor"])
+    assert peer[1:4] == [ROUTER, "64512", "Established"]
+    assert [f"{cluster.name}/web", "10.9.0.1", "yes", "10.9.0.1/32", "to", "tor"] in lines
+
+
+async def _until(condition: object) -> None:
+    """vtysh takes its time; the relay must go on meanwhile."""
+    results: list[bool] = []
+
+    def done() -> bool:
+        return bool(results)
+
+    async def ask() -> None:
+        while not results:
+            if await asyncio.to_thread(condition):  # type: ignore[arg-type]
+                results.append(True)
+            await asyncio.sleep(0.1)
+
+    task = asyncio.create_task(ask())
+    try:
+        await until(done, 20)
+    finally:
+        task.cancel()
