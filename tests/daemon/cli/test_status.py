@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table that a person reads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from support.processes import free_port
+
+from vipcast.cli import main
+from vipcast.cli.status import speaker_lines
+
+NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+UP = {
+    "name": "tor-1", "address": "10.31.254.251", "port": 179, "peerASN": 64512, "state": "Established",
+    "since": "2026-01-02T11:47:57Z", "holdTime": 9.0, "keepaliveTime": 3.0, "lastError": "old news",
+    "lastErrorAt": "2026-01-02T11:00:00Z", "announced": ["10.9.0.1/32"], "pending": [], "withheld": {},
+    "messagesReceived": 241, "messagesSent": 243,
+}  # fmt: skip
+DOWN = {
+    **UP, "name": "tor-2", "port": 1790, "state": "Active", "since": "2025-12-28T10:00:00Z", "holdTime": None,
+    "lastError": "no route to host", "announced": [], "pending": ["10.9.0.1/32"],
+}  # fmt: skip
+WAITING = {
+    "name": "tor-3", "address": "10.31.254.252", "port": 179, "peerASN": 64512, "state": "NotStarted",
+    "reason": "secretNotFound", "message": "there is no Secret metallb-system/tor-3",
+}  # fmt: skip
+
+
+def document(**parts: Any) -> dict[str, Any]:
+    empty = {
+        "node": "n1",
+        "peers": [],
+        "services": [],
+        "configuration": {"problems": [], "stale": []},
+        "copies": [],
+    }
+    return {"program": "speaker", "version": "0.1.0", "status": {**empty, **parts}}
+
+
+def lines(**parts: Any) -> list[str]:
+    return list(speaker_lines(document(**parts), NOW))
+
+
+def test_peers_are_a_table_and_what_is_wrong_stands_below() -> None:
+    assert lines(peers=[UP, DOWN, WAITING])[2:8] == [
+        "PEER   ADDRESS                  AS     STATE        SINCE     HOLD  RCVD  SENT  PFX  PENDING",
+        "tor-1  10.31.254.251            64512  Established  00:12:03  9     241   243   1    0",
+        "tor-2  10.31.254.251 port 1790  64512  Active       5d02h     -     241   243   0    1",
+        "tor-3  10.31.254.252            64512  NotStarted   -         -     -     -     0    0",
+        "  tor-2: no route to host (2026-01-02T11:00:00Z)",
+        "  tor-3: secretNotFound: there is no Secret metallb-system/tor-3",
+    ]
+
+
+def test_services_say_where_they_went_what_they_wait_for_or_why_not() -> None:
+    told = {"address": "10.9.0.1", "announced": True, "prefixes": ["10.9.0.0/24"], "peers": ["a", "b"]}
+    refused = {"address": "10.9.0.2", "announced": False, "reason": "noEndpoints", "message": "nobody serves"}
+    services = [
+        {"namespace": "web", "name": "shop", "addresses": [{**told, "sentTo": ["a"]}]},
+        {"namespace": "web", "name": "new", "addresses": [{**told, "sentTo": []}, refused]},
+    ]
+    assert lines(services=services)[4:] == [
+        "SERVICE   ADDRESS   ANNOUNCED  PREFIXES AND PEERS, OR WHY NOT",
+        "web/shop  10.9.0.1  yes        10.9.0.0/24 to a; waits for b",
+        "web/new   10.9.0.1  waits      10.9.0.0/24; waits for a, b",
+        "web/new   10.9.0.2  no         noEndpoints: nobody serves",
+    ]
+
+
+def test_nothing_is_said_in_words() -> None:
+    assert "No BGPPeer selects this node." in lines()
+    assert "No LoadBalancer services of ours." in lines()
+
+
+def test_troubles_come_last() -> None:
+    problem = {"kind": "BGPPeer", "name": "tor", "field": "spec.vrf", "message": "is not supported yet",
+               "reason": "Unsupported", "effect": "Refused"}  # fmt: skip
+    copy = {"resource": "services", "synced": True, "objects": 1, "problem": "no answer in time"}
+    shown = lines(configuration={"problems": [problem], "stale": ["BGPPeer x/tor"]}, copies=[copy])[-3:]
+    assert shown == [
+        "\nrefused: BGPPeer tor: spec.vrf: is not supported yet",
+        "\nin force as it was before: BGPPeer x/tor",
+        "\nmay be old: services: no answer in time",
+    ]
+
+
+def test_nobody_there_is_2_and_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    assert main(["status", "--health-address", address]) == 2
+    assert address in capsys.readouterr().err
