@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter `declaration_problems`: what the filter `declaration` would refuse, as a list instead of a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import judge, plain
+
+
+def declaration_problems(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Everything that is wrong with what the inventory declares; empty where nothing is."""
+    try:
+        return judge(plain(read_declaration(hostvars, groups)))
+    except DeclarationError as exc:
+        return [str(exc)]
+
+
+class FilterModule:
+    """What ansible-core loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {"declaration_problems": declaration_problems}
