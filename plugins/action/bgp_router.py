@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs vtysh through the connection, and thinks on the control node: the router needs a shell and no Python."""
+"""Runs vtysh through the connection, and thinks on the control node: the router needs a shell and no
+Python."""
 
 from __future__ import annotations
 

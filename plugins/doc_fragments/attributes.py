@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every module of the collection says of itself: a module names the fragment and adds each ``support``."""
+"""What every module says of itself: it names these fragments and adds its own ``support``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/vipcast.baremetal.cluster) in C(module_defaults) for options that these modules share.
+    description: C(group/vipcast.baremetal.cluster) in C(module_defaults) sets options for all of these modules.
     support: full
     membership:
       - vipcast.baremetal.cluster
@@ -39,7 +39,7 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Use C(group/vipcast.baremetal.router) in C(module_defaults) for options that these modules share.
+    description: C(group/vipcast.baremetal.router) in C(module_defaults) sets options for all of these modules.
     support: full
     membership:
       - vipcast.baremetal.router

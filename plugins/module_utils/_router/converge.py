@@ -14,7 +14,8 @@ from .plan import ours, plan
 from .settings import ROUTER, Config, Settings
 from .shell import Vtysh
 
-# The file of the integrated configuration, then the daemon's own (quagga, or FRR without integrated configuration).
+# The file of the integrated configuration, then the daemon's own (quagga, or FRR without integrated
+# configuration).
 STARTUP_FILES = ("/etc/frr/frr.conf", "/etc/frr/bgpd.conf", "/etc/quagga/bgpd.conf")
 
 # More next hops than any build has.
@@ -45,7 +46,8 @@ class Options:
 
 
 def converge(vtysh: Vtysh, intent: Intent, options: Options) -> Outcome:
-    """Bring the router to C(intent). A Refusal means that the router is as it was before, or says how it is not."""
+    """Bring the router to C(intent). A Refusal means that the router is as it was before, or says how it is
+    not."""
     warnings: list = []
     text, limit = _present(vtysh, options, warnings)
     config = settings.read(text)
@@ -58,7 +60,11 @@ def converge(vtysh: Vtysh, intent: Intent, options: Options) -> Outcome:
         vtysh.check_syntax(_candidate(text, lines))
     outcome.changed = bool(lines) or (bool(outcome.drift) and options.save)
     if outcome.changed and not options.check:
-        _enter(vtysh, config, target, lines, options, outcome)
+        if lines:
+            _enter(vtysh, config.settings, target, lines)
+        if options.save:
+            vtysh.save()
+            outcome.saved = True
     return outcome
 
 
@@ -78,14 +84,15 @@ def _present(vtysh: Vtysh, options: Options, warnings: list) -> tuple:
 
 
 def require_frr(vtysh: Vtysh) -> None:
-    """quagga has no way to check a configuration or to answer in JSON: say what is missing instead of guessing."""
+    """quagga has no way to check a configuration or to answer in JSON: say what is missing instead of
+    guessing."""
     version = vtysh.version
     if not version.is_frr or version.numbers < (7, 4):
         raise Refusal(
             Reason.NOT_FRR,
-            f"{version.name} {version.text} is not supported: it lacks JSON output"
-            f"{' and a default that refuses sessions without policy' if version.is_frr else ' and checks by vtysh -C'}; "
-            "FRR 7.4 or later is needed",
+            f"{version.name} {version.text} is not supported: it lacks "
+            f"{'a default that' if version.is_frr else 'JSON output, checks by vtysh -C and a default that'} "
+            "refuses eBGP sessions without policy. FRR 7.4 or later is needed",
         )
 
 
@@ -105,12 +112,15 @@ def _describe(config: Config, target: Settings, intent: Intent, lines: list) -> 
         before=report.text(before),
         after=report.text(after, before),
         foreign=report.foreign(config, intent),
-        warnings=_warnings(config.settings, target, intent),
+        warnings=_warnings(config, target, intent),
     )
 
 
-def _warnings(before: Settings, after: Settings, intent: Intent) -> list:
-    found = []
+def _warnings(config: Config, after: Settings, intent: Intent) -> list:
+    before, found = config.settings, []
+    if "no ip forwarding" in config.other:
+        # zebra writes the kernel's state into its configuration, and sets it again from there on every start.
+        found.append("The router does not forward IPv4: 'no ip forwarding' is in its running configuration.")
     key = ("bgp", "router-id")
     if ROUTER in before and before.get(key) != after.get(key):
         found.append("The router ID changes: FRR resets every session of this instance for it.")
@@ -142,18 +152,13 @@ def _check_startup(
         )
 
 
-def _enter(
-    vtysh: Vtysh, config: Config, target: Settings, lines: list, options: Options, outcome: Outcome
-) -> None:
+def _enter(vtysh: Vtysh, before: Settings, target: Settings, lines: list) -> None:
+    """All of it or nothing: what was taken of lines that were not all taken is undone."""
     try:
-        if lines:
-            vtysh.apply(lines)
-            _verify(vtysh, target)
+        vtysh.apply(lines)
+        _verify(vtysh, target)
     except Refusal as refusal:
-        raise Refusal(refusal.reason, f"{refusal}. {_roll_back(vtysh, config.settings)}") from refusal
-    if options.save:
-        vtysh.save()
-        outcome.saved = True
+        raise Refusal(refusal.reason, f"{refusal}. {_roll_back(vtysh, before)}") from refusal
 
 
 def _verify(vtysh: Vtysh, target: Settings) -> None:

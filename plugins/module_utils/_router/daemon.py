@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""FRR on a router: installed if it is missing, the daemons enabled, the service up; restarted only when it must be."""
+"""FRR on a router: installed if it is missing, the daemons enabled, the service up; restarted only when it
+must be."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _ALWAYS = ("zebra", "staticd")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What should be: C(packages) of None means those of the table; C(service) of C(auto) the one that is found."""
+    """What should be: C(packages) of None means those of the table; C(service) of C(auto) the one that is
+    found."""
 
     daemons: tuple[str, ...]
     install: bool
@@ -69,8 +71,8 @@ def converge(shell: Shell, wanted: Wanted) -> State:
 def _quagga() -> Refusal:
     return Refusal(
         Reason.NOT_FRR,
-        "quagga is installed on this router and FRR is not. quagga has no JSON output, no check by vtysh -C and no "
-        "policy requirement for eBGP, so it is not managed here: replace it with FRR's packages",
+        "quagga is installed on this router and FRR is not. quagga has no JSON output, no check by vtysh -C "
+        "and no policy requirement for eBGP, so it is not managed here: replace it with FRR's packages",
     )
 
 
@@ -86,7 +88,7 @@ def _install(shell: Shell, platform: Platform, wanted: Wanted, state: State) -> 
     if platform.manager not in MANAGERS:
         raise Refusal(
             Reason.NO_PACKAGES,
-            f"FRR is not installed, and none of {', '.join(sorted(MANAGERS))} is on the router to do it: install FRR",
+            f"FRR is not installed, and none of {', '.join(sorted(MANAGERS))} is there to do it: install FRR",
         )
     state.differs("FRR", "packages", "installed", "missing")
     if not wanted.check:
@@ -95,7 +97,8 @@ def _install(shell: Shell, platform: Platform, wanted: Wanted, state: State) -> 
 
 
 def _install_packages(shell: Shell, manager: Manager, packages: Sequence[str]) -> None:
-    """With the package lists that are there, and with fresh ones only if that fails: a router may have no way out."""
+    """With the package lists that are there, and with fresh ones only if that fails: a router may have no
+    way out."""
     known = [name for name in packages if shell.run(manager.known.format(package=name)).rc == 0] or list(
         packages
     )
@@ -120,7 +123,7 @@ def _daemons_file(shell: Shell, wanted: Wanted, state: State) -> bool:
     if text is None:
         raise Refusal(
             Reason.UNREADABLE,
-            f"{wanted.daemons_file} is not on the router: FRR's packages bring it. Say where it is, or install them",
+            f"{wanted.daemons_file} is not on the router: FRR's packages bring it. Say where it is",
         )
     edited = files.enable_daemons(text, wanted.daemons)
     if wanted.local_terminals:
@@ -174,7 +177,8 @@ def _start(shell: Shell, service: Service, wanted: Wanted, running: bool) -> Non
     tests = " && ".join(
         f"vtysh -c 'show daemons' 2>/dev/null | grep -qw {daemon}" for daemon in wanted.daemons
     )
-    loop = f"i=0; while [ $i -lt {wanted.timeout} ]; do {tests or 'true'} && exit 0; sleep 1; i=$((i+1)); done; exit 1"
+    tried = f"{tests or 'true'} && exit 0; sleep 1; i=$((i+1))"
+    loop = f"i=0; while [ $i -lt {wanted.timeout} ]; do {tried}; done; exit 1"
     names = ", ".join(wanted.daemons)
     problem = f"FRR was started, and {names} did not answer within {wanted.timeout} seconds"
     shell.check(loop, Reason.NOT_STARTED, problem)

@@ -1,10 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that lead from one state of the settings to another, and touch nothing that is the same in both.
+"""The commands that lead from one state of the settings to another, and touch nothing that is the same in
+both.
 
-The order matters while traffic flows: unwanted neighbours go first, filters stand before a neighbour uses them, and a
-prefix list loses entries only after no rule needs them (an existing prefix list without entries permits everything).
+The order matters while traffic flows: unwanted neighbours go first, filters stand before a neighbour uses
+them, and a
+prefix list loses entries only after no rule needs them (an existing prefix list without entries permits
+everything).
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ class Health(str, enum.Enum):
 _EXPLANATIONS = {
     Health.HEALTHY: "Routes are exchanged.",
     Health.NO_PREFIXES: "The session is up and the neighbor announces nothing.",
-    Health.FILTERED: "The session is up, and the inbound filter refuses everything that the neighbor announces.",
+    Health.FILTERED: "The session is up, and the inbound filter refuses all that the neighbor announces.",
     Health.NO_FAMILY: "The session is up without this address family: the neighbor did not offer it.",
-    Health.NO_POLICY: "The session is up, and nothing is accepted: bgp ebgp-requires-policy is on and a policy is missing.",
+    Health.NO_POLICY: "The session is up; bgp ebgp-requires-policy is on and a policy is missing.",
     Health.DOWN: "The session is not up.",
     Health.SHUT_DOWN: "The session was shut down by configuration.",
     Health.PREFIX_LIMIT: "The neighbor exceeded maximum-prefix; the session stays down until it is cleared.",
@@ -47,7 +47,8 @@ _EXPLANATIONS = {
 
 
 def parse(text: str, command: str) -> Json:
-    """What a show command printed; a Refusal where that is no JSON object (a daemon that is down prints a sentence)."""
+    """What a show command printed; a Refusal where that is no JSON object (a daemon that is down prints a
+    sentence)."""
     start = text.find("{")
     try:
         value = json.loads(text[start:]) if start >= 0 else None
@@ -62,19 +63,21 @@ def parse(text: str, command: str) -> Json:
 def sessions(summary: Json, neighbors: Json, counts: Mapping[tuple[str, str], Json]) -> list[Json]:
     """One entry for each neighbour and family of C(show bgp summary json).
 
-    C(neighbors) is C(show bgp neighbors json); C(counts) has prefix counts by (family, address), where they were asked.
+    C(neighbors) is C(show bgp neighbors json); C(counts) has prefix counts by (family, address), where they
+    were asked.
     """
     found = []
     for name, family in _FAMILIES.items():
         for address, peer in sorted(summary.get(name, {}).get("peers", {}).items()):
             detail = neighbors.get(address, {})
-            found.append(_session(name, family, address, peer, detail, counts.get((family, address), {})))
+            found.append(_session(name, address, peer, detail, counts.get((family, address), {})))
     return found
 
 
-def _session(name: str, family: str, address: str, peer: Json, detail: Json, count: Json) -> Json:
+def _session(name: str, address: str, peer: Json, detail: Json, count: Json) -> Json:
+    family = _FAMILIES[name]
     accepted = int(peer.get("pfxRcd", 0))
-    received = _received(detail.get("addressFamilyInfo", {}).get(name, {}), count, accepted, detail)
+    received = _received(count)
     health = _health(name, peer, detail, accepted, received)
     return {
         "address": address,
@@ -103,13 +106,15 @@ def _asn(value: object) -> int | str:
     return value if isinstance(value, int) else str(value)
 
 
-def _received(family: Json, count: Json, accepted: int, detail: Json) -> int | None:
-    """Prefixes before the filter: from the kept copies, or from what newer versions count; None where nobody knows."""
+def _received(count: Json) -> int | None:
+    """Prefixes before the filter, where the router keeps them; None where nobody knows."""
     walked = count.get("ribTableWalkCounters", {}).get("Adj-in")
-    if walked is not None:
-        return int(walked)
-    refused = (detail.get("prefixStats") or family.get("prefixStats") or {}).get("inboundFiltered")
-    return accepted + int(refused) if refused is not None else None
+    return None if walked is None else int(walked)
+
+
+def _refused(detail: Json) -> bool:
+    """Whether the filter refused anything so far, as newer versions count it."""
+    return bool(detail.get("prefixStats", {}).get("inboundFiltered"))
 
 
 def _health(name: str, peer: Json, detail: Json, accepted: int, received: int | None) -> Health:
@@ -123,7 +128,7 @@ def _health(name: str, peer: Json, detail: Json, accepted: int, received: int | 
         return Health.NO_FAMILY
     if accepted:
         return Health.HEALTHY
-    return Health.FILTERED if received else Health.NO_PREFIXES
+    return Health.FILTERED if received or (received is None and _refused(detail)) else Health.NO_PREFIXES
 
 
 def _idle(peer: Json) -> str:
@@ -144,7 +149,8 @@ def _negotiated(name: str, detail: Json) -> bool:
 
 
 def wants_counts(neighbors: Json) -> list[tuple[str, str]]:
-    """(family, address) of established sessions of which the router keeps what was received before the filter."""
+    """(family, address) of established sessions of which the router keeps what was received before the
+    filter."""
     return [
         (family, address)
         for address, detail in sorted(neighbors.items())
@@ -155,7 +161,8 @@ def wants_counts(neighbors: Json) -> list[tuple[str, str]]:
 
 
 def table(document: Json) -> dict[str, list[Json]]:
-    """Paths by prefix, from the whole table or from the answer about one prefix: FRR shapes the two differently."""
+    """Paths by prefix, from the whole table or from the answer about one prefix: FRR shapes the two
+    differently."""
     if "paths" in document:
         return {str(document["prefix"]): [_path(path) for path in document["paths"]]}
     return {prefix: [_path(path) for path in paths] for prefix, paths in document.get("routes", {}).items()}

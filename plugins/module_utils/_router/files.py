@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Edits of the files around FRR, as pure functions from text to text, and the one way in which files are written."""
+"""Edits of the files around FRR, as pure functions from text to text, and the one way in which files are
+written."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def enable_daemons(text: str, daemons: Iterable[str]) -> str:
 
 
 def bind_to_loopback(text: str, daemons: Iterable[str]) -> str:
-    """The C(daemons) file with the terminals of these daemons on a loopback address, or off where they were off.
+    """The C(daemons) file with the terminals of these daemons on a loopback address, or off where they were
+    off.
 
     Without C(-A) a daemon listens for terminals (TCP 2601, 2605, ...) on every address of the router.
     """
@@ -43,7 +45,8 @@ def _is_local(options: str) -> bool:
 
 
 def _assign(text: str, name: str, value: str, quoted: bool) -> str:
-    """A shell assignment: the last one of its name decides, so that one is changed; a missing one is added."""
+    """A shell assignment: the last one of its name decides, so that one is changed; a missing one is
+    added."""
     line = f'{name}="{value}"' if quoted else f"{name}={value}"
     places = list(re.finditer(rf"^{name}[ \t]*=.*$", text, re.MULTILINE))
     if not places:

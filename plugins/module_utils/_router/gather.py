@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All facts about a router in a few round trips, with nothing but commands that are known to be safe on it."""
+"""All facts about a router in a few round trips, with nothing but commands that are known to be safe on
+it."""
 
 from __future__ import annotations
 

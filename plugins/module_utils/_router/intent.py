@@ -35,7 +35,7 @@ class Reason(str, enum.Enum):
     UNREADABLE = "unreadable"
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - a decision with a name, not a failure of ours
     """A named reason with a message for people: what is wrong, where, and what would be right."""
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -110,7 +110,8 @@ class Intent:
 
     @property
     def relax(self) -> bool | None:
-        """Whether equal paths may have different AS paths; needed as soon as eBGP neighbours differ in their AS."""
+        """Whether equal paths may have different AS paths; needed as soon as eBGP neighbours differ in
+        their AS."""
         if self.multipath_relax is not None:
             return self.multipath_relax
         asns = {neighbor.remote_as for neighbor in self.neighbors} - {self.asn}
@@ -118,7 +119,8 @@ class Intent:
 
 
 def intent_from(options: Mapping) -> Intent:
-    """Check a module's options against each other and type them; Refusal names the first thing that is wrong."""
+    """Check a module's options against each other and type them; Refusal names the first thing that is
+    wrong."""
     timers = options.get("timers") or {}
     intent = Intent(
         asn=_asn(options["asn"], "asn"),
@@ -154,8 +156,8 @@ def _check_together(intent: Intent) -> None:
         raise _refuse("timers: hold and keepalive belong together; give both or neither")
     if intent.hold is not None and intent.keepalive is not None and intent.keepalive * 3 > intent.hold:
         raise _refuse(
-            f"timers: keepalive {intent.keepalive} is more than a third of hold {intent.hold} (RFC 4271, 4.4): "
-            "one lost message would end the session"
+            f"timers: keepalive {intent.keepalive} is more than a third of hold {intent.hold} "
+            "(RFC 4271, 4.4): one lost message would end the session"
         )
 
 
@@ -168,7 +170,7 @@ def _asn(value: object, where: str) -> int:
 def _name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", value):
         raise _refuse(
-            f"name: {value!r} cannot begin a route map's name; expected a letter, then letters, digits, - or _"
+            f"name: {value!r} begins no route map's name; expected a letter, then letters, digits, - or _"
         )
     return value
 

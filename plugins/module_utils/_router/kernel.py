@@ -3,7 +3,8 @@
 
 """The kernel's routes, from iproute2 as JSON or text, or from busybox.
 
-busybox prints a route with several next hops without any of them. Such a route has C(next_hops) None here, which says
+busybox prints a route with several next hops without any of them. Such a route has C(next_hops) None here,
+which says
 "not known" and is not the same as having none.
 """
 

@@ -3,7 +3,8 @@
 
 """From what a router has and what it should have to the settings that it will have: everything else stays.
 
-A neighbour is ours when it is declared, or when it uses one of our route maps: that is how one that is no longer
+A neighbour is ours when it is declared, or when it uses one of our route maps: that is how one that is no
+longer
 declared is recognised and removed, while neighbours of other people are left alone.
 """
 
@@ -13,7 +14,8 @@ from . import syntax
 from .intent import Intent, Neighbor, Prefix, Reason, Refusal
 from .settings import FAMILIES, OUTSIDE, ROUTER, Config, Settings, family_key, neighbor_of
 
-# What a neighbour of ours has only if it was declared: left behind by hand, each of these breaks or opens the session.
+# What a neighbour of ours has only if it was declared: left behind by hand, each of these breaks or opens
+# the session.
 OWNED = (
     "remote-as",
     "description",
@@ -74,13 +76,13 @@ def _check(config: Config, intent: Intent, limit: int, replace_as: bool) -> None
     if intent.present and config.asn not in (None, intent.asn) and not replace_as:
         raise Refusal(
             Reason.OTHER_AS,
-            f"the router already runs 'router bgp {config.asn}' and {intent.asn} is declared. Changing the AS number "
+            f"the router already runs 'router bgp {config.asn}' and {intent.asn} is declared. Changing it "
             "removes that instance with all its neighbours; set replace_as to true if that is what you want",
         )
     if intent.maximum_paths is not None and intent.maximum_paths > limit:
         raise Refusal(
             Reason.ABOVE_LIMIT,
-            f"maximum_paths: {intent.maximum_paths} next hops are declared, and this FRR was built for at most {limit}",
+            f"maximum_paths: {intent.maximum_paths} are declared, and this FRR was built for at most {limit}",
         )
     if intent.present and config.asn == intent.asn:
         _check_groups(config, intent)
@@ -92,8 +94,9 @@ def _check_groups(config: Config, intent: Intent) -> None:
         if group:
             raise Refusal(
                 Reason.IN_PEER_GROUP,
-                f"neighbor {neighbor.address} is a member of peer group {group}, from which it inherits settings that are "
-                f"not managed here; take it out of the group ('no neighbor {neighbor.address} peer-group {group}')",
+                f"neighbor {neighbor.address} is a member of peer group {group}, which settings come "
+                f"from that are not managed here; take it out of the group "
+                f"('no neighbor {neighbor.address} peer-group {group}')",
             )
 
 
@@ -191,14 +194,16 @@ def _plan_filters(target: Settings, intent: Intent) -> None:
 def _plan_pools(target: Settings, path: tuple, prefixes: list) -> None:
     """Keep the entries that are right under the numbers they have; add the missing ones behind them."""
     wanted = list(dict.fromkeys(_entry(prefix) for prefix in prefixes))
-    for key in [key for key in target if key[:3] == ("prefix-list", *path)]:
+    present = [key for key in target if key[:3] == ("prefix-list", *path)]
+    # A number of its own even when its entry goes: the list must not be empty in between.
+    highest = max((int(key[3]) for key in present), default=0) // 5 * 5
+    for key in present:
         if target[key] in wanted:
             wanted.remove(target[key])
         else:
             del target[key]
-    used = [int(key[3]) for key in target if key[:3] == ("prefix-list", *path)]
     for number, entry in enumerate(wanted, start=1):
-        target[("prefix-list", *path, str(max(used, default=0) // 5 * 5 + 5 * number))] = entry
+        target[("prefix-list", *path, str(highest + 5 * number))] = entry
 
 
 def _entry(prefix: Prefix) -> str:

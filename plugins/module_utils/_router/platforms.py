@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the systems that FRR runs on install packages, keep services and persist sysctls: tables and one probe."""
+"""How the systems that FRR runs on install packages, keep services and persist sysctls: tables and one
+probe."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ class Manager:
 
 MANAGERS: Mapping[str, Manager] = {
     "apt": Manager(
-        install="DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 -q -y --no-install-recommends "
-        "install {packages} </dev/null",
+        install="DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 -q -y "
+        "--no-install-recommends install {packages} </dev/null",
         refresh="apt-get -q update",
     ),
     "dnf": Manager(install="dnf -q -y install {packages} </dev/null", refresh="true"),
@@ -91,7 +92,8 @@ SERVICES: Mapping[str, Service] = {
 
 @dataclass(frozen=True)
 class Platform:
-    """What the probe found on a router. C(manager) and C(service) are keys of the tables; C(manager) may be empty."""
+    """What the probe found on a router. C(manager) and C(service) are keys of the tables; C(manager) may be
+    empty."""
 
     manager: str
     service: str
@@ -106,14 +108,17 @@ class Platform:
 
     @property
     def sysctl_file(self) -> str:
-        """Where a sysctl survives a restart. OpenWrt reads the folder too, and keeps only the file on upgrades."""
+        """Where a sysctl survives a restart. OpenWrt reads the folder too, and keeps only the file on
+        upgrades."""
         return "/etc/sysctl.conf" if self.openwrt else "/etc/sysctl.d/99-vipcast.conf"
 
 
 _PROBE = {
-    "manager": "for m in apt-get dnf yum opkg apk; do command -v $m >/dev/null 2>&1 && { echo ${m%-get}; break; }; done",
+    "manager": "for m in apt-get dnf yum opkg apk; do "
+    "command -v $m >/dev/null 2>&1 && { echo ${m%-get}; break; }; done",
     "openwrt": "[ -f /etc/openwrt_release ] && echo yes",
-    "service": "if [ -d /run/systemd/system ]; then echo systemd; elif [ -f /etc/rc.common ]; then echo openwrt; "
+    "service": "if [ -d /run/systemd/system ]; then echo systemd; "
+    "elif [ -f /etc/rc.common ]; then echo openwrt; "
     "elif command -v rc-service >/dev/null 2>&1; then echo openrc; else echo script; fi",
     "vtysh": "command -v vtysh >/dev/null 2>&1 && echo yes",
     "quagga": "[ -d /etc/quagga ] && [ ! -d /etc/frr ] && echo yes",

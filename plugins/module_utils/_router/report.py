@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people see: the managed part of a configuration as text, differences one by one, and what is not ours."""
+"""What people see: the managed part of a configuration as text, differences one by one, and what is not
+ours."""
 
 from __future__ import annotations
 
@@ -102,7 +103,9 @@ def drift(before: Settings, after: Settings) -> list:
         entries.append(_entry(f"neighbor {address}", _router(before), "not declared", _peer(before, address)))
     whole = (had | has) - (had & has)
     filters = _missing_filters(before, after)
-    for key in changed(before, after):
+    # A rule of a route map is one thing, with its action and its lines.
+    things = dict.fromkeys(key[:3] if key[0] == "route-map" else key for key in changed(before, after))
+    for key in things:
         if neighbor_of(key) not in whole and not _explained(key, filters):
             entries.append(_explain(key, before, after))
     return [_entry(*missing) for missing in filters.values()] + entries
@@ -150,23 +153,28 @@ def _entry(what: str, where: str, expected: str, found: str) -> dict:
 
 
 def _explain(key: tuple, before: Settings, after: Settings) -> dict:
-    expected, found = _value(key, after, before), _value(key, before, after)
-    if key == ROUTER:
-        return _entry("router bgp", "running configuration", expected, found)
-    if key[0] == "neighbor":
-        return _entry(f"{key[2]} of neighbor {key[1]}", _router(after), expected, found)
-    if key[0] == "family":
-        where = f"{_router(after)}, {key[1]}"
-        title = key[2] if key[2] != "neighbor" else f"{_title(key[4])} of neighbor {key[3]}"
-        return _entry(title, where, expected, found)
-    if key[0] == "route-map":
-        return _entry(f"rule {key[2]} of route-map {key[1]}", "running configuration", expected, found)
-    if key[0] in ("prefix-list", "access-list"):
-        title = f"entry {key[3]} of {key[1]} {key[0]} {key[2]}"
-        return _entry(title, "running configuration", expected, found)
-    if key[0] == "vty":
-        return _entry(key[1], "line vty", expected, found)
-    return _entry(f"bgp {key[1]}", _router(after), expected, found)
+    what, where = _place(key, after)
+    return _entry(what, where, _value(key, after, before), _value(key, before, after))
+
+
+def _place(key: tuple, after: Settings) -> tuple:
+    """What a key is called, and where it stands."""
+    running = "running configuration"
+    places = {
+        "router": lambda: ("router bgp", running),
+        "bgp": lambda: (f"bgp {key[1]}", _router(after)),
+        "neighbor": lambda: (f"{key[2]} of neighbor {key[1]}", _router(after)),
+        "family": lambda: (_in_family(key), f"{_router(after)}, {key[1]}"),
+        "route-map": lambda: (f"rule {key[2]} of route-map {key[1]}", running),
+        "prefix-list": lambda: (f"entry {key[3]} of {key[1]} prefix-list {key[2]}", running),
+        "access-list": lambda: (f"entry {key[3]} of {key[1]} access-list {key[2]}", running),
+        "vty": lambda: (str(key[1]), "line vty"),
+    }
+    return places[key[0]]()
+
+
+def _in_family(key: tuple) -> str:
+    return f"{_title(key[4])} of neighbor {key[3]}" if key[2] == "neighbor" else str(key[2])
 
 
 def _title(name: str) -> str:
@@ -178,13 +186,14 @@ def _value(key: tuple, settings: Settings, other: Settings) -> str:
         return "none"
     if key[-1] == "password":
         return "another password" if key in other else "a password"
-    if key[0] == "route-map" and len(key) == 4:
-        return str(key[3])
+    if key[0] == "route-map":
+        return _rules(settings, key)
     return str(settings[key] or "set")
 
 
 def foreign(config: Config, intent: Intent) -> dict:
-    """What is on the router and not ours: names of neighbours and filters, and the other lines, secrets masked."""
+    """What is on the router and not ours: names of neighbours and filters, and the other lines, secrets
+    masked."""
     addresses = ours(config.settings, intent)
     names = {key[1] for key in config.settings if key[0] == "route-map"} - {intent.inbound, intent.outbound}
     lists = {key[2] for key in config.settings if key[0] == "prefix-list"} - {intent.pools}

@@ -3,8 +3,10 @@
 
 """A router's configuration as a flat dictionary, made by folding its lines.
 
-A running configuration and a list of commands are the same language, so one interpreter reads both: that is what makes
-"the commands lead from here to there" a property that can be tested. Keys are paths, values the rest of the line:
+A running configuration and a list of commands are the same language, so one interpreter reads both: that is
+what makes
+"the commands lead from here to there" a property that can be tested. Keys are paths, values the rest of the
+line:
 
   ("router", "bgp")                                           "64512"
   ("bgp", "router-id")                                        "10.31.254.251"
@@ -17,8 +19,10 @@ A running configuration and a list of commands are the same language, so one int
   ("access-list", "ip", "VIPCAST-VTY", "5")                   "permit 127.0.0.0/8"
   ("vty", "access-class")                                     "VIPCAST-VTY"
 
-Whether a family is active for a neighbour is always there as "yes" or "no", because a configuration shows only the
-difference from a default that is itself configurable. Lines that are none of these are kept as they are in ``other``.
+Whether a family is active for a neighbour is always there as "yes" or "no", because a configuration shows
+only the
+difference from a default that is itself configurable. Lines that are none of these are kept as they are in
+``other``.
 """
 
 from __future__ import annotations
@@ -99,7 +103,8 @@ def _split(words: list, names: tuple) -> tuple | None:
 
 
 class _Interpreter:
-    """Where the cursor of a configuration terminal is: at the top, in ``router bgp``, in a family, in a route map."""
+    """Where the cursor of a configuration terminal is: at the top, in ``router bgp``, in a family, in a
+    route map."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -280,7 +285,8 @@ class _Interpreter:
             self._set[key] = value
 
     def _toggle(self, path: tuple, text: str, negated: bool) -> None:
-        """A line that is not understood: "no" takes its opposite away, or is itself the difference from a default."""
+        """A line that is not understood: "no" takes its opposite away, or is itself the difference from a
+        default."""
         opposite = text if negated else f"no {text}"
         if self._set.pop((*path, opposite), None) is None:
             self._set[(*path, f"no {text}" if negated else text)] = ""

@@ -3,7 +3,8 @@
 
 """A router's shell: commands, files and vtysh, with nothing on the other side but a POSIX shell.
 
-What is written goes through standard input where the connection can do that, so that no secret shows up in the
+What is written goes through standard input where the connection can do that, so that no secret shows up in
+the
 process list of either machine; else through a quoted argument of limited length.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .intent import Reason, Refusal
-from .syntax import mask_text
+from .syntax import mask, mask_text
 from .version import Version, parse_version
 
 # Non-login shells of sudo and dropbear often lack the system folders.
@@ -41,7 +42,8 @@ Execute = Callable[[str, "bytes | None"], Result]
 
 
 class Shell:
-    """Runs scripts through C(execute); C(takes_input) says whether the connection passes standard input on."""
+    """Runs scripts through C(execute); C(takes_input) says whether the connection passes standard input
+    on."""
 
     def __init__(self, execute: Execute, takes_input: bool) -> None:
         self._execute = execute
@@ -137,13 +139,18 @@ class Vtysh:
             )
         if result.rc != 0 and "failed to connect to any daemons" in result.text:
             raise Refusal(Reason.DAEMON_DOWN, "no daemon of FRR is running on the router; start it first")
+        if result.rc != 0:
+            raise Refusal(
+                Reason.UNREADABLE, f"'show version' failed: {mask_text(result.text) or 'no output'}"
+            )
         return parse_version(result.stdout)
 
     def _show(self, command: str) -> str:
         return f"{self._command} -c {shlex.quote(command)}"
 
     def show(self, *commands: str) -> dict:
-        """Results of show commands; one that is not known to be safe on this version is a programming error."""
+        """Results of show commands; one that is not known to be safe on this version is a programming
+        error."""
         unsafe = [command for command in commands if not self.version.allows(command)]
         if unsafe:
             raise ValueError(
@@ -154,7 +161,8 @@ class Vtysh:
         return {command: results[str(number)] for number, command in enumerate(commands)}
 
     def running(self) -> str:
-        """The running configuration. A Refusal when bgpd does not answer: its part would be missing from the text."""
+        """The running configuration. A Refusal when bgpd does not answer: its part would be missing from
+        the text."""
         results = self.show("show running-config", "show daemons")
         daemons = results["show daemons"].stdout.split()
         if "bgpd" not in daemons:
@@ -179,7 +187,8 @@ class Vtysh:
             )
 
     def apply(self, lines: list) -> None:
-        """Enter configuration lines. vtysh goes on after a line that is refused, so the caller has to undo."""
+        """Enter configuration lines. vtysh goes on after a line that is refused, so the caller has to
+        undo."""
         text = "".join(f"{line}\n" for line in lines)
         result = self._with_file("-f", text)
         if _failed(result):
@@ -215,14 +224,14 @@ def _why(result: Result, text: str) -> str:
         if not line.strip() or line.startswith("vtysh_pam"):
             continue
         reasons.append(_with_source(line.strip(), source))
-    return mask_text("; ".join(dict.fromkeys(reasons))) or f"exit status {result.rc}"
+    return "; ".join(dict.fromkeys(reasons)) or f"exit status {result.rc}"
 
 
 def _with_source(line: str, source: list) -> str:
+    """Where vtysh names a line by its number: that line, and the reason. A secret ends the line it is in."""
     head, _colon, rest = line.partition(":")
     words = head.split()
     if len(words) == 2 and words[0] == "line" and words[1].isdigit() and 0 < int(words[1]) <= len(source):
-        return mask_text(
-            f"line {words[1]} ('{source[int(words[1]) - 1].strip()}'): {rest.strip().split(', line:')[0]}"
-        )
-    return line
+        meant = mask(source[int(words[1]) - 1].strip())
+        return f"line {words[1]} ('{meant}'): {mask(rest.strip().split(', line:')[0])}"
+    return mask(line)

@@ -28,7 +28,8 @@ def mask_text(text: str) -> str:
 
 
 def parse_asn(text: str) -> int:
-    """The AS number in plain (``64512``) or dotted (``0.64512``, RFC 5396) notation; ValueError when it is none."""
+    """The AS number in plain (``64512``) or dotted (``0.64512``, RFC 5396) notation; ValueError when it is
+    none."""
     high, dot, low = text.strip().partition(".")
     number = (_part(high, 16) << 16) + _part(low, 16) if dot else _part(high, 32)
     if not 0 < number < 2**32:
@@ -43,7 +44,8 @@ def _part(text: str, bits: int) -> int:
 
 
 def canonical_address(text: str) -> str:
-    """An address as FRR prints it; text that is no address (an interface, a peer group) comes back unchanged."""
+    """An address as FRR prints it; text that is no address (an interface, a peer group) comes back
+    unchanged."""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

@@ -3,7 +3,8 @@
 
 """Which daemon answers, what it was built for, and which of its show commands are safe to run.
 
-A read-only question can take a site down: C(show bgp neighbors graceful-restart json) aborts bgpd 8.4. So a command
+A read-only question can take a site down: C(show bgp neighbors graceful-restart json) aborts bgpd 8.4. So a
+command
 is run only if it is on the list here, from the version on in which it is known to work.
 """
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a task or the role against the test's router with ansible-playbook, as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .machine import NODES, ROUTER
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one run printed, and the result of the task that was registered."""
+
+    rc: int
+    output: str
+    result: dict[str, Any]
+
+    @property
+    def drift(self) -> list[tuple[str, str, str, str]]:
+        """The differences, each in the order of the columns of a report."""
+        return [(d["what"], d["where"], d["expected"], d["found"]) for d in self.result["drift"]]
+
+
+class Player:
+    """An inventory in a folder of the test's own, and ways to run plays on it."""
+
+    def __init__(self, work: Path, shell: Path) -> None:
+        self.work = work
+        self.inventory = work / "inventory.yml"
+        self.variables: dict[str, Any] = {
+            "ansible_connection": "local",
+            "ansible_shell_executable": str(shell),
+            "vipcast_router_asn": 64512,
+            "ansible_host": ROUTER,
+            "router_service": "script",
+        }
+
+    def write_inventory(self, **variables: Any) -> None:
+        """The lab's shape of an inventory; C(variables) are more of the router's."""
+        nodes = {name: {"ansible_host": address} for name, address in NODES.items()}
+        everything = {
+            "all": {
+                "vars": {
+                    "vipcast_cluster_asn": 64513,
+                    "vipcast_pools": [{"name": "default", "addresses": ["10.9.0.0/16"]}],
+                },
+                "children": {
+                    "nodes": {"hosts": nodes},
+                    "routers": {"hosts": {"router": {**self.variables, **variables}}},
+                },
+            }
+        }
+        self.inventory.write_text(yaml.safe_dump(everything))
+
+    def task(
+        self, module: str, check: bool = False, variables: dict[str, Any] | None = None, **options: Any
+    ) -> Answer:
+        """One task of this collection."""
+        play = {
+            "hosts": "routers",
+            "gather_facts": False,
+            "tasks": [{f"vipcast.baremetal.{module}": options, "register": "answer", "ignore_errors": True}],
+        }
+        return self._play(play, "answer", check, variables or {})
+
+    def role(self, check: bool = False, **variables: Any) -> Answer:
+        """The whole role; the result is its fact."""
+        play = {"hosts": "routers", "gather_facts": False, "roles": ["vipcast.baremetal.router"], "tasks": []}
+        play["tasks"] = [{"ansible.builtin.set_fact": {"answer": {"drift": "{{ router_drift }}"}}}]
+        return self._play(play, "answer", check, variables)
+
+    def _play(self, play: dict[str, Any], name: str, check: bool, variables: dict[str, Any]) -> Answer:
+        self.write_inventory(**variables)
+        result = self.work / "result.json"
+        result.unlink(missing_ok=True)
+        play["tasks"].append(
+            {
+                "ansible.builtin.copy": {"content": "{{ " + name + " | to_json }}", "dest": str(result)},
+                "delegate_to": "localhost",
+                "check_mode": False,
+                "diff": False,
+                "no_log": True,
+            }
+        )
+        book = self.work / "play.yml"
+        book.write_text(yaml.safe_dump([play]))
+        done = self._run(["--check"] if check else [], book)
+        found = json.loads(result.read_text()) if result.exists() else {}
+        return Answer(done.returncode, done.stdout + done.stderr, found)
+
+    def _run(self, flags: list[str], book: Path) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCAL_TEMP": str(self.work / "tmp"),
+        }
+        program = Path(sys.executable).with_name("ansible-playbook")
+        command = [str(program), "-i", str(self.inventory), "-vvv", "--diff", *flags, str(book)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, env=environment, check=False
+        )
+
+
+def recap(output: str) -> dict[str, int]:
+    """C(ok), C(changed), C(failed) ... of the router in the last lines."""
+    line = next(line for line in output.splitlines() if line.startswith("router "))
+    pairs = (word.split("=") for word in line.split(":", 1)[1].split())
+    return {name: int(value) for name, value in pairs}
