@@ -120,6 +120,8 @@ class AdjRibOut:
     """
 
     def __init__(self) -> None:
+        self.version = 0
+        """Grows with every change of what is desired, sent or withheld."""
         self._desired: dict[Prefix, Route] = {}
         self._sent: dict[Prefix, Route] = {}
         self._export: Export | None = None
@@ -184,6 +186,7 @@ class AdjRibOut:
         """The next UPDATE; None when the peer has been told everything."""
         if self._export is None:
             return None
+        self.version += 1
         if self._resend and not (self._withdraw or self._announce):
             self._queue_resend()
         if self._withdraw:
@@ -195,18 +198,22 @@ class AdjRibOut:
     def _compare(self) -> None:
         """Find the difference anew; what is due for a resend and unchanged stays due."""
         again = {route.prefix: route for route in self.pending if self._sent.get(route.prefix) == route}
+        self.version += 1
         self._withdraw, self._announce, self._withheld = {}, {}, {}
         if self._export is None:
             return
-        wanted = self._sendable(self._export)
-        self._withdraw = dict.fromkeys(prefix for prefix in self._sent if prefix not in wanted)
+        wanted, sent = self._sendable(self._export), self._sent
+        self._withdraw = dict.fromkeys(prefix for prefix in sent if prefix not in wanted)
         for prefix, route in wanted.items():
-            if self._sent.get(prefix) != route or again.get(prefix) == route:
+            if not sent or sent.get(prefix) != route or again.get(prefix) == route:
                 self._queue(route)
 
     def _sendable(self, export: Export) -> dict[Prefix, Route]:
-        reasons = {route: export.withheld(route) for route in self._desired.values()}
-        self._withheld = {route: reason for route, reason in reasons.items() if reason is not None}
+        """Hashing prefixes is what costs here: the set is copied only where something is withheld."""
+        found = ((route, export.withheld(route)) for route in self._desired.values())
+        self._withheld = {route: reason for route, reason in found if reason is not None}
+        if not self._withheld:
+            return self._desired
         return {prefix: route for prefix, route in self._desired.items() if route not in self._withheld}
 
     def _queue(self, route: Route) -> None:

@@ -360,7 +360,8 @@ _EXPIRED = {
     Event.HoldTimer_Expires: "we ended the session: Hold Timer Expired: nothing heard from the peer",
     Event.SendHoldTimer_Expires: "we ended the session: Send Hold Timer Expired: the peer does not read",
     Event.ConnectRetryTimer_Expires: (
-        "no answer to the TCP connection in time: address, firewall, or a password that differs"
+        "no answer to the TCP connection in time: a wrong address, a firewall, "
+        "more than one hop without multihop, or a password that differs"
     ),
 }
 

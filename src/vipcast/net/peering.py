@@ -21,6 +21,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from vipcast.bgp.codes import Cease
 from vipcast.bgp.fsm import State
+from vipcast.bgp.rib import Withheld
 from vipcast.bgp.route import Route
 from vipcast.bgp.session import Dial, HangUp, Session, SessionEvent, StateChanged
 from vipcast.net import sockets
@@ -32,6 +33,8 @@ __all__ = ["PeerSettings", "PeerStatus", "Peering"]
 
 # So much is made at once before other peers get their turn: about ten milliseconds of work.
 _CHUNK = 16384
+
+_Routes = tuple[frozenset[Route], frozenset[Route], dict[Route, Withheld]]
 
 
 def _jitter() -> float:
@@ -62,6 +65,7 @@ class Peering:
         self._since = (time.monotonic(), time.time())
         self._error_wall: float | None = None
         self._was_busy = False
+        self._routes_of: tuple[int, _Routes] | None = None
 
     # ---- for the speaker ----
 
@@ -72,8 +76,8 @@ class Peering:
             self._guard(lambda: None)
 
     def status(self) -> PeerStatus:
-        session, rib = self._session, self._session.rib
-        announced = frozenset(rib.sent)
+        session = self._session
+        announced, pending, withheld = self._routes()
         return PeerStatus(
             name=self.settings.name,
             state=session.state,
@@ -90,10 +94,19 @@ class Peering:
             local_capabilities=session.local_open.capabilities if session.local_open else (),
             remote_capabilities=session.remote_open.capabilities if session.remote_open else (),
             announced=announced,
-            pending=frozenset(rib.desired).difference(announced, rib.withheld),
-            withheld=dict(rib.withheld),
+            pending=pending,
+            withheld=withheld,
             counters=copy.deepcopy(session.counters),
         )
+
+    def _routes(self) -> _Routes:
+        """Sets of thousands are built when something changed, not for every question."""
+        rib = self._session.rib
+        if self._routes_of is None or self._routes_of[0] != rib.version:
+            announced = frozenset(rib.sent)
+            pending = frozenset(rib.desired).difference(announced, rib.withheld)
+            self._routes_of = (rib.version, (announced, pending, dict(rib.withheld)))
+        return self._routes_of[1]
 
     async def run(self) -> None:
         """Until cancelled or closed."""

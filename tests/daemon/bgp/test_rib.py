@@ -178,6 +178,21 @@ def test_what_cannot_be_announced_has_a_reason(how: Export, route: Route, reason
     assert rib.withheld == {}
 
 
+@pytest.mark.parametrize(
+    ("local_pref", "communities", "words"),
+    [
+        (-1, (), "local preference -1"),
+        (2**32, (), "local preference"),
+        (None, (2**32,), "community 4294967296"),
+    ],
+)
+def test_a_number_that_does_not_fit_is_refused_where_the_route_is_made(
+    local_pref: int | None, communities: tuple[int, ...], words: str
+) -> None:
+    with pytest.raises(LocalError, match=rf"10\.9\.0\.1/32: {words}"):
+        Route(V4.prefix, local_pref, frozenset(communities))
+
+
 def test_two_routes_for_one_prefix_are_our_own_mistake() -> None:
     rib = AdjRibOut()
     with pytest.raises(LocalError, match=r"two routes for 10\.9\.0\.1/32"):

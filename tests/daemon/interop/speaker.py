@@ -102,6 +102,10 @@ class Speaker:
         status: PeerStatus = self._call(self._peering.status)
         return status
 
+    def prefixes_sent(self) -> int:
+        """Cheaper than a status, for measurements."""
+        return self._peering._session.counters.prefixes_sent
+
     def freeze(self, seconds: float) -> None:
         """The process stands still, as under SIGSTOP: no clock, no socket."""
         self._loop.call_soon_threadsafe(time.sleep, seconds)
