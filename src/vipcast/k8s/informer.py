@@ -27,6 +27,7 @@ __all__ = ["Informer"]
 
 _log = logging.getLogger("vipcast.k8s")
 
+STEADY_SECONDS = 10.0  # a watch that lasted so long worked: what ends it is a new story
 WATCH_SECONDS = 300  # client-go's least; up to twice that, so that watches don't end together
 _TROUBLE = (ApiError, UnreachableError, AccessError)
 
@@ -70,6 +71,7 @@ class Informer:
         self._optional, self._idle = optional, idle
         self._items: dict[Key, Json] = {}
         self._version: str | None = None  # where the next watch begins; None: list first
+        self._expired = -STEADY_SECONDS  # when a version expired last
         self._backoff = Backoff()
 
     @property
@@ -89,8 +91,13 @@ class Informer:
         if self._version is None:
             await self._list()
         started = time.monotonic()
-        await self._watch()
-        if time.monotonic() - started < 1.0:  # a server that ends every watch at once must not be hammered
+        try:
+            await self._watch()
+        finally:
+            lasted = time.monotonic() - started
+            if lasted > STEADY_SECONDS:
+                self._backoff.reset()
+        if lasted < 1.0:  # a server that ends every watch at once must not be hammered
             await asyncio.sleep(self._backoff.pause())
 
     async def _list(self) -> None:
@@ -159,11 +166,17 @@ class Informer:
     async def _recover(self, error: Exception) -> None:
         if isinstance(error, ApiError):
             self._version = None  # whatever it is, a fresh list is the way back
-            if error.status == 410 and self.synced.is_set() and not self.problem:
+            if error.status == 410 and self._first_expiry():
                 self._report("expired: listing again", logging.INFO)
                 return
         self._report(self._explain(error), logging.WARNING)
         await asyncio.sleep(self._backoff.pause())
+
+    def _first_expiry(self) -> bool:
+        """An expired version is normal after an outage; one that expires at once again is not."""
+        now = time.monotonic()
+        before, self._expired = self._expired, now
+        return now - before > STEADY_SECONDS
 
     def _explain(self, error: Exception) -> str:
         if not (isinstance(error, ApiError) and error.status == 404):
