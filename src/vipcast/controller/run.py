@@ -223,7 +223,8 @@ class Controller:
 
     def _say_problems(self, item: Json) -> None:
         """An event for each problem that the object's conditions did not tell yet."""
-        said = str((item.get("status") or {}).get("conditions"))
+        conditions = (item.get("status") or {}).get("conditions") or []
+        said = "\n".join(condition.get("message", "") for condition in conditions)
         configuration = self.configuration or Configuration()
         for problem in configuration.problems_of(item["kind"], item["metadata"]["name"]):
             if problem.message not in said:

@@ -18,7 +18,7 @@ def _families(families: Iterable[int]) -> str:
 
 
 def _names(pools: Iterable[Pool]) -> str:
-    return ", ".join(pool.name for pool in pools)
+    return ", ".join(pool.name for pool in pools) or "none"
 
 
 def _text(addresses: Iterable[IPAddress]) -> str:
