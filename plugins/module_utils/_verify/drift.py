@@ -47,13 +47,14 @@ def _entry(host: str, role: str, one: Mapping[str, Any]) -> dict[str, str]:
 
 def lines(drift: Sequence[Mapping[str, str]], errors: Sequence[Mapping[str, str]]) -> list[str]:
     """The report for people: one line for each difference and for each thing that could not be asked."""
-    texts = [
-        f"{_where(one)}: {one['what']}: expected {one['expected']}, found {one['found']}" for one in drift
-    ]
+    texts = [f"{_place(one)}: expected {one['expected']}, found {one['found']}" for one in drift]
     texts += [f"{one['host']}: role {one['role']}: NOT COMPARED: {one['message']}" for one in errors]
     return texts or ["no drift"]
 
 
-def _where(one: Mapping[str, str]) -> str:
-    """What is in the cluster is found by its name there; on other hosts the host's name comes first."""
-    return one["where"] if one["host"] == LOCAL else f"{one['host']}, {one['where']}"
+def _place(one: Mapping[str, str]) -> str:
+    """In the cluster `what` is an object and `where` a field of it; on a host `where` is a part of it."""
+    if one["host"] == LOCAL:
+        return f"{one['what']}: {one['where']}"
+    where = one["host"] if one["where"] == one["host"] else f"{one['host']}, {one['where']}"
+    return f"{where}: {one['what']}"
