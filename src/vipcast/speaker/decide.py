@@ -17,9 +17,9 @@ one route: communities add up; a different local preference is a conflict, and t
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 
 from vipcast.bgp.route import Prefix, Route
 from vipcast.k8s import Key
@@ -218,7 +218,8 @@ def _advertisements_here(snapshot: Snapshot) -> dict[str, tuple[BGPAdvertisement
 
 def _route(address: IPAddress, advertisement: BGPAdvertisement, peer: Peer) -> tuple[Prefix, _How]:
     length = advertisement.aggregation(address.version)
-    prefix = ipaddress.ip_network((address, length), strict=False)
+    kind = IPv4Network if address.version == 4 else IPv6Network
+    prefix = kind((int(address), length), strict=False)  # from an int: twice as fast, and there are many
     # LOCAL_PREF stays in an AS (RFC 4271 section 5.1.5): to eBGP peers there is nothing to disagree on.
     return prefix, (advertisement.local_pref if peer.internal else None, advertisement.communities)
 

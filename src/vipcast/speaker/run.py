@@ -33,7 +33,8 @@ from vipcast.speaker.status import document, sent_prefixes, sent_to
 __all__ = ["main", "speak"]
 
 # Changes come in bursts (a Service and its EndpointSlice, a rollout): one decision for what comes together.
-PAUSE_SECONDS = 0.02
+# Where deciding takes long (thousands of services), pauses are longer: most of the time is left for BGP.
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.1
 FAREWELL_SECONDS = 1.0  # for Events that are still to be sent when we end
 
 _log = log_for("speaker")
@@ -79,12 +80,15 @@ class Speaker:
         await self.recorder.flush(FAREWELL_SECONDS)
 
     async def _decide_for_ever(self) -> None:
+        loop, took = asyncio.get_running_loop(), 0.0
         while True:
             await self._wake.wait()
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, max(PAUSE_SECONDS, 2 * took)))
             self._wake.clear()
+            started = loop.time()
             if self.copies.missing is None and not self._daemon.stopping.is_set():
                 self._decide()
+            took = loop.time() - started
 
     def _decide(self) -> None:
         if self.copies.configuration_changed:
