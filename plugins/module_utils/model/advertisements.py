@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
 
 from .fields import Fields
 from .pools import Pool
@@ -25,7 +24,7 @@ class BGPAdvertisement:
     name: str
     aggregation_length: int = 32
     aggregation_length_v6: int = 128
-    local_pref: Optional[int] = None  # None: not said; sent on iBGP only
+    local_pref: int | None = None  # None: not said; sent on iBGP only
     communities: frozenset[int] = frozenset()  # RFC 1997: the two 16-bit halves as one number
     pools: tuple[str, ...] = ()
     pool_selectors: tuple[Selector, ...] = ()
@@ -70,7 +69,7 @@ class BGPAdvertisement:
             return False
         return not disjoint(self.node_selectors, other.node_selectors)
 
-    def too_wide_for(self, pool: Pool) -> Optional[str]:
+    def too_wide_for(self, pool: Pool) -> str | None:
         """What is wrong if an aggregate would cover addresses beside the pool's, or None.
 
         The widest prefix of each of the pool's entries is what an aggregate may be at most.

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, TypeVar, Union
 
 from .advertisements import BGPAdvertisement, read_bgp_advertisement
 from .fields import Fields, nearest
@@ -71,9 +71,9 @@ class _Entry:
 
     ref: ObjectRef
     report: Report
-    part: Optional[Part]
+    part: Part | None
     created: str
-    before: Optional[Part] = None
+    before: Part | None = None
 
     @property
     def rank(self) -> tuple[bool, bool, str, str]:
@@ -88,8 +88,8 @@ class _Entry:
 def parse(
     objects: Iterable[Mapping[str, Any]],
     *,
-    previous: Optional[Configuration] = None,
-    namespace: Optional[str] = None,
+    previous: Configuration | None = None,
+    namespace: str | None = None,
 ) -> Configuration:
     """The configuration that these objects make; it never raises for what they say.
 
@@ -112,7 +112,7 @@ def parse(
     return _configuration(entries, strangers)
 
 
-def _parts_by_name(previous: Optional[Configuration]) -> dict[tuple[str, str, str], Part]:
+def _parts_by_name(previous: Configuration | None) -> dict[tuple[str, str, str], Part]:
     if previous is None:
         return {}
     kinds: tuple[tuple[str, Sequence[Part]], ...] = (
@@ -128,10 +128,10 @@ def _parts_by_name(previous: Optional[Configuration]) -> dict[tuple[str, str, st
 
 def _read(
     item: Mapping[str, Any],
-    namespace: Optional[str],
+    namespace: str | None,
     before: Mapping[tuple[str, str, str], Part],
     strangers: list[Problem],
-) -> Optional[_Entry]:
+) -> _Entry | None:
     ref = reference(item)
     report = Report(ref)
     if not _known(ref, report):
@@ -164,7 +164,7 @@ def _known(ref: ObjectRef, report: Report) -> bool:
     return False
 
 
-def _read_part(item: Mapping[str, Any], ref: ObjectRef, report: Report) -> Optional[Part]:
+def _read_part(item: Mapping[str, Any], ref: ObjectRef, report: Report) -> Part | None:
     root = Fields(item, "", report)
     for name in ("apiVersion", "kind", "status"):
         root.has(name)
@@ -174,7 +174,7 @@ def _read_part(item: Mapping[str, Any], ref: ObjectRef, report: Report) -> Optio
         report.refuse("metadata.name", Reason.MISSING_FIELD, "is required: the object's name")
     spec = root.mapping("spec") or Fields({}, "spec", report)
     root.done()
-    readers: dict[str, Callable[..., Optional[Part]]] = {
+    readers: dict[str, Callable[..., Part | None]] = {
         "IPAddressPool": read_pool,
         "BGPPeer": read_peer,
         "BGPAdvertisement": read_bgp_advertisement,

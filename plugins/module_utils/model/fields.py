@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any, Optional, TypeVar
+from typing import Any, TypeVar
 
 from .problems import Report
 from .reasons import Reason
@@ -68,7 +68,7 @@ class Fields:
         self._asked.append(name)
         return self._data.get(name) is not None
 
-    def _get(self, name: str, kind: type[_Value]) -> Optional[_Value]:
+    def _get(self, name: str, kind: type[_Value]) -> _Value | None:
         if not self.has(name):
             return None
         value = self._data[name]
@@ -84,7 +84,7 @@ class Fields:
         """The field is required."""
         self.report.refuse(self.path(name), Reason.MISSING_FIELD, f"is required: {hint}")
 
-    def string(self, name: str) -> Optional[str]:
+    def string(self, name: str) -> str | None:
         """The string, or None where it is absent, empty or of another type."""
         return self._get(name, str) or None
 
@@ -93,7 +93,7 @@ class Fields:
         value = self._get(name, bool)
         return default if value is None else value
 
-    def integer(self, name: str, low: int, high: int) -> Optional[int]:
+    def integer(self, name: str, low: int, high: int) -> int | None:
         """The integer, or None where it is absent or (that is a problem) outside ``low..high``."""
         value = self._get(name, int)
         if value is None or low <= value <= high:
@@ -103,7 +103,7 @@ class Fields:
         )
         return None
 
-    def duration(self, name: str) -> Optional[float]:
+    def duration(self, name: str) -> float | None:
         """Seconds from a duration such as ``90s``, or None."""
         text = self._get(name, str)
         if text is None:
@@ -115,9 +115,9 @@ class Fields:
             self.report.refuse(self.path(name), Reason.BAD_DURATION, message)
             return None
 
-    def mapping(self, name: str) -> Optional[Fields]:
+    def mapping(self, name: str) -> Fields | None:
         """A reader for the mapping inside, or None."""
-        value: Optional[Mapping[str, Any]] = self._get(name, _MAPPING)
+        value: Mapping[str, Any] | None = self._get(name, _MAPPING)
         return None if value is None else Fields(value, self.path(name), self.report)
 
     def items(self, name: str) -> list[tuple[str, Any]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Optional
 
 from .addresses import IPAddress, parse_address
 from .fields import Fields
@@ -64,11 +63,11 @@ class Peer:
     remote_asn: int
     port: int = DEFAULT_PORT
     timers: Timers = Timers()
-    router_id: Optional[ipaddress.IPv4Address] = None
-    source_address: Optional[IPAddress] = None
+    router_id: ipaddress.IPv4Address | None = None
+    source_address: IPAddress | None = None
     multihop: bool = False
-    password: Optional[str] = field(default=None, repr=False)
-    password_secret: Optional[str] = (
+    password: str | None = field(default=None, repr=False)
+    password_secret: str | None = (
         None  # name of a Secret in the same namespace, whose key `password` is meant
     )
     node_selectors: tuple[Selector, ...] = ()
@@ -96,7 +95,7 @@ class Peer:
 
 def read_peer(
     name: str, namespace: str, labels: Mapping[str, str], spec: Fields, report: Report
-) -> Optional[Peer]:
+) -> Peer | None:
     """A peer from ``spec`` of a BGPPeer v1beta2; None where the essential is missing."""
     _name_unsupported(spec)
     local, remote = _read_asn(spec, "myASN"), _read_asn(spec, "peerASN")
@@ -138,14 +137,14 @@ def _name_unsupported(spec: Fields) -> None:
         spec.unsupported(name, why, refuse=False)
 
 
-def _read_asn(spec: Fields, name: str) -> Optional[int]:
+def _read_asn(spec: Fields, name: str) -> int | None:
     number = spec.integer(name, 1, MAX_ASN)
     if number is None and not spec.has(name):
         spec.missing(name, "an AS number from 1 to 4294967295")
     return number
 
 
-def _read_address(spec: Fields, name: str, report: Report) -> Optional[IPAddress]:
+def _read_address(spec: Fields, name: str, report: Report) -> IPAddress | None:
     text = spec.string(name)
     if text is None:
         return None
@@ -156,7 +155,7 @@ def _read_address(spec: Fields, name: str, report: Report) -> Optional[IPAddress
         return None
 
 
-def _read_source(spec: Fields, peer: Optional[IPAddress], report: Report) -> Optional[IPAddress]:
+def _read_source(spec: Fields, peer: IPAddress | None, report: Report) -> IPAddress | None:
     source = _read_address(spec, "sourceAddress", report)
     if source is not None and peer is not None and source.version != peer.version:
         message = f"{source} and peerAddress {peer} are of two families; use an IPv{peer.version} address"
@@ -164,7 +163,7 @@ def _read_source(spec: Fields, peer: Optional[IPAddress], report: Report) -> Opt
     return source
 
 
-def _read_router_id(spec: Fields, report: Report) -> Optional[ipaddress.IPv4Address]:
+def _read_router_id(spec: Fields, report: Report) -> ipaddress.IPv4Address | None:
     found = _read_address(spec, "routerID", report)
     if found is None:
         return None
@@ -176,7 +175,7 @@ def _read_router_id(spec: Fields, report: Report) -> Optional[ipaddress.IPv4Addr
     return None
 
 
-def _read_password(spec: Fields, report: Report) -> Optional[str]:
+def _read_password(spec: Fields, report: Report) -> str | None:
     password = spec.string("password")
     if password is not None and len(password.encode()) > MAX_PASSWORD:
         message = f"has {len(password.encode())} bytes, and TCP MD5 takes at most {MAX_PASSWORD}"
@@ -184,7 +183,7 @@ def _read_password(spec: Fields, report: Report) -> Optional[str]:
     return password
 
 
-def _read_secret(spec: Fields, namespace: str, report: Report) -> Optional[str]:
+def _read_secret(spec: Fields, namespace: str, report: Report) -> str | None:
     fields = spec.mapping("passwordSecret")
     if fields is None:
         return None
@@ -204,7 +203,7 @@ def _refuse_two_passwords(spec: Fields, report: Report) -> None:
         report.refuse(spec.path("password"), Reason.EXCLUSIVE_FIELDS, message)
 
 
-def _read_multihop(spec: Fields, local: Optional[int], remote: Optional[int], report: Report) -> bool:
+def _read_multihop(spec: Fields, local: int | None, remote: int | None, report: Report) -> bool:
     multihop = spec.boolean("ebgpMultiHop")
     if multihop and local is not None and local == remote:
         message = (

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Optional
 
 from .addresses import AddressRange, IPAddress, IPNetwork, is_buggy, parse_range
 from .fields import Fields
@@ -48,7 +47,7 @@ class Pool:
     ranges: tuple[AddressRange, ...]
     auto_assign: bool = True
     avoid_buggy_ips: bool = False
-    service_allocation: Optional[ServiceAllocation] = None
+    service_allocation: ServiceAllocation | None = None
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -96,14 +95,14 @@ class Pool:
         """Lazily, the addresses it can give away, in order."""
         return (address for item in self.ranges for address in item if not self.avoids(address))
 
-    def overlap(self, other: Pool) -> Optional[tuple[AddressRange, AddressRange]]:
+    def overlap(self, other: Pool) -> tuple[AddressRange, AddressRange] | None:
         """The first two ranges that share an address, or None."""
         return first_overlap(self.ranges, other.ranges)
 
 
 def first_overlap(
     some: tuple[AddressRange, ...], others: tuple[AddressRange, ...]
-) -> Optional[tuple[AddressRange, AddressRange]]:
+) -> tuple[AddressRange, AddressRange] | None:
     """The first two ranges that share an address, or None."""
     for mine in some:
         for theirs in others:
@@ -152,7 +151,7 @@ def _refuse_overlap(path: str, found: AddressRange, ranges: list[AddressRange], 
         report.refuse(path, Reason.OVERLAPPING_ADDRESSES, message)
 
 
-def _read_allocation(spec: Fields) -> Optional[ServiceAllocation]:
+def _read_allocation(spec: Fields) -> ServiceAllocation | None:
     fields = spec.mapping("serviceAllocation")
     if fields is None:
         return None

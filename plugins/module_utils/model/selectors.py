@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Optional
 
 from .fields import Fields
 from .reasons import Reason
@@ -101,7 +100,7 @@ def _read_selector(fields: Fields) -> Selector:
     return Selector(tuple(equal) + tuple(item for item in written if item is not None))
 
 
-def _read_requirement(fields: Fields) -> Optional[Requirement]:
+def _read_requirement(fields: Fields) -> Requirement | None:
     key, word = fields.string("key"), fields.string("operator")
     values = frozenset(fields.strings("values"))
     fields.done()
