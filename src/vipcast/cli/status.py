@@ -12,7 +12,7 @@ from typing import Any
 
 from vipcast.daemon.server import BadAddressError, parse_address
 
-__all__ = ["speaker_lines", "status"]
+__all__ = ["controller_lines", "speaker_lines", "status"]
 
 _Json = dict[str, Any]
 _PATIENCE = 5.0
@@ -25,10 +25,12 @@ def status(address: str, *, as_json: bool) -> int:
     except (OSError, BadAddressError, ValueError, http.client.HTTPException) as error:
         print(f"no status from {address}: {error}; is a vipcast daemon running here?", file=sys.stderr)
         return 2
-    if as_json or document.get("program") != "speaker":
+    if as_json:
         print(json.dumps(document, indent=2))
-        return 0
-    print("\n".join(speaker_lines(document, datetime.now(UTC))))
+    elif document.get("program") == "speaker":
+        print("\n".join(speaker_lines(document, datetime.now(UTC))))
+    else:
+        print("\n".join(controller_lines(document)))
     return 0
 
 
@@ -58,6 +60,24 @@ def speaker_lines(document: _Json, now: datetime) -> Iterator[str]:
     yield ""
     yield from _services(speaker["services"])
     yield from _troubles(speaker)
+
+
+def controller_lines(document: _Json) -> Iterator[str]:
+    """The controller's status as lines of text."""
+    controller = document["status"]
+    yield f"controller, vipcast {document['version']}"
+    yield ""
+    heads = ("POOL", "IPV4 ASSIGNED", "IPV4 FREE", "IPV6 ASSIGNED", "IPV6 FREE")
+    names = ("assignedIPv4", "availableIPv4", "assignedIPv6", "availableIPv6")
+    pools = controller["pools"].items()
+    yield from _table(
+        heads, [(pool, *(str(counts.get(name, 0)) for name in names)) for pool, counts in pools]
+    )
+    yield ""
+    services = controller["services"]
+    yield f"{services['allocated']} services have an address, {services['waiting']} wait for one"
+    yield from (f"\n{problem}" for problem in controller["problems"])
+    yield from (f"\nmay be old: {name}: {problem}" for name, problem in controller["informers"].items())
 
 
 def _peers(peers: Sequence[_Json], now: datetime) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 from support.processes import free_port
 
 from vipcast.cli import main
-from vipcast.cli.status import speaker_lines
+from vipcast.cli.status import controller_lines, speaker_lines
 
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 UP = {
@@ -83,6 +83,25 @@ def test_troubles_come_last() -> None:
     assert shown == [
         "\nrefused: BGPPeer tor: spec.vrf: is not supported yet",
         "\nin force as it was before: BGPPeer x/tor",
+        "\nmay be old: services: no answer in time",
+    ]
+
+
+def test_a_controller_shows_its_pools_and_who_waits() -> None:
+    pools = {"default": {"assignedIPv4": 3, "availableIPv4": 65533, "assignedIPv6": 0, "availableIPv6": 0}}
+    status = {
+        "pools": pools,
+        "services": {"allocated": 3, "waiting": 1, "unwritten": 0},
+        "problems": ["IPAddressPool x/two: spec.addresses[0]: overlaps"],
+        "informers": {"services": "no answer in time"},
+    }
+    shown = list(controller_lines({"program": "controller", "version": "0.1.0", "status": status}))
+    assert shown[2:] == [
+        "POOL     IPV4 ASSIGNED  IPV4 FREE  IPV6 ASSIGNED  IPV6 FREE",
+        "default  3              65533      0              0",
+        "",
+        "3 services have an address, 1 wait for one",
+        "\nIPAddressPool x/two: spec.addresses[0]: overlaps",
         "\nmay be old: services: no answer in time",
     ]
 

@@ -105,15 +105,15 @@ class Cluster:
 
 
 class Speaker:
-    """``vipcast speaker`` as a process of its own."""
+    """``vipcast speaker`` (or ``controller``) as a process of its own."""
 
-    def __init__(self, cluster: Cluster, kubeconfig: Path, *, inside: tuple[str, ...] = ()) -> None:
-        self._inside = inside
-        self._log = cluster.api.folder / f"{cluster.name}.log"
+    def __init__(
+        self, cluster: Cluster, kubeconfig: Path, *, inside: tuple[str, ...] = (), program: str = "speaker"
+    ) -> None:
+        self._log = cluster.api.folder / f"{cluster.name}-{program}.log"
         self.health, self.metrics_port = processes.free_port(), processes.free_port()
         flags = {
             "namespace": cluster.name,
-            "node-name": cluster.node,
             "lb-class": f"test.io/{cluster.name}",
             "kubeconfig": str(kubeconfig),
             "health-address": f"127.0.0.1:{self.health}",
@@ -125,7 +125,9 @@ class Speaker:
             "-c",
             "import sys; from vipcast.cli import main; sys.exit(main())",
         ]
-        self._command += ["speaker", *(f"--{name}={value}" for name, value in flags.items())]
+        if program == "speaker":
+            flags["node-name"] = cluster.node
+        self._command += [program, *(f"--{name}={value}" for name, value in flags.items())]
         self._process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> Speaker:

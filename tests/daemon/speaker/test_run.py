@@ -62,6 +62,32 @@ async def test_a_service_is_announced_quickly_and_withdrawn_with_its_last_endpoi
     assert router.sessions == 1
 
 
+async def test_from_a_service_without_an_address_to_a_route_with_both_daemons(
+    cluster: Cluster, router: Router
+) -> None:
+    kubeconfig = await cluster.prepare()
+    await cluster.configure(tor=router.port)
+    async with (
+        Speaker(cluster, cluster.api.kubeconfig, program="controller") as controller,
+        Speaker(cluster, kubeconfig),
+    ):
+        await until(lambda: router.sessions == 1, 20)
+        await eventually(controller.status, 20)
+        await cluster.endpoints("web", "elsewhere")
+        spec = {
+            "type": "LoadBalancer",
+            "loadBalancerClass": f"test.io/{cluster.name}",
+            "ports": [{"port": 80, "protocol": "TCP"}],
+        }
+        started = time.monotonic()
+        await cluster.apply("Service", "web", spec=spec)
+        await until(lambda: len(router.routes) == 1)
+        assert time.monotonic() - started < 3.0  # 0.1 s on an idle machine
+        (event,) = await eventually(lambda: cluster.events("IPAllocated"))
+        (prefix,) = router.routes
+        assert prefix.removesuffix("/32") in event["message"]
+
+
 async def test_local_policy_follows_the_endpoints_of_the_node(cluster: Cluster, router: Router) -> None:
     kubeconfig = await cluster.prepare()
     await cluster.configure(tor=router.port)
