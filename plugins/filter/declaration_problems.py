@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter `declaration_problems`: what the filter `declaration` would refuse, as a list instead of a stop."""
+"""The filter `declaration_problems`: what the filter `declaration` refuses, as a list."""
 
 from __future__ import annotations
 

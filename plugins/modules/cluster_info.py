@@ -125,6 +125,11 @@ cluster:
       type: list
       elements: dict
       sample: [{name: Flannel, verdict: "yes", note: ""}]
+    unread:
+      description: Paths of the API that this login may not read, and that were left out.
+      type: list
+      elements: str
+      sample: [/apis/networking.k8s.io/v1/servicecidrs]
     kube_proxy:
       description: How kube-proxy is configured; null where there is none.
       type: dict

@@ -182,6 +182,8 @@ def _check_file(kubeconfig: str | None) -> None:
 def _login_problem(kubeconfig: str | None, context: str | None, exc: Exception) -> str:
     file = f"kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
     reason = " ".join(str(exc).split()) or type(exc).__name__
+    if not isinstance(exc, config.ConfigException) and isinstance(exc, (TypeError, AttributeError)):
+        return f"{file}: is not a kubeconfig"
     if context and context in reason:
         return f"{file}: has no context {context!r}; vipcast_context names it"
     return f"{file}: {reason}"

@@ -44,6 +44,7 @@ def findings(cluster: t.Mapping[str, t.Any], wanted: Wanted) -> list[Finding]:
     return [
         *_version(cluster["version"]),
         *_permissions(cluster["forbidden"]),
+        *_unread(cluster["unread"]),
         *_rivals(cluster["load_balancers"], wanted.tolerated),
         *_plugins(cluster["network_plugins"]),
         *_clouds(cluster["nodes"]),
@@ -72,6 +73,12 @@ def _permissions(forbidden: t.Sequence[str]) -> t.Iterator[Finding]:
     if forbidden:
         text = f"the kubeconfig's user may not {', '.join(forbidden)}; use an administrator's"
         yield Finding("forbidden", text)
+
+
+def _unread(paths: t.Sequence[str]) -> t.Iterator[Finding]:
+    if paths:
+        text = f"the kubeconfig's user may not read {', '.join(paths)}: that was not compared"
+        yield Finding("not-compared", text, fatal=False)
 
 
 def _rivals(found: t.Iterable[t.Mapping[str, str]], tolerated: t.Sequence[str]) -> t.Iterator[Finding]:

@@ -167,7 +167,7 @@ def _container_reason(container: Json) -> str | None:
         return _join(waiting.get("reason"), waiting.get("message"), _ended(last))
     if terminated and terminated.get("exitCode"):
         return _ended(terminated)
-    if state.get("running") and not container.get("ready"):
+    if "running" in state and not container.get("ready"):
         return _join("runs, but its readiness probe fails", _ended(last))
     return None
 

@@ -70,6 +70,8 @@ class Survey:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        # What this login may not read, and so was not compared.
+        self._unread: list[str] = []
 
     def all(self) -> dict[str, t.Any]:
         """Everything."""
@@ -84,11 +86,21 @@ class Survey:
             "load_balancers": [*load_balancers(workloads), *self._address_givers(), *servicelb(nodes)],
             "network_plugins": self._plugins(workloads),
             "kube_proxy": self._kube_proxy(),
+            "unread": self._unread,
         }
 
     def _items(self, path: str, **query: str) -> list[Json]:
         """The objects of a collection; none where the kind is not served."""
-        return list((self._api.find(path, **query) or {}).get("items") or ())
+        return list((self._read(path, **query) or {}).get("items") or ())
+
+    def _read(self, path: str, **query: str) -> Json | None:
+        try:
+            return self._api.find(path, **query)
+        except RefusedError as exc:
+            if exc.status != 403:
+                raise
+            self._unread.append(path)
+            return None
 
     def _version(self) -> dict[str, t.Any]:
         answer = self._api.get("/version")
@@ -157,7 +169,7 @@ class Survey:
 
     def _kube_proxy(self) -> dict[str, t.Any] | None:
         place = Place()
-        configmap = self._api.find(place.configmap_path)
+        configmap = self._read(place.configmap_path)
         text = ((configmap or {}).get("data") or {}).get(place.key)
         if text is None:
             return None
@@ -172,9 +184,8 @@ class Survey:
 
     def _service_addresses(self) -> list[str]:
         """The cluster's own services' addresses: the only trace of the range on older versions."""
-        try:
-            service = self._api.get("/api/v1/namespaces/default/services/kubernetes")
-        except RefusedError:
+        service = self._read("/api/v1/namespaces/default/services/kubernetes")
+        if service is None:
             return []
         spec = service["spec"]
         return list(spec.get("clusterIPs") or [spec["clusterIP"]])
