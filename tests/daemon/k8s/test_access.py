@@ -76,7 +76,11 @@ async def test_another_name_in_the_certificate(api_server: ApiServer, tmp_path: 
 async def test_a_pod_uses_its_service_account(api_server: ApiServer, tmp_path: Path) -> None:
     api_server.kubectl("create", "serviceaccount", "pod", "-n", "kube-public")
     api_server.kubectl(
-        "create", "clusterrolebinding", "pod", "--clusterrole=cluster-admin", "--serviceaccount=kube-public:pod"
+        "create",
+        "clusterrolebinding",
+        "pod",
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=kube-public:pod",
     )
     (tmp_path / "token").write_text(api_server.token("kube-public", "pod"))
     (tmp_path / "ca.crt").write_bytes(api_server.certificate_authority.read_bytes())
