@@ -57,7 +57,7 @@ def intent() -> dict[str, Any]:
 
 @pytest.fixture
 def router(machine: Machine, player: Player, intent: dict[str, Any]) -> Machine:
-    """The router after the role ran, with every session up. One module does where the rest of it is in place."""
+    """The router after the role, every session up. One module does where the rest is in place."""
     answer = player.task("bgp_router", replace_as=True, **intent)
     if answer.result["failed"]:
         answer = player.role()

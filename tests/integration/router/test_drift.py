@@ -111,9 +111,7 @@ def test_drift_is_named_and_repaired(
     assert player.task("bgp_router", check=True, **intent).drift == []
 
 
-def test_what_was_never_saved_is_drift_too(
-    router: Machine, player: Player, intent: dict[str, Any]
-) -> None:
+def test_what_was_never_saved_is_drift_too(router: Machine, player: Player, intent: dict[str, Any]) -> None:
     router.sh("sed -i '/neighbor 10.31.8.12/d' /etc/frr/frr.conf")
     answer = player.task("bgp_router", **intent)
 

@@ -78,9 +78,13 @@ def _link_busybox(root: Path) -> None:
 
 
 def choose_ip(root: Path, full: bool) -> None:
-    """Which C(ip) the router has: iproute2's, or busybox's without JSON and next hops."""
-    (root / "usr/bin/ip").unlink()
-    (root / "usr/bin/ip").symlink_to("/usr/lib/ip-full" if full else "/busybox")
+    """Which C(ip) the router has: iproute2's, or busybox's without JSON and next hops.
+
+    busybox's shell prefers its own tools whatever the path says, so that iproute2's comes with another shell.
+    """
+    for name, other in (("ip", "/usr/lib/ip-full"), ("sh", "/usr/bin/bash")):
+        (root / "usr/bin" / name).unlink()
+        (root / "usr/bin" / name).symlink_to(other if full else "/busybox")
 
 
 def _configure(root: Path) -> None:
