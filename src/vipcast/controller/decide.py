@@ -135,18 +135,18 @@ class Decider:
         if held and not (isinstance(view.want, Request) and self.allocator.keep(view.want, held)):
             self.allocator.release(view.key)
 
-    def _decide(self, view: View) -> bool:
-        """Give the service what it should have; whether that is an address."""
+    def _decide(self, view: View) -> None:
+        """Give the service what it should have, and let it wait for what it can not have yet."""
         answer = self._answer(view)
         if isinstance(answer, Refusal):
             self._refusals[view.key] = answer
         else:
             self._refusals.pop(view.key, None)
-        if isinstance(answer, Refusal) and isinstance(view.want, Request):
-            self.waiting.add(view.age, self._line(view.want), view.want.addresses)
+        line = self._line(view.want, answer) if isinstance(view.want, Request) else None
+        if isinstance(view.want, Request) and line is not None:
+            self.waiting.add(view.age, line, view.want.addresses)
         else:
             self.waiting.remove(view.key)
-        return isinstance(answer, Allocation)
 
     def _answer(self, view: View) -> Allocation | Refusal | None:
         if not isinstance(view.want, Request):
@@ -163,13 +163,23 @@ class Decider:
             self.waiting.serve(freed, self._try)
 
     def _try(self, key: Holder) -> bool:
-        served = self._decide(self.views[key])
+        before = self.allocator.book.held_by(key)
+        self._decide(self.views[key])
+        served = self.allocator.book.held_by(key) != before
         if served:
             self._changed[key] = None
         return served
 
-    def _line(self, want: Request) -> tuple[object, ...]:
-        """Requests of one line are refused alike; who shares stands alone, because ports differ."""
-        pools = tuple(pool.name for pool in self.allocator.candidates(want))
+    def _line(self, want: Request, answer: Allocation | Refusal | None) -> tuple[object, ...] | None:
+        """Where the service waits, if it does. Requests of one line are refused alike.
+
+        Who shares stands alone, because ports differ. A service that has one family and would like two waits
+        for the other one in its pool.
+        """
         alone = want.holder if want.sharing.key else None
-        return (want.families, want.require_all, want.addresses, want.pool, pools, alone)
+        if isinstance(answer, Refusal):
+            pools = tuple(pool.name for pool in self.allocator.candidates(want))
+            return (want.families, want.require_all, want.addresses, want.pool, pools, alone)
+        if answer is not None and len(answer.addresses) < len(want.families):
+            return ("other family", answer.pool, answer.addresses[0].version, alone)
+        return None

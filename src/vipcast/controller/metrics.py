@@ -34,7 +34,9 @@ class Metrics:
         self._problems = registry.gauge(
             "vipcast_configuration_problems", "What is wrong in the configuration.", ("kind", "reason")
         )
-        self._waiting = registry.gauge("vipcast_services_waiting", "Services that wait for an address.")
+        self._waiting = registry.gauge(
+            "vipcast_services_waiting", "Services that wait for an address, or for a second one."
+        )
         self._pools = _pool_gauges(registry)
         self._services = registry.gauge(
             "metallb_allocator_services_allocated_total", "Services with an address of the pool.", _POOL

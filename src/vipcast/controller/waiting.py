@@ -61,7 +61,8 @@ class Waiting:
             age, number, line = heapq.heappop(queue)
             if not try_it(age[1]):
                 continue
-            self.remove(age[1])
+            if self._line_of.get(age[1]) == (line, age):  # else it has changed lines, or left, by itself
+                self.remove(age[1])
             following = self._head(line)
             if following is not None:
                 heapq.heappush(queue, (following, number, line))

@@ -254,6 +254,16 @@ def test_a_service_made_again_under_its_name_is_another_one() -> None:
     assert shown(api) == {"x": [], "y": ["10.0.0.1"]}
 
 
+def test_a_service_that_would_like_a_second_family_gets_it_when_it_is_freed() -> None:
+    api, runner = make(pools_of(both=["10.0.0.0/31", "fd00::1/128"]))
+    create(runner, "six", clusterIPs=["fd00:96::1"])
+    create(runner, "prefers", clusterIPs=["10.96.0.1", "fd00:96::2"], ipFamilyPolicy="PreferDualStack")
+    assert shown(api) == {"six": ["fd00::1"], "prefers": ["10.0.0.0"]}
+    api.delete(("d", "six"))
+    runner.settle()
+    assert shown(api) == {"prefers": ["10.0.0.0", "fd00::1"]}
+
+
 def test_services_share_an_address_with_one_key_and_different_ports() -> None:
     api, runner = make(ONE)
     share = {"metallb.io/allow-shared-ip": "k"}
