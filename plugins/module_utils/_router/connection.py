@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .shell import Result, Shell
@@ -15,6 +16,9 @@ def shell_of(action: Any) -> Shell:
 
     def execute(script: str, data: bytes | None) -> Result:
         done = action._low_level_execute_command(script, in_data=data)
-        return Result(done["rc"], done["stdout"], done["stderr"])
+        # Without standard input ssh asks for a terminal, and a terminal ends its lines with CR LF.
+        end = "\r\n" if data is None else "\n"
+        stderr = re.sub(r"Shared connection to \S+ closed\.\s*", "", done["stderr"])
+        return Result(done["rc"], done["stdout"].replace(end, "\n"), stderr.replace(end, "\n"))
 
     return Shell(execute, bool(getattr(action._connection, "has_pipelining", False)))
