@@ -101,7 +101,7 @@ def _routes(expected: Expectations, routers: Sequence[FoundRouter]) -> list[dict
                 "services": sorted(route.services),
                 "expected": sorted(route.hops),
                 "without": dict(route.without),
-                **{layer: _hops(seen, layer) for layer in LAYERS},
+                **{layer: None if router.error else _hops(seen, layer) for layer in LAYERS},
             }
         )
     return rows

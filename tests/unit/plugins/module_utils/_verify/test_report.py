@@ -228,6 +228,13 @@ def test_a_router_that_does_not_answer_is_one_difference_and_says_why() -> None:
     ]
 
 
+def test_next_hops_of_a_router_that_does_not_answer_are_unknown_and_not_none() -> None:
+    silent = {"item": "r1", "unreachable": True, "msg": "no"}
+    found = verification(declared(), cluster(service()), [silent], [])
+    assert [found["routes"][0][layer] for layer in ("bgp", "fib", "kernel")] == [None, None, None]
+    assert any("unknown  unknown  unknown" in line for line in found["lines"])
+
+
 def test_services_of_another_load_balancer_are_left_alone_and_named() -> None:
     other = service(load_balancer_class="example.com/lb", addresses=[])
     found = verification(declared(), cluster(other), [router()], [])
