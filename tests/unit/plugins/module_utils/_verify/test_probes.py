@@ -98,7 +98,9 @@ def test_the_promised_probability_holds(answerers: int, miss: float) -> None:
     dice = random.Random(20240117)
     count = requests_to_meet(answerers, miss)
     runs = 4000
-    missed = sum(len({dice.randrange(answerers) for _ in range(count)}) < answerers for _ in range(runs))
+    missed = sum(
+        len({dice.randrange(answerers) for _throw in range(count)}) < answerers for _run in range(runs)
+    )
     assert missed / runs < miss * 1.3
 
 
