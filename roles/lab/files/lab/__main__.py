@@ -48,18 +48,24 @@ def _trees(_: argparse.Namespace) -> dict[str, Any]:
 
 
 def _up(_: argparse.Namespace) -> dict[str, Any]:
-    return {"changed": verbs.up(topology.load(sys.stdin.read()))}
+    lab = topology.load(sys.stdin.read())
+    with hosts.alone(lab):
+        return {"changed": verbs.up(lab)}
 
 
 def _down(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"changed": verbs.down(topology.Site(arguments.name, arguments.folder))}
+    site = topology.Site(arguments.name, arguments.folder)
+    with hosts.alone(site):
+        return {"changed": verbs.down(site)}
 
 
 def _power(arguments: argparse.Namespace) -> dict[str, Any]:
     stored = arguments.folder / hosts.TOPOLOGY
     if not stored.exists():
         raise LabError(f"there is no lab in {arguments.folder}; start it with playbooks/lab_up.yml")
-    return {"changed": verbs.power(topology.load(stored.read_text()), arguments.host, arguments.state)}
+    lab = topology.load(stored.read_text())
+    with hosts.alone(lab):
+        return {"changed": verbs.power(lab, arguments.host, arguments.state)}
 
 
 def main() -> int:

@@ -8,9 +8,11 @@ real machine loses its addresses and routes with its power too.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import cables
@@ -27,6 +29,18 @@ LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000")
 def runtime(lab: Site) -> Path:
     """Where podman keeps what must not survive a reboot of the machine."""
     return Path(f"/run/{lab.name}-lab")
+
+
+@contextlib.contextmanager
+def alone(lab: Site) -> Iterator[None]:
+    """Wait for whoever works on this lab: the tool of an interrupted playbook goes on for a while."""
+    lab.folder.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(lab.folder.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def disk(lab: Lab, host: Host) -> Path:
