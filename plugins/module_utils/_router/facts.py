@@ -122,10 +122,10 @@ def _health(name: str, peer: Json, detail: Json, accepted: int, received: int | 
     if state != "Established":
         by_state = {"Idle (Admin)": Health.SHUT_DOWN, "Idle (PfxCt)": Health.PREFIX_LIMIT}
         return by_state.get(state, by_state.get(_idle(peer), Health.DOWN))
-    if peer.get("peerState") == "Policy":
-        return Health.NO_POLICY
     if not _negotiated(name, detail):
         return Health.NO_FAMILY
+    if peer.get("peerState") == "Policy":
+        return Health.NO_POLICY
     if accepted:
         return Health.HEALTHY
     return Health.FILTERED if received or (received is None and _refused(detail)) else Health.NO_PREFIXES

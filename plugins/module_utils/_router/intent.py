@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .settings import FAMILIES
+from .syntax import canonical_address, is_address
 
 
 class Reason(str, enum.Enum):
@@ -224,9 +225,10 @@ def _words(value: str, where: str, longest: int) -> str:
 def _word(value: str | None, where: str) -> str | None:
     if value is None:
         return None
-    if not re.fullmatch(r"[A-Za-z0-9.:@_-]+", value):
+    # Linux: an interface's name has at most 15 characters. FRR takes any word.
+    if not is_address(value) and not re.fullmatch(r"[A-Za-z0-9.:@_-]{1,15}", value):
         raise _refuse(f"{where}: {value!r} is neither an interface nor an address")
-    return value
+    return canonical_address(value)
 
 
 def _password(value: str | None, where: str) -> str | None:
