@@ -106,7 +106,8 @@ def parse(
     _refuse_duplicate_names(entries)
     for entry in entries:
         if entry.report.refused:
-            entry.demote()
+            # Also where both are equal: what is refused may be a field that no part has.
+            entry.part = entry.before
     entries.sort(key=lambda entry: entry.rank)
     _relate(entries)
     return _configuration(entries, strangers)

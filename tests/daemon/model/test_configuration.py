@@ -145,6 +145,12 @@ def test_of_overlapping_pools_the_older_one_is_in_force() -> None:
     assert "10.0.0.128/25 of IPAddressPool b" in found.problems[0].message
 
 
+def test_a_refused_field_that_no_part_has_leaves_the_object_in_force_as_it_was() -> None:
+    before = parse([peer("router")])
+    found = parse([peer("router", vrf="red")], previous=before)
+    assert (found.peers, len(found.stale)) == (before.peers, 1)
+
+
 def test_an_object_that_became_bad_stays_in_force_as_it_was() -> None:
     before = parse([pool("a", "10.0.0.0/24"), pool("b", "10.0.1.0/24")])
     found = parse([pool("a", "nonsense"), pool("b", "10.0.1.0/24")], previous=before)

@@ -153,7 +153,7 @@ async def test_a_configuration_that_becomes_bad_stays_in_force_as_it_was(
     await cluster.endpoints("web", "elsewhere")
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
-        await cluster.peer("tor", router.port, vrf="red", holdTime="30s")
+        await cluster.peer("tor", router.port, vrf="red")
         status = await eventually(lambda: _stale(speaker))
         assert [each["field"] for each in status["configuration"]["problems"]] == ["spec.vrf"]
         assert (router.sessions, "10.9.0.1/32" in router.routes) == (1, True)
