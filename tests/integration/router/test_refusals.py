@@ -106,7 +106,7 @@ def test_replacing_the_instance_on_demand(router: Machine, player: Player, inten
 
 
 def test_bgpd_down(router: Machine, player: Player, intent: dict[str, Any]) -> None:
-    router.sh("kill -9 $(pidof watchfrr) $(cat /run/frr/bgpd.pid); sleep 1")
+    router.sh("kill -9 $(cat /run/frr/watchfrr.pid /run/frr/bgpd.pid); sleep 1")
     answer = player.task("bgp_router", **intent)
     asked = player.task("bgp_router_info")
 
