@@ -87,6 +87,7 @@ class Player:
                 "ansible.builtin.copy": {"content": "{{ " + name + " | to_json }}", "dest": str(result)},
                 "delegate_to": "localhost",
                 "check_mode": False,
+                "changed_when": False,
                 "diff": False,
                 "no_log": True,
             }
