@@ -28,7 +28,7 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: C(group/vipcast.baremetal.cluster) in C(module_defaults) sets options for all of these modules.
+    description: C(group/vipcast.baremetal.cluster) in C(module_defaults) sets options for all of them.
     support: full
     membership:
       - vipcast.baremetal.cluster
@@ -39,7 +39,7 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: C(group/vipcast.baremetal.router) in C(module_defaults) sets options for all of these modules.
+    description: C(group/vipcast.baremetal.router) in C(module_defaults) sets options for all of them.
     support: full
     membership:
       - vipcast.baremetal.router

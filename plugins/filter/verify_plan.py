@@ -14,6 +14,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.probes i
 def verify_plan(
     declaration: Mapping[str, Any],
     cluster: Mapping[str, Any],
+    *,
     services: Sequence[str] = (),
     load_balancer_class: str = "",
     ignore_exclude_label: bool = False,

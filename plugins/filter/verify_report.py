@@ -16,6 +16,7 @@ def verify_report(
     cluster: Mapping[str, Any],
     routers: Sequence[Mapping[str, Any]],
     probes: Sequence[Mapping[str, Any]] = (),
+    *,
     services: Sequence[str] = (),
     load_balancer_class: str = "",
     ignore_exclude_label: bool = False,

@@ -22,7 +22,7 @@ class Follower:
         self.informer = Informer(client, resource, on_change=lambda *what: self.heard.append(what), **options)  # type: ignore[arg-type]
 
     def names(self) -> set[str]:
-        return {name for _, name in self.informer.items}
+        return {name for _namespace, name in self.informer.items}
 
     async def has(self, *names: str, seconds: float = 10) -> None:
         await until(lambda: self.names() == set(names), seconds)

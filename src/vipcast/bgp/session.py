@@ -165,7 +165,7 @@ class Session:
     def handle_timer(self, now: float) -> None:
         """Everything that is due, the earliest first."""
         while due := [(at, event) for event, at in self._timers.items() if at <= now]:
-            _, event = min(due)
+            _when, event = min(due)
             del self._timers[event]
             self._happen(event, now, _EXPIRED.get(event, ""))
 

@@ -126,8 +126,9 @@ class Access:
         return [("authorization", f"Bearer {token}")] if token else []
 
 
-def in_cluster(environment: Mapping[str, str] = os.environ, folder: Path = _SERVICE_ACCOUNT) -> Access:
+def in_cluster(environment: Mapping[str, str] | None = None, folder: Path = _SERVICE_ACCOUNT) -> Access:
     """Access as the pod's service account. Raises AccessError outside of a pod."""
+    environment = os.environ if environment is None else environment
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise AccessError("not in a pod (KUBERNETES_SERVICE_HOST is not set): name a file with --kubeconfig")

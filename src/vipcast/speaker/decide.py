@@ -82,10 +82,7 @@ class _Conflict(Exception):  # noqa: N818 - it carries a refusal, not an error
 
 def decide(snapshot: Snapshot) -> Decision:
     """The whole decision; services are taken by namespace and name, so that luck has no part in it."""
-    labels = snapshot.node.labels if snapshot.node else {}
-    peers = tuple(
-        peer for peer in snapshot.configuration.peers if snapshot.node and peer.selects_node(labels)
-    )
+    peers = _peers(snapshot)
     judge = _Judge(snapshot, peers)
     verdicts = {key: judge.service(snapshot.services[key]) for key in sorted(judge.ours())}
     return Decision(peers, _routes(peers, judge.wanted), verdicts)
@@ -187,8 +184,8 @@ class _Judge:
         except _Conflict as conflict:
             return Verdict(address, NotAnnounced.CONFLICTING_ADVERTISEMENTS, str(conflict))
         self.wanted |= together
-        prefixes = tuple(sorted({prefix for _, prefix in mine}))
-        return Verdict(address, prefixes=prefixes, peers=tuple(sorted({peer for peer, _ in mine})))
+        prefixes = tuple(sorted({prefix for _peer, prefix in mine}))
+        return Verdict(address, prefixes=prefixes, peers=tuple(sorted({peer for peer, _prefix in mine})))
 
     def _pool(self, address: IPAddress) -> str | None:
         return next((pool.name for pool in self._snapshot.configuration.pools if address in pool), None)

@@ -69,7 +69,7 @@ class SpeakerMetrics:
             if verdict.announced:
                 service = f"{namespace}/{name}"
                 self._service.set(1, service=service, protocol="bgp", node=node, ip=str(verdict.address))
-        for reason, count in Counter(each.reason for _, each in verdicts if each.reason).items():
+        for reason, count in Counter(each.reason for _key, each in verdicts if each.reason).items():
             self._refused.set(count, reason=reason.value)
 
     def client(self, updates: int, configuration: Configuration, loaded: bool, recorder: Recorder) -> None:

@@ -83,7 +83,7 @@ class Passwords:
         return self._last_good[name], None
 
     def _read(self, name: str) -> str:
-        informer, _ = self._informers[name]
+        informer, _task = self._informers[name]
         secret = informer.items.get((self._namespace, name))
         if secret is None and not informer.synced.is_set():
             if informer.problem is None:

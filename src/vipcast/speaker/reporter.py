@@ -48,7 +48,7 @@ class VerdictReporter:
         self._waiting = {subject: what for subject, what in self._waiting.items() if subject in verdicts}
         for subject, verdict in verdicts.items():
             self._look(subject, verdict, now)
-        return min((when for _, when in self._waiting.values()), default=None)
+        return min((when for _reason, when in self._waiting.values()), default=None)
 
     def _forget(self, subject: _Subject) -> None:
         if self._told.pop(subject) == _ANNOUNCED:

@@ -80,7 +80,7 @@ class Cable:
 
     def _next(self) -> float | None:
         times = [side.session.timer() for side in (self.node, self.router) if not side.frozen]
-        times += [at for at, side, _, _ in self._transit if not side.frozen]
+        times += [at for at, side, *_frame in self._transit if not side.frozen]
         return min((at for at in times if at is not None), default=None)
 
     def _deliver(self) -> None:

@@ -10,8 +10,8 @@ from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import FrameBuffer, MessageType, encode_frame
 from vipcast.bgp.messages import decode
 
-STREAM = b"".join(data for data, _ in CASES.values())
-MESSAGES = [message for _, message in CASES.values()]
+STREAM = b"".join(data for data, _message in CASES.values())
+MESSAGES = [message for _data, message in CASES.values()]
 
 
 def read(*chunks: bytes) -> list[object]:
@@ -57,7 +57,7 @@ def test_an_unfinished_message_waits() -> None:
 def test_a_bad_header_is_refused_before_its_body_is_there(data: bytes, subcode: int, field: bytes) -> None:
     buffer = FrameBuffer()
     buffer.receive(data)
-    for _ in range(2):  # and it stays refused
+    for _again in range(2):  # and it stays refused
         with pytest.raises(RemoteError) as caught:
             next(iter(buffer))
         assert (caught.value.code, caught.value.subcode, caught.value.data) == (1, subcode, field)

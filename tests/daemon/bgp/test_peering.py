@@ -193,7 +193,7 @@ async def test_a_bad_peer_harms_nobody(lab: Lab, bad: Handler) -> None:
         calls += 1
         await bad(reader, writer)
 
-    good, _ = lab.start(peer_settings(await lab.serve(Router())))
+    good, _task = lab.start(peer_settings(await lab.serve(Router())))
     good.set_routes(frozenset({VIP}))
     await until(lambda: good.status().established)
     evil, task = lab.start(peer_settings(await lab.serve(counted)))
@@ -224,7 +224,7 @@ async def test_a_peer_that_does_not_read_makes_us_hold_little(lab: Lab) -> None:
         await release.wait()
         writer.close()
 
-    peering, _ = lab.start(peer_settings(await lab.serve(deaf)))
+    peering, _task = lab.start(peer_settings(await lab.serve(deaf)))
     routes = (
         Route(ip_network((0x0A000000 + i, 32)), None, frozenset(range(i, i + 250))) for i in range(8000)
     )
@@ -240,7 +240,7 @@ async def test_a_peer_that_does_not_read_makes_us_hold_little(lab: Lab) -> None:
 
 async def test_ipv6_transport(lab: Lab) -> None:
     settings = peer_settings(await lab.serve(Router(), "::1"), address=ip_address("::1"), node_name="node1")
-    peering, _ = lab.start(settings)
+    peering, _task = lab.start(settings)
     peering.set_routes(frozenset({VIP, Route(ip_network("fd00::1/128"))}))
     await until(lambda: peering.status().established)
     status = peering.status()

@@ -109,7 +109,7 @@ def test_routes_with_other_attributes_go_into_other_messages() -> None:
     rib.open(export())
     plain, marked = hosts(3), [Route(r.prefix, None, frozenset({7, 3})) for r in hosts(2, 0x0A0A0000)]
     rib.set_desired(plain + marked)
-    first, second, _ = drain(rib)[:3]
+    first, second, _end_of_rib = drain(rib)[:3]
     assert (first.attributes.communities, len(first.nlri)) == (None, 3)
     assert (second.attributes.communities, len(second.nlri)) == (frozenset({3, 7}), 2)
 
@@ -228,7 +228,7 @@ def test_the_peer_ends_up_with_the_desired_set(steps: list[tuple[str, object]], 
         if what == "desire":
             rib.set_desired(value)  # type: ignore[arg-type]
         elif what == "take":
-            for _ in range(value):  # type: ignore[call-overload]
+            for _again in range(value):  # type: ignore[call-overload]
                 if (update := rib.take()) is not None:
                     peer.take(update)
         elif what == "resend":

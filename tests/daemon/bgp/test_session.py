@@ -86,7 +86,7 @@ def test_every_event_in_every_state_leaves_a_session_that_makes_sense(state: Sta
 @pytest.mark.parametrize("state", State)
 def test_time_passing_never_breaks_a_session(state: State) -> None:
     session = session_in(state)
-    for _ in range(50):
+    for _again in range(50):
         if (at := session.timer()) is None:
             break
         session.handle_timer(at)

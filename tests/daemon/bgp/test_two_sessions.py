@@ -67,7 +67,7 @@ def test_a_cable_that_is_pulled_is_noticed_by_both_within_the_hold_time(silent: 
         end = getattr(link, name)
         if name != silent:
             assert end.session.state is not State.ESTABLISHED
-            assert any("Hold Timer Expired" in change.why for _, change in end.changes)
+            assert any("Hold Timer Expired" in change.why for _when, change in end.changes)
 
 
 def test_after_the_cable_is_back_everything_is_sent_again() -> None:
@@ -132,7 +132,7 @@ def test_a_peer_that_says_no_is_asked_less_and_less_often() -> None:
 def test_a_session_that_falls_as_soon_as_it_is_up_is_no_success() -> None:
     link = started()
     downs = 0
-    for _ in range(1800 * 2):
+    for _again in range(1800 * 2):
         link.run(0.5)
         if link.states() == UP:
             link.router.session.stop(link.now, "not today")
@@ -144,7 +144,7 @@ def test_a_session_that_falls_as_soon_as_it_is_up_is_no_success() -> None:
 
 def test_a_session_that_stayed_up_is_forgiven() -> None:
     link = started()
-    for _ in range(10):
+    for _again in range(10):
         link.run(0.1)
         link.reset()
         link.run(61)

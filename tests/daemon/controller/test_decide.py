@@ -50,7 +50,7 @@ def test_a_service_that_is_refused_says_why_and_who_holds_the_address() -> None:
     reason, message = condition(api, "second")
     assert reason == "AddressInUse"
     assert "held by service d/first" in message and "allow-shared-ip" in message
-    assert [(key[1], word) for key, word, _ in runner.notes] == [
+    assert [(key[1], word) for key, word, _message in runner.notes] == [
         ("first", "IPAllocated"),
         ("second", "AllocationFailed"),
     ]
@@ -126,7 +126,7 @@ def test_the_pool_is_replaced_under_a_service_that_asked_for_an_address() -> Non
     runner.settle()
     assert shown(api) == {"asked": [], "any": ["10.9.0.0"]}
     assert condition(api, "asked")[0] == "AddressNotInAnyPool"
-    words = [(key[1], word) for key, word, _ in runner.notes]
+    words = [(key[1], word) for key, word, _message in runner.notes]
     assert ("asked", "ClearAssignment") in words and ("any", "ClearAssignment") in words
     api.put(("d", "asked"), {"loadBalancerIP": "10.9.1.1"})
     runner.settle()
@@ -204,7 +204,7 @@ def test_an_address_that_a_stranger_wrote_elsewhere_is_not_taken_from_its_holder
 
 
 def test_after_a_restart_those_with_an_address_come_first() -> None:
-    api, _ = make()
+    api, _runner = make()
     api.put(("d", "old-and-waiting"), {})
     api.put(("d", "young-with-address"), {})
     api.scribble(("d", "young-with-address"), [{"ip": "10.0.0.1"}])
@@ -214,7 +214,7 @@ def test_after_a_restart_those_with_an_address_come_first() -> None:
 
 
 def test_after_a_restart_of_two_that_show_one_address_the_older_keeps_it() -> None:
-    api, _ = make()
+    api, _runner = make()
     for name in ("b-older", "a-younger"):
         api.put(("d", name), {})
         api.scribble(("d", name), [{"ip": "10.0.0.1"}])
@@ -288,7 +288,7 @@ def test_one_more_service_costs_the_same_with_many_as_with_few() -> None:
             return super().get(*arguments)
 
     def cost(existing: int) -> int:
-        _, runner = make(pools_of(big=["10.0.0.0/16"]))
+        _api, runner = make(pools_of(big=["10.0.0.0/16"]))
         create(runner, *(f"s{number}" for number in range(existing)))
         book = runner.decider.allocator.book
         book._holders = Counting(book._holders)

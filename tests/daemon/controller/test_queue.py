@@ -8,7 +8,7 @@ from vipcast.controller.queue import WorkQueue
 
 
 async def until_idle(queue: WorkQueue[str], workers: int = 4) -> None:
-    tasks = [asyncio.create_task(queue.work()) for _ in range(workers)]
+    tasks = [asyncio.create_task(queue.work()) for _worker in range(workers)]
     async with asyncio.timeout(5):
         while len(queue):
             await asyncio.sleep(0.001)

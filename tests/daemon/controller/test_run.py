@@ -222,7 +222,7 @@ def test_services_get_keep_and_give_back_their_addresses(cluster: Cluster) -> No
     assert cluster.addresses() == [f"10.31.8.{last}" for last in range(100, 104)]
     assert cluster.services()["asked"]["metadata"]["annotations"][ALLOCATED_FROM] == "default"
     until(lambda: ("IPAllocated", "assigned 10.31.8.102 from pool default") in cluster.events("asked"))
-    until(lambda: any(reason == "AllocationFailed" for reason, _ in cluster.events("late")))
+    until(lambda: any(reason == "AllocationFailed" for reason, _message in cluster.events("late")))
     until(lambda: cluster.status_of("ipaddresspool", "default").get("assignedIPv4") == 4)
     assert cluster.status_of("ipaddresspool", "default")["availableIPv4"] == 0
     cluster.delete("service", "asked")
@@ -249,7 +249,10 @@ def test_a_pool_replaced_under_its_services_needs_no_restart(cluster: Cluster) -
     until(lambda: cluster.shown() == {"asked": [], "any": ["10.9.0.0"]})
     assert cluster.reason("asked") == "AddressNotInAnyPool"
     until(
-        lambda: {reason for reason, _ in cluster.events("asked")} >= {"ClearAssignment", "AllocationFailed"}
+        lambda: (
+            {reason for reason, _message in cluster.events("asked")}
+            >= {"ClearAssignment", "AllocationFailed"}
+        )
     )
     cluster.apply(cluster.service("asked", loadBalancerIP="10.9.1.1"))
     until(lambda: cluster.shown()["asked"] == ["10.9.1.1"])

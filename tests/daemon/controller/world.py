@@ -167,7 +167,7 @@ class Runner:
 
     def settle(self) -> None:
         """Until nothing is left to hear or to write."""
-        for _ in range(10_000):
+        for _again in range(10_000):
             if self.pending:
                 self.deliver()
             elif self.todo:

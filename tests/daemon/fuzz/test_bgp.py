@@ -144,7 +144,7 @@ def established() -> Session:
 def damaged(draw: st.DrawFn) -> bytes:
     """A stream of good messages with some octets changed, put in or left out."""
     data = bytearray(b"".join(draw(st.lists(st.sampled_from([c[0] for c in CASES.values()]), max_size=4))))
-    for _ in range(draw(st.integers(0, 4))):
+    for _again in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))
         data[at : at + draw(st.integers(0, 2))] = draw(st.binary(max_size=2))
     return bytes(data)
@@ -181,6 +181,6 @@ def test_a_whole_message_with_any_body_ends_in_a_named_state(kind: MessageType, 
 @pytest.mark.parametrize("size", [1, 19, 4096, 65536])
 def test_ten_megabytes_of_rubbish_leave_nothing_behind(size: int) -> None:
     session = established()
-    for _ in range(10_000_000 // 65536):
+    for _again in range(10_000_000 // 65536):
         session.receive_data(b"\xff" * size, 1.0)
     assert len(session._frames) <= 4096 + size

@@ -89,7 +89,7 @@ async def test_an_expired_version_is_a_named_refusal(
     await asyncio.to_thread(api_server.compact)
     await asyncio.to_thread(api_server.restart)
     with pytest.raises(ApiError) as expired:
-        async for _ in client.watch(CONFIG_MAPS.path(namespace), resource_version="1"):
+        async for _event in client.watch(CONFIG_MAPS.path(namespace), resource_version="1"):
             pass
     assert expired.value.status == 410
 

@@ -188,7 +188,7 @@ def test_two_peers_with_one_address_need_nodes_that_exclude_each_other() -> None
 
 def test_a_name_that_nothing_has_is_no_reason_to_refuse() -> None:
     found = parse([pool("default", "10.0.0.0/24"), advert("a", ipAddressPools=["defualt"], peers=["tor"])])
-    assert [(field, effect) for _, field, _, effect in said(found)] == [
+    assert [(field, effect) for _name, field, _message, effect in said(found)] == [
         ("spec.ipAddressPools[0]", Effect.INEFFECTIVE),
         ("spec.peers[0]", Effect.INEFFECTIVE),
     ]

@@ -108,5 +108,5 @@ def test_labels_and_expressions_are_one_list_of_requirements() -> None:
     ],
 )
 def test_a_wrong_selector_is_named_with_its_path(selector: Any, path: str, message: str) -> None:
-    _, [problem] = read(selector)
+    _selector, [problem] = read(selector)
     assert problem.startswith(path + " ") and message in problem

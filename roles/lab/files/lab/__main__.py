@@ -42,12 +42,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _trees(_: argparse.Namespace) -> dict[str, Any]:
+def _trees(_options: argparse.Namespace) -> dict[str, Any]:
     changed, paths = trees.build(sys.stdin.read(), Path(__file__).parents[1] / "trees")
     return {"changed": changed, "paths": paths}
 
 
-def _up(_: argparse.Namespace) -> dict[str, Any]:
+def _up(_options: argparse.Namespace) -> dict[str, Any]:
     lab = topology.load(sys.stdin.read())
     with hosts.alone(lab):
         return {"changed": verbs.up(lab)}

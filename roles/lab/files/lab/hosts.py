@@ -196,6 +196,6 @@ def _remove_cgroups(lab: Site) -> None:
     """
     for name in (f"{lab.name}-lab", "k8s.io"):
         for top in [CGROUPS / name, *CGROUPS.glob(f"*/{name}")]:
-            for folder, _, _ in os.walk(top, topdown=False):
+            for folder, _folders, _files in os.walk(top, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(folder).rmdir()
