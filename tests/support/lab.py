@@ -146,6 +146,12 @@ class Lab:
     def get(self, *arguments: str) -> dict[str, Any]:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
+    def pods_of(self, service: str, namespace: str = "demo") -> list[str]:
+        """The names of the pods that a service selects."""
+        selector = self.get("service", service, "-n", namespace)["spec"]["selector"]
+        labels = ",".join(f"{key}={value}" for key, value in selector.items())
+        return [pod["metadata"]["name"] for pod in self.get("pods", "-n", namespace, "-l", labels)["items"]]
+
     def sessions(self) -> dict[str, dict[str, Any]]:
         """The router's BGP sessions by the neighbour's address, as FRR describes them."""
         summary = json.loads(self.vtysh("show bgp ipv4 unicast summary json"))

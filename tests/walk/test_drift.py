@@ -133,6 +133,7 @@ def test_drift_is_named_and_repaired(lab: Lab, case: Case, tmp_path: Path) -> No
 
     assert eventually(lambda: set(lab.established()) == set(before), timeout=60)
     after = lab.established()
-    moved = {peer for peer in before if after.get(peer) != before[peer]}
+    # FRR computes the moment from an uptime in whole seconds: it wobbles by one.
+    moved = {peer for peer in before if abs(after[peer] - before[peer]) > 2}
     assert moved <= case.concerned(lab), f"sessions that were reset without need: {moved}"
     assert len(moved) <= case.sessions, f"more sessions were reset than needed: {moved}"
