@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import re
 
 import pytest
 from hypothesis import given
@@ -50,9 +51,8 @@ def test_prefixes_and_ranges_are_read(text: str, first: str, last: str) -> None:
     ],
 )
 def test_what_is_no_range_is_refused_with_what_would_be_right(text: str, hint: str) -> None:
-    with pytest.raises(ValueError, match="") as refused:
+    with pytest.raises(ValueError, match=re.escape(hint)):
         parse_range(text)
-    assert hint in str(refused.value)
 
 
 NUMBERS = st.integers(0, 2**32 - 1)

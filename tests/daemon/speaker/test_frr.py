@@ -82,9 +82,9 @@ async def test_frr_has_the_route_while_an_endpoint_serves_and_hears_the_farewell
         api_reachable_in(frr.node, cluster.api.port),
         Speaker(cluster, kubeconfig, inside=inside) as speaker,
     ):
-        await _until(lambda: len(frr.paths("10.9.0.1/32")) == 1)
+        # A path is valid once FRR knows the way to its next hop, which is a moment after it came.
+        await _until(lambda: [path["valid"] for path in frr.paths("10.9.0.1/32")] == [True])
         (path,) = frr.paths("10.9.0.1/32")
-        assert path["valid"]
         assert path["nexthops"][0]["ip"] == NODE
         assert path["community"]["string"] == "64512:7"
         assert path["aspath"]["string"] == "64513"
