@@ -97,7 +97,7 @@ def plain(text: str | list[str]) -> str:
 
 def sentences(text: str) -> tuple[str, str]:
     """The first sentence without its full stop, and the rest."""
-    first, _, rest = re.sub(r"\.\s+(?=[A-Z`])", ".\n", text).partition("\n")
+    first, _end, rest = re.sub(r"\.\s+(?=[A-Z`])", ".\n", text).partition("\n")
     return first.rstrip("."), " ".join(rest.split())
 
 
@@ -155,13 +155,13 @@ def shown_default(name: str, option: Spec, defaults: Mapping[str, Any]) -> str:
 
 
 def _row(name: str, option: Spec, defaults: Mapping[str, Any]) -> tuple[str, ...]:
-    meaning, _ = sentences(plain(option["description"]))
+    meaning = sentences(plain(option["description"]))[0]
     return f"`{name}`", kind(option), shown_default(name, option, defaults), meaning
 
 
 def _more(name: str, option: Spec) -> str:
     """What the table has no room for."""
-    _, rest = sentences(plain(option["description"]))
+    rest = sentences(plain(option["description"]))[1]
     choices = [str(choice) or "(empty)" for choice in option.get("choices", [])]
     if choices:
         rest = f"{rest} One of {', '.join(choices)}.".strip()
@@ -218,7 +218,7 @@ def example_of(role: Path) -> str:
     """The example of the README that is there."""
     path = role / "README.md"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    _, found, example = text.partition(EXAMPLE)
+    _before, found, example = text.partition(EXAMPLE)
     if not found or not example.strip():
         raise IncompleteError(
             f"roles/{role.name}/README.md: has no section '{EXAMPLE.strip()}' at its end; write one"
