@@ -43,7 +43,9 @@ async def test_a_json_patch_whose_test_fails_is_refused(client: Client, namespac
 
 
 async def test_a_status_is_patched_without_touching_the_spec(client: Client, namespace: str) -> None:
-    service = {"metadata": {"name": "web"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}}
+    # Of a class that no controller under test looks after: they share this API server.
+    spec = {"type": "LoadBalancer", "loadBalancerClass": "test.io/nobody", "ports": [{"port": 80}]}
+    service = {"metadata": {"name": "web"}, "spec": spec}
     await client.create(f"/api/v1/namespaces/{namespace}/services", service)
     path = f"/api/v1/namespaces/{namespace}/services/web/status"
     status = {"loadBalancer": {"ingress": [{"ip": "10.9.0.1"}]}}

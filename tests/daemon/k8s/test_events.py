@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -72,7 +71,6 @@ async def test_one_object_gets_only_so_many(client: Client, namespace: str) -> N
 async def test_a_server_that_is_away_neither_blocks_nor_kills(api_server: ApiServer) -> None:
     item = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "x"}}
     async with recording(Client(Access("http://127.0.0.1:9"))) as recorder:
-        started = time.monotonic()
         recorder.record(item, "sessionDown", "words")
-        assert time.monotonic() - started < 0.05
+        assert (recorder.sent, recorder.dropped) == (0, 0)  # it came back before anything was tried
     assert (recorder.sent, recorder.dropped) == (0, 1)
