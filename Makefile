@@ -30,11 +30,19 @@ demo: venv ## lab, rollout, three services, report: the whole thing on this mach
 	$(PLAYBOOK) playbooks/lab_up.yml; \
 	$(PLAYBOOK) playbooks/lab_services.yml -e lab_services=3; \
 	$(PLAYBOOK) playbooks/site.yml; \
-	printf '\nmake demo took %d s. The lab is still running: make lab-info, make lab-down.\n' $$(( $$(date +%s) - start ))
+	printf '\nmake demo took %d s. The lab is still running: make lab-info tells how to reach it, make lab-down takes it away.\n' $$(( $$(date +%s) - start ))
 
 .PHONY: lab
 lab: venv ## the lab alone, left running
 	@$(PLAYBOOK) playbooks/lab_up.yml
+
+.PHONY: lab-info
+lab-info: ## how to reach the running lab
+	@folder="$${XDG_CACHE_HOME:-$$HOME/.cache}/vipcast/lab"; \
+	[ -f "$$folder/kubeconfig" ] || { echo "no lab is running: make lab"; exit 1; }; \
+	printf 'export KUBECONFIG=%s\n' "$$folder/kubeconfig"; \
+	printf 'export PATH=%s:$$PATH\n' "$$(dirname "$$(ls -d "$${folder%/*}"/kubernetes/*/kubectl | tail -n 1)")"; \
+	awk -v folder="$$folder" '$$1 == "Host" && $$2 != "*" {print "ssh -F " folder "/ssh_config " $$2}' "$$folder/ssh_config"
 
 .PHONY: lab-down
 lab-down: venv ## takes the lab away
@@ -82,7 +90,9 @@ test: ## everything that decides whether a change is good
 
 .PHONY: bench
 bench: venv ## the figures of README and docs
-	python -m bench
+	.ci/packages frr iproute2
+	python tests/bench/bgp_announce.py
+	python tests/bench/demo.py
 
 .PHONY: clean
 clean: ## takes away the lab, the caches of the checkout and the virtual environment
