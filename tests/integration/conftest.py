@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With ``-n 2 --dist loadgroup`` the tests of a folder stay together: they share a router or an API server."""
+"""With ``-n 2 --dist loadgroup`` the tests of a folder stay together: they share a router, an API server."""
 
 from __future__ import annotations
 
