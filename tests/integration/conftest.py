@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With ``-n 2 --dist loadgroup`` the tests of a folder stay together: they share a router, an API server."""
+"""With ``-n 2`` the tests of a folder stay together: they share a router, servers or an API server."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).parent
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One group for each folder, before pytest-xdist reads the groups."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(HERE).parts[0]))
+class ByFolder(LoadScopeScheduling):  # type: ignore[misc]
+    """What a worker takes at a time is a folder below this one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = self.config.rootpath / nodeid.partition("::")[0]
+        return file.relative_to(HERE).parts[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
+    """Instead of what ``--dist`` names."""
+    return ByFolder(config, log)
