@@ -48,6 +48,7 @@ lab-info: ## how to reach the running lab
 lab-down: venv ## takes the lab away
 	@$(PLAYBOOK) playbooks/lab_down.yml
 
+# ansible-lint installs a copy of the collection into its home: not into the one that the playbooks use.
 .PHONY: lint
 lint: venv ## ruff, mypy, layers, yamllint, ansible-lint, changelog fragments
 	ruff check .
@@ -55,7 +56,7 @@ lint: venv ## ruff, mypy, layers, yamllint, ansible-lint, changelog fragments
 	mypy
 	lint-imports
 	yamllint .
-	ansible-lint
+	ANSIBLE_HOME=$(CURDIR)/.cache/ansible-lint ansible-lint
 	antsibull-changelog lint
 
 .PHONY: sanity
