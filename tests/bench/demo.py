@@ -5,7 +5,9 @@
 
 Cold is a fresh clone of HEAD with an empty cache folder and empty Go caches: what is measured includes the
 virtual environment, Kubernetes built from source, the hosts' file systems and the images. Debian packages
-that are installed already stay so. Warm is the same again after `make lab-down`. Needs root, and no lab running.
+that are installed already stay so. Warm is the same again after `make lab-down`.
+
+Needs root, and no lab running.
 """
 
 from __future__ import annotations
