@@ -79,14 +79,14 @@ def main() -> None:
         clone = Clone(Path(folder))
         try:
             cold = measure(clone)
-            warm = [measure(clone) for _ in range(options.warm)]
+            warm = [measure(clone) for _again in range(options.warm)]
         finally:
             clone.make("lab-down")
             subprocess.run(["chmod", "-R", "u+w", folder], check=True)  # Go's module cache is read-only
     print(f"{'make demo':<14} {'runs':>4} {'median':>8} {'':<4} spread")
     print(row("cold", [cold[0]], "s"))
-    print(row("warm", [seconds for seconds, _ in warm], "s"))
-    print(row("lab's memory", [float(added) for _, added in [cold, *warm]], "MiB"))
+    print(row("warm", [seconds for seconds, _memory in warm], "s"))
+    print(row("lab's memory", [float(added) for _seconds, added in [cold, *warm]], "MiB"))
 
 
 if __name__ == "__main__":
