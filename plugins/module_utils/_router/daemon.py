@@ -53,9 +53,8 @@ class State:
 
 def converge(shell: Shell, wanted: Wanted) -> State:
     """Bring FRR on the router to C(wanted); Refusal when it cannot be."""
-    state = State(platform=probe(shell))
-    platform = state.platform
-    assert platform is not None
+    platform = probe(shell)
+    state = State(platform=platform)
     if platform.quagga and not platform.vtysh:
         raise _quagga()
     if not platform.vtysh:
