@@ -36,13 +36,7 @@ class ActionModule(ActionBase):
             vtysh = Vtysh(shell_of(self), args["vtysh_command"])
             outcome = converge(vtysh, intents.intent_from(args), options)
         except intents.Refusal as refusal:
-            return {
-                **result,
-                "failed": True,
-                "changed": False,
-                "msg": str(refusal),
-                "reason": refusal.reason.value,
-            }
+            return {**result, **refusal.as_result()}
         return {**result, **_as_result(outcome, vtysh, self._task.diff)}
 
 

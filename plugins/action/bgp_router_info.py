@@ -31,10 +31,4 @@ class ActionModule(ActionBase):
             vtysh = Vtysh(shell_of(self), args["vtysh_command"])
             return {**result, "changed": False, **gather(vtysh, prefixes, args["neighbors"])}
         except Refusal as refusal:
-            return {
-                **result,
-                "failed": True,
-                "changed": False,
-                "msg": str(refusal),
-                "reason": refusal.reason.value,
-            }
+            return {**result, **refusal.as_result()}

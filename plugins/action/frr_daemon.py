@@ -30,13 +30,7 @@ class ActionModule(ActionBase):
         try:
             state = converge(shell_of(self), _wanted(args, self._task.check_mode))
         except Refusal as refusal:
-            return {
-                **result,
-                "failed": True,
-                "changed": False,
-                "msg": str(refusal),
-                "reason": refusal.reason.value,
-            }
+            return {**result, **refusal.as_result()}
         result.update(changed=state.changed, drift=state.drift)
         result.update(installed=state.installed, restarted=state.restarted)
         result["platform"] = dataclasses.asdict(state.platform) if state.platform else {}

@@ -29,13 +29,7 @@ class ActionModule(ActionBase):
         try:
             state = converge(shell_of(self), _texts(args["values"]), args["path"], self._task.check_mode)
         except Refusal as refusal:
-            return {
-                **result,
-                "failed": True,
-                "changed": False,
-                "msg": str(refusal),
-                "reason": refusal.reason.value,
-            }
+            return {**result, **refusal.as_result()}
         result.update(changed=state.changed, drift=state.drift, path=state.path, skipped=state.skipped)
         if self._task.diff:
             result["diff"] = {"before": state.before, "after": state.after}

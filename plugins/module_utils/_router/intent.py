@@ -43,6 +43,10 @@ class Refusal(Exception):  # noqa: N818 - a decision with a name, not a failure 
         super().__init__(message)
         self.reason = reason
 
+    def as_result(self) -> dict:
+        """What a module returns that was refused: the message, and the reason by its name."""
+        return {"failed": True, "changed": False, "msg": str(self), "reason": self.reason.value}
+
 
 @dataclass(frozen=True)
 class Neighbor:
