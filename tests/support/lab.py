@@ -22,12 +22,20 @@ COUNTS = ("changed", "unreachable", "failed")
 RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=.*?" + r"\s+".join(rf"{name}=(?P<{name}>\d+)" for name in COUNTS))
 
 
+def _environment() -> dict[str, str]:
+    """A person's: what molecule says to Ansible (colours, another configuration) is not for the walks."""
+    mine = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))
+    }
+    return {**mine, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+
 def tool(*command: str | Path, timeout: float) -> subprocess.CompletedProcess[str]:
     """Runs one of Ansible's programs in the checkout, without colours; both of its streams as one."""
     return subprocess.run(
         [BIN / command[0], *command[1:]],
         cwd=CHECKOUT,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{os.environ['PATH']}"},
+        env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
