@@ -24,7 +24,7 @@ class Follower:
     def names(self) -> set[str]:
         return {name for _namespace, name in self.informer.items}
 
-    async def has(self, *names: str, seconds: float = 10) -> None:
+    async def has(self, *names: str, seconds: float = 30) -> None:
         await until(lambda: self.names() == set(names), seconds)
 
 
@@ -43,7 +43,7 @@ async def follow(
             await task
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not become true in time"

