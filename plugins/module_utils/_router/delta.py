@@ -24,12 +24,12 @@ def commands(before: Settings, after: Settings) -> list:
     gone = _neighbors(before) - _neighbors(after)
     lines += _bgp_block(after, [f" no neighbor {address}" for address in sorted(gone)])
     before = {key: value for key, value in before.items() if neighbor_of(key) not in gone}
-    lines += _access_lists(before, after, adding=True)
+    lines += _lists(before, after, "access-list", adding=True)
     lines += _terminals(before, after)
-    lines += _access_lists(before, after, adding=False)
-    lines += _prefix_lists(before, after, adding=True)
+    lines += _lists(before, after, "access-list", adding=False)
+    lines += _lists(before, after, "prefix-list", adding=True)
     lines += _route_maps(before, after)
-    lines += _prefix_lists(before, after, adding=False)
+    lines += _lists(before, after, "prefix-list", adding=False)
     inside = _bgp(before, after) + _neighbor_lines(before, after) + _family_lines(before, after)
     if inside or before.get(ROUTER) != after.get(ROUTER):
         lines += _bgp_block(after, inside or [""])
@@ -52,13 +52,13 @@ def _bgp_block(after: Settings, inside: list) -> list:
     return [f"router bgp {after[ROUTER]}", *[line for line in inside if line], "exit"]
 
 
-def _prefix_lists(before: Settings, after: Settings, adding: bool) -> list:
-    """First what is added or rewritten, later what goes."""
+def _lists(before: Settings, after: Settings, kind: str, adding: bool) -> list:
+    """Entries of the prefix-lists or access-lists: first what is added or rewritten, later what goes."""
     lines = []
     for key in changed(before, after):
-        if key[0] != "prefix-list":
+        if key[0] != kind:
             continue
-        head = f"{key[1]} prefix-list {key[2]} seq {key[3]}"
+        head = _LIST_HEADS[kind](key)
         if adding and key in after:
             lines += [f"no {head} {before[key]}"] if key in before else []
             lines.append(f"{head} {after[key]}")
@@ -67,18 +67,11 @@ def _prefix_lists(before: Settings, after: Settings, adding: bool) -> list:
     return lines
 
 
-def _access_lists(before: Settings, after: Settings, adding: bool) -> list:
-    lines = []
-    for key in changed(before, after):
-        if key[0] != "access-list":
-            continue
-        head = f"{'ipv6 ' if key[1] == 'ipv6' else ''}access-list {key[2]} seq {key[3]}"
-        if adding and key in after:
-            lines += [f"no {head} {before[key]}"] if key in before else []
-            lines.append(f"{head} {after[key]}")
-        elif not adding and key not in after:
-            lines.append(f"no {head} {before[key]}")
-    return lines
+# How an entry's line begins: key[1:] is the family, the list's name and the entry's number.
+_LIST_HEADS = {
+    "prefix-list": lambda key: f"{key[1]} prefix-list {key[2]} seq {key[3]}",
+    "access-list": lambda key: f"{'ipv6 ' if key[1] == 'ipv6' else ''}access-list {key[2]} seq {key[3]}",
+}
 
 
 def _terminals(before: Settings, after: Settings) -> list:

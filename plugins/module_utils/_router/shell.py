@@ -88,7 +88,7 @@ class Shell:
             f"{{ {text}\n}} 2>&1; printf '\\n{mark} %s {name}\\n' \"$?\"" for name, text in commands.items()
         ]
         output = self.run("\n".join(parts)).stdout
-        return _results(output.replace("\r\n", "\n"), mark, list(commands))
+        return _results(output, mark, list(commands))
 
 
 def _results(output: str, mark: str, names: list) -> dict:
