@@ -12,8 +12,12 @@ __all__ = [
     "BGP_ADVERTISEMENTS",
     "BGP_PEERS",
     "COMMUNITIES",
+    "CONFIGURATION_STATES",
+    "CONFIG_MAPS",
     "ENDPOINT_SLICES",
     "IP_ADDRESS_POOLS",
+    "L2_ADVERTISEMENTS",
+    "LEASES",
     "NAMESPACES",
     "NODES",
     "SECRETS",
@@ -64,10 +68,14 @@ def key_of(item: Json) -> Key:
 SERVICES = Resource("", "v1", "services", "Service")
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 ENDPOINT_SLICES = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 IP_ADDRESS_POOLS = Resource("metallb.io", "v1beta1", "ipaddresspools", "IPAddressPool")
+L2_ADVERTISEMENTS = Resource("metallb.io", "v1beta1", "l2advertisements", "L2Advertisement")
 BGP_ADVERTISEMENTS = Resource("metallb.io", "v1beta1", "bgpadvertisements", "BGPAdvertisement")
 BGP_PEERS = Resource("metallb.io", "v1beta2", "bgppeers", "BGPPeer")
 BFD_PROFILES = Resource("metallb.io", "v1beta1", "bfdprofiles", "BFDProfile")
 COMMUNITIES = Resource("metallb.io", "v1beta1", "communities", "Community")
+CONFIGURATION_STATES = Resource("metallb.io", "v1beta1", "configurationstates", "ConfigurationState")
