@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from vipcast.controller.decide import Decider
 from vipcast.daemon.metrics import Metric, Registry
+from vipcast.ipam.decide import Decider
 from vipcast.model.addresses import MAX_COUNT
 from vipcast.model.configuration import Configuration
 

@@ -17,16 +17,16 @@ import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from vipcast.controller.change import STRATEGIC_PATCH, Change, make_change
 from vipcast.controller.conditions import counters, status_patch
-from vipcast.controller.decide import Decider
 from vipcast.controller.metrics import Metrics
-from vipcast.controller.plan import STRATEGIC_PATCH, Plan, make_plan
 from vipcast.controller.queue import WorkQueue
-from vipcast.controller.service import View, read_service, slim
 from vipcast.daemon.log import log_for
 from vipcast.daemon.options import Options
 from vipcast.daemon.run import Daemon
 from vipcast.daemon.run import run as run_daemon
+from vipcast.ipam.decide import Decider
+from vipcast.ipam.service import View, read_service, slim
 from vipcast.k8s import AccessError, ApiError, Informer, Json, Key, Recorder, Resource, UnreachableError
 from vipcast.k8s.resource import BGP_ADVERTISEMENTS, BGP_PEERS, IP_ADDRESS_POOLS, NAMESPACES, SERVICES
 from vipcast.model.configuration import Configuration, parse
@@ -239,18 +239,18 @@ class Controller:
         if item is None:
             self._written.pop(key, None)
             return True
-        plan = self._plan(key, item)
-        if plan.patch is not None:
+        change = self._change(key, item)
+        if change.patch is not None:
             try:
                 answer = slim(
                     await self._client.patch(
-                        SERVICES.path(*key, "status"), plan.patch, content_type=STRATEGIC_PATCH
+                        SERVICES.path(*key, "status"), change.patch, content_type=STRATEGIC_PATCH
                     )
                 )
             except _TROUBLE as error:
                 return self._failed(error, "Service", key)
             self._written[key] = (item["metadata"]["resourceVersion"], answer)
-            self._tell(item, plan)
+            self._tell(item, change)
             item = answer
         self.decider.observed(key, self._view(item).shown)
         self._push()
@@ -265,14 +265,14 @@ class Controller:
         self._written.pop(key, None)
         return item
 
-    def _plan(self, key: Key, item: Json) -> Plan:
+    def _change(self, key: Key, item: Json) -> Change:
         outcome, view = self.decider.outcome(key), self.decider.views.get(key)
         if outcome is None or view is None or view.uid != item["metadata"]["uid"]:
-            return Plan()
-        return make_plan(item, view, outcome, lambda shown: self.decider.why_not(key, shown), _now())
+            return Change()
+        return make_change(item, view, outcome, lambda shown: self.decider.why_not(key, shown), _now())
 
-    def _tell(self, item: Json, plan: Plan) -> None:
-        for note in plan.notes:
+    def _tell(self, item: Json, change: Change) -> None:
+        for note in change.notes:
             self._recorder.record(item, note.reason, note.message, warning=note.warning)
             log = _log.warning if note.warning else _log.info
             log(note.reason, service="/".join(_key(item)), message=note.message)

@@ -4,10 +4,10 @@ from __future__ import annotations
 from typing import Any
 
 from vipcast.controller.conditions import counters, status_patch
-from vipcast.controller.decide import Decider
 from vipcast.controller.metrics import Metrics
 from vipcast.daemon.metrics import Registry
 from vipcast.ipam import Allocator, Request
+from vipcast.ipam.decide import Decider
 from vipcast.model.configuration import VERSIONS, parse
 
 NOW = "2026-01-02T03:04:05Z"

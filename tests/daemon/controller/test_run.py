@@ -19,8 +19,8 @@ import pytest
 from support.apiserver import ApiServer
 from support.processes import free_port
 
-from vipcast.controller.plan import CONDITION
-from vipcast.controller.service import ALLOCATED_FROM
+from vipcast.controller.change import CONDITION
+from vipcast.ipam.service import ALLOCATED_FROM
 from vipcast.model.configuration import VERSIONS
 
 pytestmark = pytest.mark.apiserver

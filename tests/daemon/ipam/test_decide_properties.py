@@ -10,11 +10,10 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from support.world import Api, Runner, pools_of
 
-from vipcast.controller.service import Relation
 from vipcast.ipam import Allocation, Refusal, Request
-
-from .world import Api, Runner, pools_of
+from vipcast.ipam.service import Relation
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"]).map(lambda name: ("ns", name))
 CONFIGURATIONS: list[dict[str, Any]] = [

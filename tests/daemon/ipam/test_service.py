@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from vipcast.controller.service import Relation, read_service, slim
 from vipcast.ipam import Refusal, Request
+from vipcast.ipam.service import Relation, read_service, slim
 from vipcast.model.reasons import RefusalReason
 
 NEW, OLD = "metallb.io/", "metallb.universe.tf/"

@@ -1,3 +1,4 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Service of the API, as far as the controller is concerned with it."""
 
@@ -8,9 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from vipcast.ipam import Holder, Refusal, Request, Sharing
-from vipcast.model.addresses import IPAddress, parse_address
-from vipcast.model.reasons import RefusalReason
+from ..model.addresses import IPAddress, parse_address
+from ..model.reasons import RefusalReason
+from .request import Holder, Refusal, Request, Sharing
 
 __all__ = ["ALLOCATED_FROM", "Relation", "View", "ingress_of", "read_service", "slim"]
 
@@ -30,7 +31,7 @@ class Relation(Enum):
     NONE = "none"  # not a load balancer (any more): what we wrote is removed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """What a service asks for and what it shows."""
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vipcast.controller.decide import Outcome
-from vipcast.controller.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of
 from vipcast.ipam import Allocation, Refusal
+from vipcast.ipam.decide import Outcome
+from vipcast.ipam.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of
 from vipcast.model.addresses import IPAddress
 
-__all__ = ["CONDITION", "STRATEGIC_PATCH", "Note", "Plan", "make_plan"]
+__all__ = ["CONDITION", "STRATEGIC_PATCH", "Change", "Note", "make_change"]
 
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 CONDITION = "vipcast.io/AddressAllocated"
@@ -36,7 +36,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Change:
     """The patch, or None where the service shows already what it should."""
 
     patch: dict[str, Any] | None = None
@@ -53,16 +53,16 @@ class _Face:
     odd: bool = field(default=False, compare=True)  # something else than addresses is there too
 
 
-def make_plan(item: Json, view: View, outcome: Outcome, why_not: WhyNot, now: str) -> Plan:
+def make_change(item: Json, view: View, outcome: Outcome, why_not: WhyNot, now: str) -> Change:
     """From the object as it is to the outcome; `now` as the API writes times."""
     if outcome.relation is Relation.FOREIGN:
-        return Plan()
+        return Change()
     shown, wanted = _shown(item), _wanted(outcome)
     if outcome.relation is Relation.NONE and shown.pool is None and shown.condition is None:
-        return Plan()  # never was ours
+        return Change()  # never was ours
     if shown == wanted and OLD_ALLOCATED_FROM not in _annotations(item):
-        return Plan()
-    return Plan(_patch(item, shown, wanted, now), tuple(_notes(view, shown, wanted, outcome, why_not)))
+        return Change()
+    return Change(_patch(item, shown, wanted, now), tuple(_notes(view, shown, wanted, outcome, why_not)))
 
 
 def _annotations(item: Json) -> Mapping[str, str]:

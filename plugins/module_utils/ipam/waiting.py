@@ -1,3 +1,4 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who gets what is freed: services without an address, in order of creation.
 
@@ -11,8 +12,8 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 
-from vipcast.ipam import Holder
-from vipcast.model.addresses import IPAddress
+from ..model.addresses import IPAddress
+from .request import Holder
 
 __all__ = ["Line", "Waiting"]
 

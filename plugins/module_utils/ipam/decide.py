@@ -1,3 +1,4 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What should be true of every service: a snapshot of pools and services in, outcomes out. No I/O.
 
@@ -14,16 +15,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vipcast.controller.service import Relation, View
-from vipcast.controller.waiting import Waiting
-from vipcast.ipam import Allocation, Allocator, Holder, Refusal, Request
-from vipcast.model.addresses import IPAddress
-from vipcast.model.pools import Pool
+from ..model.addresses import IPAddress
+from ..model.pools import Pool
+from .allocator import Allocator
+from .request import Allocation, Holder, Refusal, Request
+from .service import Relation, View
+from .waiting import Waiting
 
 __all__ = ["Decider", "Outcome"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What should be true of one service."""
 

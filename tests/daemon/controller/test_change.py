@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from vipcast.controller.decide import Outcome
-from vipcast.controller.plan import CONDITION, Plan, make_plan
-from vipcast.controller.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, read_service
+from vipcast.controller.change import CONDITION, Change, make_change
 from vipcast.ipam import Allocation, Refusal
+from vipcast.ipam.decide import Outcome
+from vipcast.ipam.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, read_service
 from vipcast.model.addresses import parse_address
 from vipcast.model.reasons import RefusalReason
 
@@ -48,20 +48,20 @@ DONE = service(
 )
 
 
-def plan(item: dict[str, Any], outcome: Outcome, why: Refusal | None = None) -> Plan:
-    return make_plan(item, read_service(item, None, {}), outcome, lambda shown: why, NOW)
+def change(item: dict[str, Any], outcome: Outcome, why: Refusal | None = None) -> Change:
+    return make_change(item, read_service(item, None, {}), outcome, lambda shown: why, NOW)
 
 
-def words(found: Plan) -> list[str]:
+def words(found: Change) -> list[str]:
     return [note.reason for note in found.notes]
 
 
 def test_what_is_so_already_is_not_written() -> None:
-    assert plan(DONE, GIVEN) == Plan()
+    assert change(DONE, GIVEN) == Change()
 
 
 def test_an_address_is_written_with_its_pool_and_condition_for_exactly_this_object() -> None:
-    found = plan(service(), GIVEN)
+    found = change(service(), GIVEN)
     assert found.patch == {
         "metadata": {
             "uid": "u",
@@ -86,7 +86,7 @@ def test_an_address_is_written_with_its_pool_and_condition_for_exactly_this_obje
 
 def test_a_refusal_takes_the_address_away_and_says_both() -> None:
     why = Refusal(RefusalReason.ADDRESS_NOT_IN_ANY_POOL, "10.9.0.1 is in no pool")
-    found = plan(DONE, NONE_LEFT, why)
+    found = change(DONE, NONE_LEFT, why)
     assert found.patch is not None
     assert found.patch["status"]["loadBalancer"] == {"ingress": None}
     assert found.patch["status"]["conditions"][0]["reason"] == "PoolExhausted"
@@ -97,18 +97,18 @@ def test_a_refusal_takes_the_address_away_and_says_both() -> None:
 
 
 def test_a_refusal_with_another_message_keeps_its_time() -> None:
-    found = plan(service(condition=("False", "NoPools", "none")), NONE_LEFT)
+    found = change(service(condition=("False", "NoPools", "none")), NONE_LEFT)
     assert found.patch is not None
     assert found.patch["status"]["conditions"][0]["lastTransitionTime"] == "2025-01-01T00:00:00Z"
     assert "loadBalancer" not in found.patch["status"]
 
 
 def test_the_same_refusal_is_not_said_twice() -> None:
-    assert plan(service(condition=("False", "PoolExhausted", "nothing is left")), NONE_LEFT) == Plan()
+    assert change(service(condition=("False", "PoolExhausted", "nothing is left")), NONE_LEFT) == Change()
 
 
 def test_a_service_that_left_loses_what_was_ours_and_only_that() -> None:
-    found = plan(DONE, NOT_OURS)
+    found = change(DONE, NOT_OURS)
     assert found.patch is not None
     assert found.patch["metadata"]["annotations"][ALLOCATED_FROM] is None
     assert found.patch["status"] == {
@@ -119,19 +119,19 @@ def test_a_service_that_left_loses_what_was_ours_and_only_that() -> None:
 
 @pytest.mark.parametrize("ingress", [[], [{"ip": "192.0.2.1"}], [{"hostname": "x"}]])
 def test_a_service_that_never_was_ours_is_not_touched(ingress: list[dict[str, str]]) -> None:
-    assert plan(service(ingress), NOT_OURS) == Plan()
-    assert plan(service(ingress), Outcome(Relation.FOREIGN)) == Plan()
+    assert change(service(ingress), NOT_OURS) == Change()
+    assert change(service(ingress), Outcome(Relation.FOREIGN)) == Change()
 
 
 @pytest.mark.parametrize(
     "ingress", [[{"hostname": "x"}], [{"ip": "10.9.0.1", "hostname": "x"}], [{"ip": "10.9.0.1"}] * 2, [{}]]
 )
 def test_nonsense_is_replaced(ingress: list[dict[str, str]]) -> None:
-    found = plan(service(ingress), GIVEN)
+    found = change(service(ingress), GIVEN)
     assert found.patch is not None
     assert found.patch["status"]["loadBalancer"] == {"ingress": [{"ip": "10.9.0.1"}]}
 
 
 def test_an_old_annotation_is_reported_with_the_first_event() -> None:
     item = service(annotations={"metallb.universe.tf/address-pool": "default"})
-    assert words(plan(item, GIVEN)) == ["IPAllocated", "deprecatedAnnotation"]
+    assert words(change(item, GIVEN)) == ["IPAllocated", "deprecatedAnnotation"]

@@ -8,10 +8,10 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from vipcast.controller.decide import Decider
-from vipcast.controller.plan import CONDITION, make_plan
-from vipcast.controller.service import View, read_service
+from vipcast.controller.change import CONDITION, make_change
 from vipcast.ipam import Holder
+from vipcast.ipam.decide import Decider
+from vipcast.ipam.service import View, read_service
 from vipcast.model.configuration import VERSIONS, Configuration, parse
 from vipcast.model.pools import Pool
 
@@ -153,14 +153,14 @@ class Runner:
             self.todo.pop(key, None)
             return
         outcome, view = self.decider.outcome(key), self.decider.views[key]
-        plan = make_plan(item, view, outcome, lambda shown: self.decider.why_not(key, shown), NOW)
-        if plan.patch is not None:
+        change = make_change(item, view, outcome, lambda shown: self.decider.why_not(key, shown), NOW)
+        if change.patch is not None:
             try:
-                item = self.api.patch(key, plan.patch)
+                item = self.api.patch(key, change.patch)
             except (ConflictError, KeyError):
                 return
             self.copy[key] = item  # as `Controller._current` does
-            self.notes += [(key, note.reason, note.message) for note in plan.notes]
+            self.notes += [(key, note.reason, note.message) for note in change.notes]
         self.todo.pop(key, None)
         self.decider.observed(key, self._view(item).shown)
         self._collect()

@@ -4,11 +4,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.world import Api, Runner, pools_of
 
-from vipcast.controller.plan import CONDITION
-from vipcast.controller.service import ALLOCATED_FROM
-
-from .world import Api, Runner, pools_of
+from vipcast.controller.change import CONDITION
+from vipcast.ipam.service import ALLOCATED_FROM
 
 SMALL = pools_of(small=["10.0.0.0/30"])
 ONE = pools_of(one=["10.0.0.1/32"])

@@ -1,0 +1,14 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which address, for which service. Pure, and shared by the controller, the modules and the command line.
+
+Reading order: `request` (what a service asks for, and the two answers), `service` (the same from an object of
+the API), `allocator` (the rules; `book` who holds what, `space` the next free address, `index` whose pool an
+address is of, `explain` refusals in words), `decide` (what should be true of every service), `waiting` (who
+gets what is freed).
+"""
+
+from .allocator import Allocator
+from .request import Allocation, Holder, Refusal, Request, Sharing
+
+__all__ = ["Allocation", "Allocator", "Holder", "Refusal", "Request", "Sharing"]
