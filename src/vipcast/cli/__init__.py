@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_speaker(commands.add_parser("speaker", help="announce addresses; one per node"))
     _add_status(commands.add_parser("status", help="what the daemon on this machine does, and why not more"))
     _add_check(commands.add_parser("check", help="judge files with pools, peers and advertisements"))
+    _add_plan(commands.add_parser("plan", help="which address each service would get, and why"))
     return parser
 
 
@@ -78,6 +79,14 @@ def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
     _add(parser, "--log-level", "LEVEL", "info", "debug, info, warning or error", choices=_LEVELS)
     _add(parser, "--health-address", "ADDRESS", health, "serve /healthz, /readyz and /status here")
     _add(parser, "--metrics-address", "ADDRESS", ":9120", "serve /metrics here; `none` for nowhere")
+    _add_metrics_access(parser)
+
+
+def _add_metrics_access(parser: argparse.ArgumentParser) -> None:
+    text = "authorized: by HTTPS, to whom the cluster allows it; open: by HTTP, to everybody"
+    _add(parser, "--metrics-access", "WHO", "authorized", text, choices=("authorized", "open"))
+    text = "folder of tls.crt and tls.key for the metrics (default: a certificate made at the start)"
+    _add(parser, "--metrics-cert-dir", "FOLDER", None, text)
 
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +99,32 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", help="YAML or JSON; - for standard input")
     parser.add_argument("--namespace", metavar="NAME", help="objects in another namespace are wrong")
     parser.set_defaults(run=_check)
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Says which address each LoadBalancer service would get, and why. "
+        "The files have pools, services and namespaces, as `kubectl get -o yaml` prints them or as they will "
+        "be applied. An object that comes again takes the place of the earlier one."
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="YAML or JSON; - for standard input")
+    parser.add_argument(
+        "--pools",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="the pools of this file and no others; may be given several times",
+    )
+    parser.add_argument("--namespace", metavar="NAME", help="pools in another namespace are wrong")
+    _add(
+        parser,
+        "--lb-class",
+        "CLASS",
+        None,
+        "for services of this loadBalancerClass (default: those without)",
+    )
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    parser.set_defaults(run=_plan)
 
 
 def _add(
@@ -134,6 +169,18 @@ def _check(options: argparse.Namespace) -> int:
     return check(options.files, options.namespace)
 
 
+def _plan(options: argparse.Namespace) -> int:
+    from vipcast.cli.plan import plan  # noqa: PLC0415
+
+    return plan(
+        options.files,
+        options.pools,
+        lb_class=options.lb_class,
+        namespace=options.namespace,
+        as_json=options.output == "json",
+    )
+
+
 def _daemon_options(given: argparse.Namespace) -> Options:
     return Options(
         namespace=given.namespace,
@@ -145,4 +192,6 @@ def _daemon_options(given: argparse.Namespace) -> Options:
         log_level=given.log_level,
         health_address=given.health_address,
         metrics_address=given.metrics_address,
+        metrics_access=given.metrics_access,
+        metrics_cert_dir=given.metrics_cert_dir,
     )

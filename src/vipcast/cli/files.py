@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects of the API from files, as `kubectl get -o yaml` and people write them: YAML or JSON, one or many."""
+"""Objects of the API from files, as people and `kubectl get -o yaml` write them: YAML or JSON."""
 
 from __future__ import annotations
 
@@ -62,7 +62,17 @@ def _yaml(file: str, text: str) -> list[Any]:
         raise UnreadableError(
             f"{file}: is not JSON, and YAML needs PyYAML: pip install 'vipcast[cli]'"
         ) from error
+
     try:
-        return list(yaml.safe_load_all(text))
+        return list(yaml.load_all(text, _loader(yaml)))
     except yaml.YAMLError as error:
         raise UnreadableError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _loader(yaml: Any) -> Any:
+    """As Kubernetes reads YAML: a time without quotes is a string, as it is in JSON."""
+    found = {
+        first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": found})

@@ -1,0 +1,286 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the controller would do with a cluster, before it does it, and by which rule.
+
+The controller's own parts decide (`parse`, `Decider`): here is only what stands for the API server, which
+takes every write. Services of the cluster are settled first, as after a start of the controller; then new
+ones are made, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from ..model.configuration import Configuration, parse
+from ..model.pools import Pool
+from ..model.problems import Problem
+from .decide import Decider
+from .request import Allocation, Holder, Refusal, Request
+from .rule import Rule, rule_of
+from .service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of, read_service
+from .snapshot import NAME_LABEL, Snapshot
+
+__all__ = ["Happening", "Preview", "Row", "Usage", "preview"]
+
+Json = Mapping[str, Any]
+
+
+class Happening(Enum):
+    """What happens to a service."""
+
+    KEPT = "kept"
+    ASSIGNED = "assigned"
+    EXTENDED = "extended"  # keeps what it has and gets the other family too
+    MOVED = "moved"  # loses an address and has another, or one less
+    LOST = "lost"  # loses its address and waits
+    WAITS = "waits"
+    FOREIGN = "not ours"  # of another class
+
+
+# What a person wants to be asked about.
+TROUBLE = (Happening.MOVED, Happening.LOST, Happening.WAITS)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One LoadBalancer service."""
+
+    key: Holder
+    before: tuple[str, ...]  # addresses, or hostnames, that its status shows
+    after: tuple[str, ...]
+    pool_before: str | None  # that its annotation names
+    pool: str | None
+    happening: Happening
+    reason: str  # one word: a `Rule`, a `RefusalReason` or OtherClass
+    why: str
+    certain: bool = True  # False: which address it is depends on which one is free first
+
+    @property
+    def name(self) -> str:
+        """``namespace/name``."""
+        return "/".join(self.key)
+
+    def document(self) -> dict[str, Any]:
+        """The same in plain types."""
+        return {
+            "namespace": self.key[0],
+            "name": self.key[1],
+            "before": {"addresses": list(self.before), "pool": self.pool_before},
+            "after": {"addresses": list(self.after), "pool": self.pool},
+            "happens": self.happening.value,
+            "reason": self.reason,
+            "why": self.why,
+            "certain": self.certain,
+        }
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The addresses of one family in one pool, afterwards."""
+
+    pool: str
+    family: int
+    used: int
+    free: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """All of it, services by namespace and name and pools in the order in which they are tried."""
+
+    rows: tuple[Row, ...]
+    usage: tuple[Usage, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        """Everybody is served, nobody loses an address, and nothing is wrong with the configuration."""
+        return not self.problems and not any(row.happening in TROUBLE for row in self.rows)
+
+    def with_(self, *happenings: Happening) -> list[Row]:
+        """The services to which one of these happens."""
+        return [row for row in self.rows if row.happening in happenings]
+
+    def document(self) -> dict[str, Any]:
+        """The same in plain types, as JSON and playbooks have them."""
+        return {
+            "services": [row.document() for row in self.rows],
+            "pools": [vars(each) for each in self.usage],
+            "problems": [str(problem) for problem in self.problems],
+            "notes": list(self.notes),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How many services are kept, moved, ..."""
+        found = Counter(row.happening for row in self.rows)
+        return {each.value: found[each] for each in Happening if found[each]}
+
+
+def preview(snapshot: Snapshot, *, lb_class: str | None = None, namespace: str | None = None) -> Preview:
+    """What becomes of every LoadBalancer service.
+
+    ``lb_class`` is the loadBalancerClass that the controller serves (None: services without one),
+    ``namespace`` the only one whose pools count (None: any).
+    """
+    configuration = _configuration(snapshot, namespace)
+    items = {_key(item): item for item in (*snapshot.services, *snapshot.new_services)}
+    views = [_view(item, lb_class, snapshot) for item in snapshot.services]
+    new = [_view(item, lb_class, snapshot) for item in snapshot.new_services]
+    # The API's times are whole seconds; these have none yet, come last, and keep the order of the files.
+    new = [replace(view, created=f"~{number:09d}") for number, view in enumerate(new)]
+    world = _World(configuration.pools, views, new)
+    other = _World(configuration.pools, views, new, backwards=True)
+    ours = sorted(view.key for view in (*views, *new) if view.relation is not Relation.NONE)
+    rows = tuple(_row(items[key], key, world, other) for key in ours)
+    problems = (*configuration.problems, *snapshot.problems)
+    notes = (*snapshot.notes, *_unknown_namespaces(configuration, rows, snapshot))
+    return Preview(rows, tuple(_usage(world.decider, configuration.pools)), problems, notes)
+
+
+def _configuration(snapshot: Snapshot, namespace: str | None) -> Configuration:
+    before = parse(snapshot.pools_before, namespace=namespace) if snapshot.pools_before else None
+    return parse(snapshot.pools, previous=before, namespace=namespace)
+
+
+def _key(item: Json) -> Holder:
+    return (item["metadata"]["namespace"], item["metadata"]["name"])
+
+
+def _view(item: Json, lb_class: str | None, snapshot: Snapshot) -> View:
+    name = item["metadata"]["namespace"]
+    view = read_service(item, lb_class, snapshot.namespaces.get(name, {NAME_LABEL: name}))
+    # The API server itself clears the status of a service that is not a load balancer any more.
+    return replace(view, shown=()) if view.relation is Relation.NONE else view
+
+
+def _unknown_namespaces(configuration: Configuration, rows: Iterable[Row], snapshot: Snapshot) -> list[str]:
+    """Selectors look at labels, which nobody has told of these namespaces."""
+    allocations = [pool.service_allocation for pool in configuration.pools]
+    if not any(each is not None and each.namespace_selectors for each in allocations):
+        return []
+    unknown = sorted({row.key[0] for row in rows} - set(snapshot.namespaces))
+    if not unknown:
+        return []
+    return [f"labels of these namespaces are not known, assumed to be none: {', '.join(unknown)}"]
+
+
+def _usage(decider: Decider, pools: Iterable[Pool]) -> Iterable[Usage]:
+    for pool in pools:
+        for family in sorted(pool.families):
+            yield Usage(pool.name, family, *decider.allocator.usage(pool.name, family))
+
+
+# -- the controller, and an API server that takes every write ------------------------------------------------
+
+
+class _World:
+    """Everything as it is when nothing is left to decide and to write.
+
+    Several services are written at once, so which freed address is free first is not known: `backwards` is
+    the other extreme.
+    """
+
+    def __init__(
+        self, pools: Iterable[Pool], views: Iterable[View], new: Iterable[View], *, backwards: bool = False
+    ) -> None:
+        self.decider = Decider()
+        self.decider.start(pools, views)
+        self._backwards = backwards
+        self._settle()
+        for view in new:
+            self.decider.service(view.key, view)
+            self._settle()
+
+    def after(self, key: Holder) -> tuple[str, ...]:
+        """What the service's status shows in the end."""
+        outcome = self.decider.outcome(key)
+        result = outcome.result if outcome is not None else None
+        return tuple(map(str, result.addresses)) if isinstance(result, Allocation) else ()
+
+    def _settle(self) -> None:
+        changed = self.decider.take_changed()
+        while changed:
+            for key in reversed(changed) if self._backwards else changed:
+                self._write(key)
+            changed = self.decider.take_changed()
+
+    def _write(self, key: Holder) -> None:
+        view, outcome = self.decider.views[key], self.decider.outcome(key)
+        if outcome is None or outcome.relation is not Relation.OURS:
+            return
+        shown = outcome.result.addresses if isinstance(outcome.result, Allocation) else ()
+        self.decider.observed(key, shown)
+        if shown != view.shown:
+            self.decider.service(key, replace(view, shown=shown))
+
+
+# -- one service -------------------------------------------------------------------------------------------
+
+
+def _row(item: Json, key: Holder, world: _World, other: _World) -> Row:
+    annotations = item["metadata"].get("annotations") or {}
+    before = tuple(_shown(entry) for entry in ingress_of(item))
+    outcome = world.decider.outcome(key)
+    result = outcome.result if outcome is not None else None
+    foreign = outcome is None or outcome.relation is Relation.FOREIGN
+    after = before if foreign else world.after(key)
+    happening = Happening.FOREIGN if foreign else _happening(before, after)
+    reason, why = _why(item, key, world, result, happening)
+    certain = foreign or other.after(key) == after
+    return Row(
+        key=key,
+        before=before,
+        after=after,
+        pool_before=annotations.get(ALLOCATED_FROM) or annotations.get(OLD_ALLOCATED_FROM),
+        pool=result.pool if isinstance(result, Allocation) else None,
+        happening=happening,
+        reason=reason,
+        why=why if certain else f"{why}; which address it is depends on which one is free first",
+        certain=certain,
+    )
+
+
+def _shown(entry: Json) -> str:
+    return str(entry.get("ip") or entry.get("hostname") or "nothing")
+
+
+def _happening(before: tuple[str, ...], after: tuple[str, ...]) -> Happening:
+    if not before:
+        return Happening.ASSIGNED if after else Happening.WAITS
+    if not after:
+        return Happening.LOST
+    if set(before) == set(after):
+        return Happening.KEPT
+    return Happening.EXTENDED if set(before) < set(after) else Happening.MOVED
+
+
+def _why(
+    item: Json, key: Holder, world: _World, result: Allocation | Refusal | None, happening: Happening
+) -> tuple[str, str]:
+    if happening is Happening.FOREIGN:
+        return "OtherClass", f"its loadBalancerClass is {item['spec'].get('loadBalancerClass') or 'not set'}"
+    taken = _why_taken(item, key, world) if happening in (Happening.MOVED, Happening.LOST) else ""
+    if isinstance(result, Refusal):
+        same = taken == result.message
+        return (
+            result.reason.value,
+            result.message if same or not taken else f"{taken}; instead: {result.message}",
+        )
+    if happening is Happening.KEPT:
+        return Rule.KEPT.value, "has it and may keep it"
+    want = world.decider.views[key].want
+    if not isinstance(want, Request) or not isinstance(result, Allocation):
+        return "", taken
+    rule, text = rule_of(item, want, result, world.decider.allocator)
+    return rule.value, f"{taken}; instead: {text}" if taken else text
+
+
+def _why_taken(item: Json, key: Holder, world: _World) -> str:
+    shown = read_service(item, None, {}).shown
+    refusal = world.decider.why_not(key, shown) if shown else None
+    return refusal.message if refusal else "what it shows was not given by the controller"
