@@ -4,17 +4,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from .communities import CommunityValue, LargeCommunity, community_text, is_alias, parse_community
 from .fields import Fields
-from .pools import Pool
-from .problems import Report
+from .pools import Pool, selects_pool
 from .reasons import Reason
 from .selectors import Selector, any_matches, disjoint, read_selectors
-
-_COMMUNITY = re.compile(r"(\d{1,5}):(\d{1,5})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,8 @@ class BGPAdvertisement:
     aggregation_length_v6: int = 128
     local_pref: int | None = None  # None: not said; sent on iBGP only
     communities: frozenset[int] = frozenset()  # RFC 1997: the two 16-bit halves as one number
+    large_communities: frozenset[LargeCommunity] = frozenset()  # RFC 8092
+    aliases: tuple[str, ...] = ()  # names of communities; none is left in a configuration
     pools: tuple[str, ...] = ()
     pool_selectors: tuple[Selector, ...] = ()
     peers: tuple[str, ...] = ()
@@ -36,9 +35,7 @@ class BGPAdvertisement:
 
     def selects_pool(self, pool: Pool) -> bool:
         """Whether it is about this pool: named, or selected by its labels, or nothing is said about pools."""
-        if not self.pools and not self.pool_selectors:
-            return True
-        return pool.name in self.pools or any_matches(self.pool_selectors, pool.labels)
+        return selects_pool(pool, self.pools, self.pool_selectors)
 
     def selects_node(self, labels: Mapping[str, str]) -> bool:
         """Whether a node with these labels announces."""
@@ -51,6 +48,26 @@ class BGPAdvertisement:
     def selects_peer(self, name: str) -> bool:
         """Whether it goes to the peer of this name."""
         return not self.peers or name in self.peers
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """Fields of `spec` that the speakers can not follow yet, so that they announce nothing by it."""
+        return ("communities",) if self.large_communities else ()
+
+    def resolved(self, known: Mapping[str, CommunityValue]) -> BGPAdvertisement:
+        """With communities in place of their names; ``KeyError`` has a name that nothing defines."""
+        values = {known[alias] for alias in self.aliases}
+        return replace(
+            self,
+            communities=self.communities | {each for each in values if isinstance(each, int)},
+            large_communities=self.large_communities | {each for each in values if not isinstance(each, int)},
+            aliases=(),
+        )
+
+    def community_texts(self) -> list[str]:
+        """All communities as they are written in a configuration, the names apart."""
+        large = [community_text(each) for each in sorted(self.large_communities)]
+        return [community_text(each) for each in sorted(self.communities)] + large
 
     def aggregation(self, version: int) -> int:
         """Length of the prefixes that are announced for a family (4 or 6)."""
@@ -88,6 +105,7 @@ class BGPAdvertisement:
             self.aggregation_length_v6,
             self.local_pref,
             self.communities,
+            self.large_communities,
             frozenset(self.pools),
             frozenset(self.pool_selectors),
             frozenset(self.peers),
@@ -97,12 +115,13 @@ class BGPAdvertisement:
 
 
 def read_bgp_advertisement(
-    name: str, namespace: str, labels: Mapping[str, str], spec: Fields, report: Report
+    name: str, namespace: str, labels: Mapping[str, str], spec: Fields
 ) -> BGPAdvertisement:
     """An advertisement from ``spec`` of a BGPAdvertisement.
 
     An absent ``spec`` announces everything to everyone.
     """
+    values, aliases = _read_communities(spec)
     found = BGPAdvertisement(
         name=name,
         namespace=namespace,
@@ -110,7 +129,9 @@ def read_bgp_advertisement(
         aggregation_length=spec.integer("aggregationLength", 1, 32) or 32,
         aggregation_length_v6=spec.integer("aggregationLengthV6", 1, 128) or 128,
         local_pref=spec.integer("localPref", 0, 2**32 - 1),
-        communities=_read_communities(spec, report),
+        communities=frozenset(each for each in values if isinstance(each, int)),
+        large_communities=frozenset(each for each in values if not isinstance(each, int)),
+        aliases=aliases,
         pools=spec.strings("ipAddressPools"),
         pool_selectors=read_selectors(spec, "ipAddressPoolSelectors"),
         peers=spec.strings("peers"),
@@ -118,42 +139,30 @@ def read_bgp_advertisement(
         service_selectors=read_selectors(spec, "serviceSelectors"),
     )
     spec.done()
-    _refuse_selected_aggregates(found, spec, report)
+    _refuse_selected_aggregates(found, spec)
     return found
 
 
-def _refuse_selected_aggregates(found: BGPAdvertisement, spec: Fields, report: Report) -> None:
+def _refuse_selected_aggregates(found: BGPAdvertisement, spec: Fields) -> None:
     # An aggregate is announced for every service in it, so it can not be about some of them.
     if found.service_selectors and (found.aggregation_length, found.aggregation_length_v6) != (32, 128):
         message = "excludes an aggregation length other than /32 and /128; remove one of them"
-        report.refuse(spec.path("serviceSelectors"), Reason.EXCLUSIVE_FIELDS, message)
+        spec.report.refuse(spec.path("serviceSelectors"), Reason.EXCLUSIVE_FIELDS, message)
 
 
-def _read_communities(spec: Fields, report: Report) -> frozenset[int]:
-    found = set()
+def _read_communities(spec: Fields) -> tuple[list[CommunityValue], tuple[str, ...]]:
+    values: list[CommunityValue] = []
+    aliases: list[str] = []
     for path, text in spec.items("communities"):
+        if isinstance(text, str) and text and is_alias(text):
+            aliases.append(text)
+            continue
         try:
-            found.add(parse_community(str(text)))
+            values.append(parse_community(str(text)))
         except ValueError as error:
             # Announcing without the community could reach where the declaration wants it not to.
-            large = str(text).startswith("large:")
-            report.refuse(path, Reason.UNSUPPORTED if large else Reason.BAD_COMMUNITY, str(error))
-    return frozenset(found)
+            spec.report.refuse(path, Reason.BAD_COMMUNITY, str(error))
+    return values, tuple(aliases)
 
 
-def parse_community(text: str) -> int:
-    """``64512:100`` as one 32-bit number (RFC 1997); ``ValueError`` for anything else."""
-    if text.startswith("large:"):
-        raise ValueError(f"{text!r}: large communities (RFC 8092) are not supported yet")
-    halves = _COMMUNITY.fullmatch(text)
-    if halves is None:
-        raise ValueError(
-            f"{text!r} is not a community; write for example 64512:100 (names are not supported yet)"
-        )
-    high, low = int(halves[1]), int(halves[2])
-    if max(high, low) > 65535:
-        raise ValueError(f"{text!r}: both halves of a community are from 0 to 65535")
-    return high << 16 | low
-
-
-__all__ = ["BGPAdvertisement", "parse_community", "read_bgp_advertisement"]
+__all__ = ["BGPAdvertisement", "read_bgp_advertisement"]

@@ -21,6 +21,8 @@ _Value = TypeVar("_Value")
 # Go's notation for durations, the only one that the API server passes on as it was written.
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>ns|us|µs|μs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+# What Linux takes as the name of a network device (IFNAMSIZ, dev_valid_name).
+_DEVICE = re.compile(r"[^/:\s]{1,15}")
 _NAMES = {str: "a string", int: "a whole number", bool: "true or false", list: "a list", Mapping: "a mapping"}
 # Mapping is abstract, which `isinstance` does not mind and a type checker does.
 _MAPPING: Any = Mapping
@@ -50,11 +52,18 @@ def parse_duration(text: str) -> float:
     return total
 
 
+def _canonical(item: Any) -> str:
+    """The same text for what means the same, whatever the order of its keys."""
+    if isinstance(item, Mapping):
+        return repr(sorted((repr(key), _canonical(value)) for key, value in item.items()))
+    return repr([_canonical(each) for each in item]) if isinstance(item, list) else repr(item)
+
+
 class Fields:
     """One mapping of an object, with its path; ``done`` reports the fields that nobody has read."""
 
     def __init__(self, data: Mapping[str, Any], path: str, report: Report) -> None:
-        self._data = data
+        self.data = data
         self._path = path
         self._asked: list[str] = []
         self.report = report
@@ -66,12 +75,12 @@ class Fields:
     def has(self, name: str) -> bool:
         """Whether the field is there and not null; a field that is asked for is a known one."""
         self._asked.append(name)
-        return self._data.get(name) is not None
+        return self.data.get(name) is not None
 
     def _get(self, name: str, kind: type[_Value]) -> _Value | None:
         if not self.has(name):
             return None
-        value = self._data[name]
+        value = self.data[name]
         # bool is a subclass of int, but "myASN: true" is a mistake.
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return value
@@ -87,6 +96,13 @@ class Fields:
     def string(self, name: str) -> str | None:
         """The string, or None where it is absent, empty or of another type."""
         return self._get(name, str) or None
+
+    def required(self, name: str, hint: str) -> str | None:
+        """The string, which must be there and have something in it."""
+        text = self.string(name)
+        if text is None and self.data.get(name) in (None, ""):
+            self.missing(name, hint)
+        return text
 
     def boolean(self, name: str, default: bool = False) -> bool:
         """The boolean, or the default."""
@@ -130,7 +146,7 @@ class Fields:
     def _refuse_duplicates(self, found: list[tuple[str, Any]]) -> None:
         seen: dict[str, str] = {}
         for path, item in found:
-            first = seen.setdefault(repr(item), path)
+            first = seen.setdefault(_canonical(item), path)
             if first != path:
                 self.report.refuse(path, Reason.DUPLICATE_VALUE, f"repeats {first}; remove one of them")
 
@@ -159,21 +175,30 @@ class Fields:
         value: Mapping[str, Any] = self._get(name, _MAPPING) or {}
         return {key: item for key, item in value.items() if self._is(f"{self.path(name)}.{key}", item, str)}
 
-    def unsupported(self, name: str, why: str, *, refuse: bool) -> None:
-        """A field of the API that this version does nothing for: said by name if it is set."""
-        if not self.has(name) or self._data[name] in (False, "", [], {}):
-            return
-        if refuse:
-            message = f"is not supported yet, so the object is not used: {why}"
-            self.report.refuse(self.path(name), Reason.UNSUPPORTED, message)
-        else:
-            self.report.ignore(
-                self.path(name), Reason.UNSUPPORTED, f"is not supported yet and has no effect: {why}"
-            )
+    def interface(self, name: str) -> str | None:
+        """The name of a network device, or None."""
+        text = self.string(name)
+        return text if text is None or self._device(self.path(name), text) else None
+
+    def interfaces(self, name: str) -> tuple[str, ...]:
+        """The names of network devices in a list."""
+        found = [(path, item) for path, item in self.items(name) if self._is(path, item, str)]
+        return tuple(item for path, item in found if self._device(path, item))
+
+    def _device(self, path: str, text: str) -> bool:
+        if _DEVICE.fullmatch(text) and text not in (".", ".."):
+            return True
+        message = f"{text!r} is no name of an interface: 1 to 15 characters, without blanks and slashes"
+        self.report.refuse(path, Reason.BAD_NAME, message)
+        return False
+
+    def is_set(self, name: str) -> bool:
+        """Whether the field is there and says something other than its type's empty value."""
+        return self.has(name) and self.data[name] not in (False, "", [], {})
 
     def done(self) -> None:
         """Everything known has been asked for: the rest are slips of the pen, and the object is not used."""
-        for name in self._data:
+        for name in self.data:
             if name not in self._asked:
                 message = f"is not a field of this object{nearest(str(name), self._asked)}"
                 self.report.refuse(self.path(str(name)), Reason.UNKNOWN_FIELD, message)

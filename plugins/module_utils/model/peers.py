@@ -18,9 +18,11 @@ from .fields import Fields
 from .problems import Report
 from .reasons import Reason
 from .selectors import Selector, any_matches, disjoint, read_selectors
+from .unsupported import name_gaps
 
 DEFAULT_PORT = 179
 DEFAULT_HOLD_TIME = 90.0  # seconds; RFC 4271 section 10 suggests it
+INTERNAL, EXTERNAL = "internal", "external"  # values of dynamicASN
 # Seconds between two attempts to connect. RFC 4271 suggests 120, with which a router that was away for a
 # moment is missed for two minutes; one TCP SYN in ten seconds costs nobody anything.
 DEFAULT_CONNECT_TIME = 10.0
@@ -29,19 +31,7 @@ MAX_ASN = 2**32 - 1
 MAX_PASSWORD = 80
 # The hold time is a 16-bit number of seconds in the OPEN message.
 MAX_HOLD_TIME = 65535.0
-
-_REFUSED = {
-    "dynamicASN": "write the router's AS number in peerASN",
-    "interface": "sessions without an address (unnumbered) need peerAddress until then",
-    "localASN": "the session would show another AS number than declared; use myASN",
-    "vrf": "the session would be made in the wrong routing table",
-}
-_INEFFECTIVE = {
-    "bfdProfile": "a dead peer is found by the hold timer",
-    "enableGracefulRestart": "routes are withdrawn when the speaker stops",
-    "dualStackAddressFamily": "the session carries the address family of peerAddress",
-    "disableMP": "sessions always offer both address families; remove it",
-}
+_AN_ASN = "an AS number from 1 to 4294967295"
 
 
 @dataclass(frozen=True)
@@ -58,9 +48,12 @@ class Peer:
     """A peer as it is in force: everything that a session needs, but for the content of a Secret."""
 
     name: str
-    address: IPAddress
+    address: IPAddress | None  # None: an unnumbered session over `interface`
     local_asn: int
-    remote_asn: int
+    remote_asn: int | None  # None: any that `dynamic_asn` allows
+    interface: str | None = None
+    dynamic_asn: str | None = None  # "internal" or "external"
+    shown_asn: int | None = None  # shown to this peer in place of `local_asn`
     port: int = DEFAULT_PORT
     timers: Timers = Timers()
     router_id: ipaddress.IPv4Address | None = None
@@ -71,13 +64,26 @@ class Peer:
         None  # name of a Secret in the same namespace, whose key `password` is meant
     )
     node_selectors: tuple[Selector, ...] = ()
+    vrf: str | None = None  # name of the VRF device of the node
+    bfd_profile: str | None = None
+    graceful_restart: bool = False
+    dual_stack: bool = False  # both address families over this one session
+    # Fields of `spec` that the speakers can not follow yet, so that there is no session.
+    unsupported: tuple[str, ...] = ()
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def internal(self) -> bool:
         """Whether this is iBGP."""
-        return self.local_asn == self.remote_asn
+        if self.remote_asn is None:
+            return self.dynamic_asn == INTERNAL
+        return (self.shown_asn or self.local_asn) == self.remote_asn
+
+    @property
+    def place(self) -> str:
+        """Where the router is, for people: an address or an interface."""
+        return f"interface {self.interface}" if self.address is None else str(self.address)
 
     def selects_node(self, labels: Mapping[str, str]) -> bool:
         """Whether a node with these labels has this session; without selectors all have."""
@@ -85,63 +91,74 @@ class Peer:
 
     def clashes(self, other: Peer) -> bool:
         """Whether some node might have two sessions with one router, which would keep closing each other."""
-        same = (self.address, self.port, self.source_address) == (
-            other.address,
-            other.port,
-            other.source_address,
-        )
-        return same and not disjoint(self.node_selectors, other.node_selectors)
+        return self._router == other._router and not disjoint(self.node_selectors, other.node_selectors)
+
+    @property
+    def _router(self) -> tuple[object, ...]:
+        return self.address, self.interface, self.port, self.source_address, self.vrf
 
 
-def read_peer(
-    name: str, namespace: str, labels: Mapping[str, str], spec: Fields, report: Report
-) -> Peer | None:
-    """A peer from ``spec`` of a BGPPeer v1beta2; None where the essential is missing."""
-    _name_unsupported(spec)
+def read_peer(name: str, namespace: str, labels: Mapping[str, str], spec: Fields) -> Peer | None:
+    """A peer from ``spec`` of a BGPPeer, v1beta1 or v1beta2; None where the essential is missing."""
+    report = spec.report
     local, remote = _read_asn(spec, "myASN"), _read_asn(spec, "peerASN")
-    address = _read_address(spec, "peerAddress", report)
-    if address is None and not spec.has("peerAddress"):
-        spec.missing("peerAddress", "the router's address")
-    port = spec.integer("peerPort", 1, 65535) or DEFAULT_PORT
-    timers, router_id = _read_timers(spec, report), _read_router_id(spec, report)
-    source = _read_source(spec, address, report)
-    password, secret = _read_password(spec, report), _read_secret(spec, namespace, report)
-    multihop = _read_multihop(spec, local, remote, report)
-    nodes = read_selectors(spec, "nodeSelectors")
-    _refuse_two_passwords(spec, report)
-    spec.done()
-    if local is None or remote is None or address is None:
-        return None
-    return Peer(
+    if local is None and not spec.has("myASN"):
+        spec.missing("myASN", _AN_ASN)
+    dynamic = _read_dynamic(spec, report)
+    address, interface = _read_address(spec, "peerAddress", report), spec.interface("interface")
+    _want_one_of(spec, "peerASN", "dynamicASN", _AN_ASN)
+    _want_one_of(spec, "peerAddress", "interface", "the router's address")
+    found = Peer(
         name=name,
         namespace=namespace,
         labels=labels,
         address=address,
-        port=port,
-        source_address=source,
-        local_asn=local,
+        interface=interface,
+        port=spec.integer("peerPort", 0, 65535) or DEFAULT_PORT,
+        source_address=_read_source(spec, address, report),
+        local_asn=local or 0,
         remote_asn=remote,
-        timers=timers,
-        router_id=router_id,
-        multihop=multihop,
-        password=password,
-        password_secret=secret,
-        node_selectors=nodes,
+        dynamic_asn=dynamic,
+        shown_asn=_read_asn(spec, "localASN"),
+        timers=_read_timers(spec, report),
+        router_id=_read_router_id(spec, report),
+        multihop=spec.boolean("ebgpMultiHop"),
+        password=_read_password(spec, report),
+        password_secret=_read_secret(spec, namespace, report),
+        node_selectors=read_selectors(spec, "nodeSelectors"),
+        vrf=spec.interface("vrf"),
+        bfd_profile=spec.string("bfdProfile"),
+        graceful_restart=spec.boolean("enableGracefulRestart"),
+        dual_stack=spec.boolean("dualStackAddressFamily"),
+        unsupported=name_gaps("BGPPeer", spec),
     )
+    spec.boolean("disableMP")
+    _refuse_multihop(spec, found, report)
+    _refuse_two_passwords(spec, report)
+    spec.done()
+    complete = local is not None and (remote or dynamic) and (address or interface)
+    return found if complete else None
 
 
-def _name_unsupported(spec: Fields) -> None:
-    for name, why in _REFUSED.items():
-        spec.unsupported(name, why, refuse=True)
-    for name, why in _INEFFECTIVE.items():
-        spec.unsupported(name, why, refuse=False)
+def _want_one_of(spec: Fields, one: str, other: str, hint: str) -> None:
+    if spec.is_set(one) and spec.is_set(other):
+        message = f"excludes {other}; remove one of them"
+        spec.report.refuse(spec.path(one), Reason.EXCLUSIVE_FIELDS, message)
+    elif not spec.is_set(one) and not spec.is_set(other):
+        spec.missing(one, f"{hint} (or {other})")
+
+
+def _read_dynamic(spec: Fields, report: Report) -> str | None:
+    word = spec.string("dynamicASN")
+    if word is None or word in (INTERNAL, EXTERNAL):
+        return word
+    message = f"is {word!r}, should be {INTERNAL} or {EXTERNAL}"
+    report.refuse(spec.path("dynamicASN"), Reason.OUT_OF_RANGE, message)
+    return None
 
 
 def _read_asn(spec: Fields, name: str) -> int | None:
-    number = spec.integer(name, 1, MAX_ASN)
-    if number is None and not spec.has(name):
-        spec.missing(name, "an AS number from 1 to 4294967295")
-    return number
+    return spec.integer(name, 1, MAX_ASN)
 
 
 def _read_address(spec: Fields, name: str, report: Report) -> IPAddress | None:
@@ -203,14 +220,11 @@ def _refuse_two_passwords(spec: Fields, report: Report) -> None:
         report.refuse(spec.path("password"), Reason.EXCLUSIVE_FIELDS, message)
 
 
-def _read_multihop(spec: Fields, local: int | None, remote: int | None, report: Report) -> bool:
-    multihop = spec.boolean("ebgpMultiHop")
-    if multihop and local is not None and local == remote:
-        message = (
-            f"is for eBGP, and both AS numbers are {local}; remove it (iBGP may always take several hops)"
-        )
+def _refuse_multihop(spec: Fields, peer: Peer, report: Report) -> None:
+    """MetalLB's rule: what counts is `myASN`, not the number that the peer is shown."""
+    if peer.multihop and (peer.remote_asn == peer.local_asn or peer.dynamic_asn == INTERNAL):
+        message = "is for eBGP, and both ends are of one AS; remove it (iBGP may always take several hops)"
         report.refuse(spec.path("ebgpMultiHop"), Reason.EXCLUSIVE_FIELDS, message)
-    return multihop
 
 
 def _read_timers(spec: Fields, report: Report) -> Timers:

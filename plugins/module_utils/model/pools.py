@@ -100,6 +100,13 @@ class Pool:
         return first_overlap(self.ranges, other.ranges)
 
 
+def selects_pool(pool: Pool, names: tuple[str, ...], selectors: tuple[Selector, ...]) -> bool:
+    """Whether an advertisement with these names and selectors is about the pool; with neither it is."""
+    if not names and not selectors:
+        return True
+    return pool.name in names or any_matches(selectors, pool.labels)
+
+
 def first_overlap(
     some: tuple[AddressRange, ...], others: tuple[AddressRange, ...]
 ) -> tuple[AddressRange, AddressRange] | None:
@@ -111,7 +118,7 @@ def first_overlap(
     return None
 
 
-def read_pool(name: str, namespace: str, labels: Mapping[str, str], spec: Fields, report: Report) -> Pool:
+def read_pool(name: str, namespace: str, labels: Mapping[str, str], spec: Fields) -> Pool:
     """A pool from ``spec`` of an IPAddressPool.
 
     It is worth something only if the report has refused nothing.
@@ -120,7 +127,7 @@ def read_pool(name: str, namespace: str, labels: Mapping[str, str], spec: Fields
         name=name,
         namespace=namespace,
         labels=labels,
-        ranges=_read_ranges(spec, report),
+        ranges=_read_ranges(spec, spec.report),
         auto_assign=spec.boolean("autoAssign", True),
         avoid_buggy_ips=spec.boolean("avoidBuggyIPs", False),
         service_allocation=_read_allocation(spec),
@@ -165,4 +172,4 @@ def _read_allocation(spec: Fields) -> ServiceAllocation | None:
     return allocation
 
 
-__all__ = ["Pool", "ServiceAllocation", "first_overlap", "read_pool"]
+__all__ = ["Pool", "ServiceAllocation", "first_overlap", "read_pool", "selects_pool"]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .reasons import Effect, Reason
@@ -13,12 +13,12 @@ from .reasons import Effect, Reason
 
 @dataclass(frozen=True, order=True)
 class ObjectRef:
-    """Which object of the API is meant."""
+    """Which object of the API is meant; in whichever version it is read, it is one object."""
 
     kind: str
     namespace: str
     name: str
-    api_version: str = ""
+    api_version: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         """``IPAddressPool metallb-system/default``, as a person would say it."""

@@ -89,10 +89,11 @@ def disjoint(some: tuple[Selector, ...], others: tuple[Selector, ...]) -> bool:
 
 def read_selectors(fields: Fields, name: str) -> tuple[Selector, ...]:
     """The list of selectors in a field."""
-    return tuple(_read_selector(item) for item in fields.mappings(name))
+    return tuple(read_selector(item) for item in fields.mappings(name))
 
 
-def _read_selector(fields: Fields) -> Selector:
+def read_selector(fields: Fields) -> Selector:
+    """One selector."""
     labels = fields.string_map("matchLabels")
     equal = [Requirement(key, Operator.IN, frozenset((value,))) for key, value in sorted(labels.items())]
     written = [_read_requirement(item) for item in fields.mappings("matchExpressions")]
@@ -123,4 +124,12 @@ def _read_requirement(fields: Fields) -> Requirement | None:
 
 _OPERATORS = {operator.value: operator for operator in Operator}
 
-__all__ = ["Operator", "Requirement", "Selector", "any_matches", "disjoint", "read_selectors"]
+__all__ = [
+    "Operator",
+    "Requirement",
+    "Selector",
+    "any_matches",
+    "disjoint",
+    "read_selector",
+    "read_selectors",
+]

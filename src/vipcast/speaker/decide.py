@@ -7,7 +7,8 @@ An address is announced by a node when
 3. an advertisement of that pool selects the node;
 4. the node's network is up and the node isn't labelled as excluded from load balancing;
 5. an endpoint of the address's family can serve: any, or with externalTrafficPolicy Local one on the node;
-6. an advertisement selects the service, and a peer of that family, which selects the node.
+6. an advertisement selects the service, and a peer of that family, which selects the node; and the speaker
+   can do what both say.
 The first rule that fails gives the refusal its name. The order is MetalLB's, so that the names mean the same.
 
 Announced is the address cut to the aggregation length. One prefix from several advertisements or services is
@@ -17,7 +18,7 @@ one route: communities add up; a different local preference is a conflict, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
@@ -74,6 +75,7 @@ class Decision:
 _Where = tuple[str, Prefix]  # a peer's name and what it gets
 _How = tuple[int | None, frozenset[int]]  # local preference and communities
 _Wanted = dict[_Where, _How]
+_Pairs = list[tuple[BGPAdvertisement, Peer]]
 
 
 class _Conflict(Exception):  # noqa: N818 - it carries a refusal, not an error
@@ -163,15 +165,13 @@ class _Judge:
         if not pairs:
             message = "no BGPPeer that its advertisements name is for this node"
             return Verdict(address, NotAnnounced.NO_MATCHING_PEER, message)
-        pairs = [(adv, peer) for adv, peer in pairs if peer.address.version == address.version]
-        if not pairs:
-            message = (
-                f"none of its BGPPeers has an IPv{address.version} address: a session carries its own family"
-            )
-            return Verdict(address, NotAnnounced.NO_PEER_OF_FAMILY, message)
+        for narrow, reason, message in _NARROWER:
+            pairs = narrow(address, pairs)
+            if not pairs:
+                return Verdict(address, reason, message.format(version=address.version))
         return self._merge(address, pairs)
 
-    def _merge(self, address: IPAddress, pairs: list[tuple[BGPAdvertisement, Peer]]) -> Verdict:
+    def _merge(self, address: IPAddress, pairs: _Pairs) -> Verdict:
         mine: _Wanted = {}
         try:
             for advertisement, peer in pairs:
@@ -211,6 +211,37 @@ def _advertisements_here(snapshot: Snapshot) -> dict[str, tuple[BGPAdvertisement
         every = snapshot.configuration.advertisements_for(pool.name)
         found[pool.name] = tuple(each for each in every if each.selects_node(labels))
     return found
+
+
+def _supported(_address: IPAddress, pairs: _Pairs) -> _Pairs:
+    return [(advertisement, peer) for advertisement, peer in pairs if not peer.unsupported]
+
+
+def _of_family(address: IPAddress, pairs: _Pairs) -> _Pairs:
+    return [pair for pair in pairs if pair[1].address and pair[1].address.version == address.version]
+
+
+def _sendable(_address: IPAddress, pairs: _Pairs) -> _Pairs:
+    """Without the peers that would get the route with less than all of its advertisements say of it."""
+    withheld = {peer.name for advertisement, peer in pairs if advertisement.unsupported}
+    return [pair for pair in pairs if pair[1].name not in withheld]
+
+
+# What narrows the peers of an address down, and what is said when none is left.
+_NARROWER: tuple[tuple[Callable[[IPAddress, _Pairs], _Pairs], NotAnnounced, str], ...] = (
+    (_supported, NotAnnounced.UNSUPPORTED_PEER, "its BGPPeers need what is not supported yet"),
+    (
+        _of_family,
+        NotAnnounced.NO_PEER_OF_FAMILY,
+        "none of its BGPPeers has an IPv{version} address: a session carries its own family",
+    ),
+    (
+        _sendable,
+        NotAnnounced.UNSUPPORTED_ADVERTISEMENT,
+        "its advertisements have large communities, which are not sent yet, and without them it could reach "
+        "too far",
+    ),
+)
 
 
 def _route(address: IPAddress, advertisement: BGPAdvertisement, peer: Peer) -> tuple[Prefix, _How]:

@@ -24,6 +24,8 @@ class NotAnnounced(Enum):
     NO_ENDPOINTS = "noEndpoints"
     NO_MATCHING_PEER = "noMatchingPeer"
     NO_PEER_OF_FAMILY = "noPeerOfFamily"
+    UNSUPPORTED_PEER = "unsupportedPeer"
+    UNSUPPORTED_ADVERTISEMENT = "unsupportedAdvertisement"
 
     @property
     def usual(self) -> bool:

@@ -32,6 +32,17 @@ def advert(name: str, **fields: Any) -> dict[str, Any]:
     return thing("BGPAdvertisement", name, fields)
 
 
+def community(name: str, **aliases: str) -> dict[str, Any]:
+    return thing("Community", name, {"communities": [{"name": k, "value": v} for k, v in aliases.items()]})
+
+
+def preferred(**fields: Any) -> dict[str, Any]:
+    return thing("L2Advertisement", "x", {"preferredNodeSelectors": [fields]})
+
+
+PREFERRED = "spec.preferredNodeSelectors[0]"
+
+
 def said(found: Configuration) -> list[tuple[str, str, Reason, Effect]]:
     return [(each.object.name, each.field, each.reason, each.effect) for each in found.problems]
 
@@ -96,10 +107,21 @@ REFUSED = [
         Reason.WRONG_NAMESPACE,
     ),
     (peer("x", peerASN=64513, ebgpMultiHop=True), "spec.ebgpMultiHop", Reason.EXCLUSIVE_FIELDS),
-    (peer("x", vrf="red"), "spec.vrf", Reason.UNSUPPORTED),
-    (peer("x", localASN=1), "spec.localASN", Reason.UNSUPPORTED),
-    (advert("x", communities=["no-export"]), "spec.communities[0]", Reason.BAD_COMMUNITY),
-    (advert("x", communities=["large:1:2:3"]), "spec.communities[0]", Reason.UNSUPPORTED),
+    (peer("x", vrf="a/b"), "spec.vrf", Reason.BAD_NAME),
+    (peer("x", localASN=0), "spec.localASN", Reason.OUT_OF_RANGE),
+    (peer("x", dynamicASN="any"), "spec.dynamicASN", Reason.OUT_OF_RANGE),
+    (peer("x", dynamicASN="internal"), "spec.peerASN", Reason.EXCLUSIVE_FIELDS),
+    (peer("x", peerASN=None), "spec.peerASN", Reason.MISSING_FIELD),
+    (peer("x", interface="eth0"), "spec.peerAddress", Reason.EXCLUSIVE_FIELDS),
+    (peer("x", peerAddress=""), "spec.peerAddress", Reason.MISSING_FIELD),
+    (
+        peer("x", peerASN=None, dynamicASN="internal", ebgpMultiHop=True),
+        "spec.ebgpMultiHop",
+        Reason.EXCLUSIVE_FIELDS,
+    ),
+    (advert("x", communities=["no-export"]), "spec.communities[0]", Reason.DANGLING_REFERENCE),
+    (advert("x", communities=["large:1:2"]), "spec.communities[0]", Reason.BAD_COMMUNITY),
+    (advert("x", communities=["large:1:2:4294967296"]), "spec.communities[0]", Reason.BAD_COMMUNITY),
     (advert("x", communities=["1:70000"]), "spec.communities[0]", Reason.BAD_COMMUNITY),
     (advert("x", peers=["a", "a"]), "spec.peers[1]", Reason.DUPLICATE_VALUE),
     (
@@ -107,8 +129,23 @@ REFUSED = [
         "spec.serviceSelectors",
         Reason.EXCLUSIVE_FIELDS,
     ),
-    ({**peer("x"), "apiVersion": "metallb.io/v1beta1"}, "apiVersion", Reason.UNSUPPORTED),
-    ({**pool("x"), "kind": "L2Advertisement"}, "kind", Reason.UNSUPPORTED),
+    ({**peer("x"), "apiVersion": "metallb.io/v1"}, "apiVersion", Reason.UNSUPPORTED),
+    ({**pool("x"), "apiVersion": "metallb.io/v1beta2"}, "apiVersion", Reason.UNSUPPORTED),
+    (thing("L2Advertisement", "x", {"interfaces": ["a b"]}), "spec.interfaces[0]", Reason.BAD_NAME),
+    (preferred(weight=0, preference={}), f"{PREFERRED}.weight", Reason.OUT_OF_RANGE),
+    (preferred(weight=1), f"{PREFERRED}.preference", Reason.MISSING_FIELD),
+    (thing("BFDProfile", "x", {"receiveInterval": 9}), "spec.receiveInterval", Reason.OUT_OF_RANGE),
+    (thing("BFDProfile", "x", {"detectMultiplier": 1}), "spec.detectMultiplier", Reason.OUT_OF_RANGE),
+    (thing("BFDProfile", "x", {"minimumTtl": 255}), "spec.minimumTtl", Reason.OUT_OF_RANGE),
+    (community("x", a="1:2:3"), "spec.communities[0].value", Reason.BAD_COMMUNITY),
+    (community("x", **{"a:b": "1:2"}), "spec.communities[0].name", Reason.BAD_NAME),
+    (
+        thing(
+            "Community", "x", {"communities": [{"name": "a", "value": "1:1"}, {"name": "a", "value": "1:2"}]}
+        ),
+        "spec.communities[1].name",
+        Reason.DUPLICATE_ALIAS,
+    ),
     ({**pool("x"), "kind": "IPAdressPool"}, "kind", Reason.UNKNOWN_KIND),
 ]
 
@@ -119,12 +156,12 @@ def test_a_bad_object_is_refused_by_name_and_good_ones_stay(item: Any, field: st
     found = parse([*good, item])
     assert ("x", field, reason, Effect.REFUSED) in said(found)
     assert names(found.pools) == names(found.peers) == names(found.advertisements) == ["good"]
+    assert not found.layer2_advertisements and not found.bfd_profiles and not found.communities
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("bfdProfile", "fast"),
         ("enableGracefulRestart", True),
         ("dualStackAddressFamily", True),
         ("disableMP", True),
@@ -147,7 +184,7 @@ def test_of_overlapping_pools_the_older_one_is_in_force() -> None:
 
 def test_a_refused_field_that_no_part_has_leaves_the_object_in_force_as_it_was() -> None:
     before = parse([peer("router")])
-    found = parse([peer("router", vrf="red")], previous=before)
+    found = parse([peer("router", vfr="red")], previous=before)
     assert (found.peers, len(found.stale)) == (before.peers, 1)
 
 

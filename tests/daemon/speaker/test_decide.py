@@ -123,6 +123,25 @@ REFUSALS = [
         NotAnnounced.NO_MATCHING_ADVERTISEMENT,
     ),
     (
+        "a peer of another routing table",
+        {"configuration": configuration(pool(), peer(vrf="red"), advertisement())},
+        NotAnnounced.UNSUPPORTED_PEER,
+    ),
+    (
+        "a peer without an address",
+        {"configuration": configuration(pool(), peer(address="", interface="eth0"), advertisement())},
+        NotAnnounced.UNSUPPORTED_PEER,
+    ),
+    (
+        "a large community that is not sent",
+        {
+            "configuration": configuration(
+                pool(), peer(), advertisement(communities=["large:1:2:3"]), advertisement("b", localPref=7)
+            )
+        },
+        NotAnnounced.UNSUPPORTED_ADVERTISEMENT,
+    ),
+    (
         "network down",
         {"node": Node("n1", {}, network_unavailable=True)},
         NotAnnounced.NODE_NETWORK_UNAVAILABLE,
@@ -168,6 +187,18 @@ def test_every_refusal_has_a_name(changes: dict[str, Any], reason: NotAnnounced)
     assert verdict.reason is reason
     assert verdict.message
     assert not any(decision.routes.values())
+
+
+def test_a_large_community_withholds_the_address_from_the_peers_of_that_advertisement_only() -> None:
+    objects = [
+        peer(),
+        peer("spine", "10.31.254.252"),
+        advertisement(communities=["large:1:2:3"], peers=["tor"]),
+    ]
+    others = advertisement("others", peers=["tor", "spine"])
+    decision = decide(snapshot(configuration=configuration(pool(), *objects, others)))
+    assert only(decision).peers == ("spine",)
+    assert decision.routes["tor"] == frozenset()
 
 
 def test_every_name_is_met_by_a_test() -> None:

@@ -1,0 +1,207 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Objects among each other: what overlaps, repeats, conflicts, or names what is not there.
+
+Where two objects can not both be in force, the later one by `Entry.rank` falls back to what it was before. A
+name that nothing has yet is reported and means nothing until then; only a community must be known, because a
+route without it could reach too far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Callable, TypeVar
+
+from .advertisements import BGPAdvertisement
+from .bfd import BfdProfile
+from .communities import Community, CommunityValue
+from .fields import nearest
+from .layer2 import L2Advertisement
+from .objects import Entry, Form, Part
+from .peers import Peer
+from .pools import Pool
+from .problems import Report
+from .reasons import Reason
+from .unsupported import GAPS
+
+_P = TypeVar("_P", Pool, Peer, BGPAdvertisement, L2Advertisement, BfdProfile, Community)
+
+
+def relate(entries: list[Entry]) -> None:
+    """Let every object meet the others; afterwards each entry has what is in force of it."""
+    entries.sort(key=lambda entry: entry.rank)
+    _accept_one_by_one(entries, Community, _refuse_alias)
+    _resolve(entries)
+    entries.sort(key=lambda entry: entry.rank)
+    _accept_one_by_one(entries, Pool, _refuse_overlap)
+    _accept_one_by_one(entries, Peer, _refuse_clash)
+    _accept_one_by_one(entries, BGPAdvertisement, _refuse_repetition)
+    _name_dangling(entries)
+    _name_echo(entries)
+    _name_large_communities(entries)
+
+
+def parts(entries: Iterable[Entry], kind: type[_P]) -> list[_P]:
+    """What is in force of one kind, in the order of the entries."""
+    return [entry.part for entry in entries if isinstance(entry.part, kind)]
+
+
+def _accept_one_by_one(
+    entries: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], bool]
+) -> None:
+    """Each part meets those that are in force before it.
+
+    One that is refused falls back to what it was before.
+    """
+    accepted: list[_P] = []
+    for entry in entries:
+        while isinstance(entry.part, kind):
+            if not any(refuse(entry.part, other, entry.report) for other in accepted):
+                accepted.append(entry.part)
+                break
+            entry.demote()
+
+
+def _refuse_overlap(pool: Pool, other: Pool, report: Report) -> bool:
+    overlap = pool.overlap(other)
+    if overlap is None:
+        return False
+    mine, theirs = overlap
+    message = f"{mine} overlaps {theirs} of IPAddressPool {other.name}; an address belongs to one pool"
+    report.refuse("spec.addresses", Reason.OVERLAPPING_ADDRESSES, message)
+    return True
+
+
+def _refuse_clash(peer: Peer, other: Peer, report: Report) -> bool:
+    if not peer.clashes(other):
+        return False
+    message = (
+        f"{peer.place} port {peer.port} is the address of BGPPeer {other.name} too, and a node may "
+        "be selected by both; "
+        "remove one, or give them node selectors that exclude each other"
+    )
+    field = "spec.interface" if peer.address is None else "spec.peerAddress"
+    report.refuse(field, Reason.DUPLICATE_PEER, message)
+    return True
+
+
+def _refuse_repetition(found: BGPAdvertisement, other: BGPAdvertisement, report: Report) -> bool:
+    if found.content() != other.content():
+        return False
+    message = f"says the same as BGPAdvertisement {other.name}; remove one of them"
+    report.refuse("spec", Reason.DUPLICATE_ADVERTISEMENT, message)
+    return True
+
+
+# -- communities ---------------------------------------------------------------------------------------------
+
+
+def _refuse_alias(found: Community, other: Community, report: Report) -> bool:
+    twice = sorted(set(found.aliases) & set(other.aliases))
+    if not twice:
+        return False
+    message = f"{', '.join(twice)}: in Community {other.name} too; remove one of them"
+    report.refuse("spec.communities", Reason.DUPLICATE_ALIAS, message)
+    return True
+
+
+def _resolve(entries: list[Entry]) -> None:
+    """Put communities in place of their names."""
+    known = {alias: value for each in parts(entries, Community) for alias, value in each.aliases.items()}
+    for entry in entries:
+        if entry.ref.kind != "BGPAdvertisement":
+            continue
+        missing = _unknown(entry.form, known)
+        _refuse_unknown(entry, missing, sorted(known))
+        entry.before = None if _unknown(entry.before, known) else _resolved(entry.before, known)
+        entry.form = entry.before if missing else _resolved(entry.form, known)
+
+
+def _unknown(form: Form | None, known: Mapping[str, CommunityValue]) -> list[str]:
+    aliases = form.part.aliases if form is not None and isinstance(form.part, BGPAdvertisement) else ()
+    return [alias for alias in aliases if alias not in known]
+
+
+def _refuse_unknown(entry: Entry, missing: list[str], known: list[str]) -> None:
+    written = list(entry.form.spec.get("communities") or []) if entry.form is not None else []
+    for alias in missing:
+        hint = nearest(alias, known) if known else "; there is no Community at all"
+        message = f"no Community names {alias}{hint}"
+        field = f"spec.communities[{written.index(alias)}]"
+        entry.report.refuse(field, Reason.DANGLING_REFERENCE, message)
+
+
+def _resolved(form: Form | None, known: Mapping[str, CommunityValue]) -> Form | None:
+    """The ``spec`` is changed with it: its last good form must mean the same when the Community has gone."""
+    if form is None or not isinstance(form.part, BGPAdvertisement) or not form.part.aliases:
+        return form
+    part = form.part.resolved(known)
+    return replace(form, part=part, spec={**form.spec, "communities": part.community_texts()})
+
+
+def _name_large_communities(entries: list[Entry]) -> None:
+    """Here, because a name may stand for one."""
+    for entry in entries:
+        if isinstance(entry.part, BGPAdvertisement) and entry.part.unsupported:
+            message = f"is not supported yet: {GAPS['BGPAdvertisement', 'communities'].why}"
+            entry.report.ignore("spec.communities", Reason.UNSUPPORTED, message)
+
+
+# -- names ---------------------------------------------------------------------------------------------------
+
+
+def _name_dangling(entries: list[Entry]) -> None:
+    """Names are compared with all objects, those that are refused too: their own problem is said already."""
+    names: dict[str, set[str]] = {}
+    for entry in entries:
+        names.setdefault(entry.ref.kind, set()).add(entry.ref.name)
+    for entry in entries:
+        for path, kind, name in _references(entry.part):
+            _dangling(path, kind, name, names.get(kind, set()), entry.report)
+
+
+def _references(part: Part | None) -> list[tuple[str, str, str]]:
+    """Path, kind and name of everything that a part names."""
+    found: list[tuple[str, str, str]] = []
+    if isinstance(part, (BGPAdvertisement, L2Advertisement)):
+        found += [(f"spec.ipAddressPools[{i}]", "IPAddressPool", name) for i, name in enumerate(part.pools)]
+    if isinstance(part, BGPAdvertisement):
+        found += [(f"spec.peers[{i}]", "BGPPeer", name) for i, name in enumerate(part.peers)]
+    if isinstance(part, Peer) and part.bfd_profile is not None:
+        found.append(("spec.bfdProfile", "BFDProfile", part.bfd_profile))
+    return found
+
+
+def _dangling(path: str, kind: str, name: str, known: set[str], report: Report) -> None:
+    if name not in known:
+        hint = nearest(name, sorted(known)) if known else f"; there is no {kind} at all"
+        message = f"there is no {kind} {name}, so the name has no effect{hint}"
+        report.ignore(path, Reason.DANGLING_REFERENCE, message)
+
+
+# -- BFD -----------------------------------------------------------------------------------------------------
+
+
+def _name_echo(entries: list[Entry]) -> None:
+    """Echo packets are for IPv4 only in FRR, which decides what the other end can do."""
+    echo = {profile.name for profile in parts(entries, BfdProfile) if profile.echo_mode}
+    pools = [pool for pool in parts(entries, Pool) if 6 in pool.families]
+    adverts = parts(entries, BGPAdvertisement)
+    for entry in entries:
+        if isinstance(entry.part, Peer) and entry.part.bfd_profile in echo:
+            _name_echo_of(entry.part, adverts, pools, entry.report)
+
+
+def _name_echo_of(peer: Peer, adverts: list[BGPAdvertisement], pools: list[Pool], report: Report) -> None:
+    mine = [advert for advert in adverts if advert.selects_peer(peer.name)]
+    found = sorted({pool.name for pool in pools for advert in mine if advert.selects_pool(pool)})
+    if found:
+        message = (
+            f"BFDProfile {peer.bfd_profile} has echoMode, which is not for IPv6, and this peer is announced "
+            f"IPAddressPool {', '.join(found)}; no echo packets are sent. Use a profile without echoMode"
+        )
+        report.ignore("spec.bfdProfile", Reason.ECHO_WITH_IPV6, message)
+
+
+__all__ = ["parts", "relate"]
