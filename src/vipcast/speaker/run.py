@@ -27,7 +27,7 @@ from vipcast.speaker.exposition import SpeakerMetrics
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
 from vipcast.speaker.reporter import ProblemReporter, SessionReporter, VerdictReporter
 from vipcast.speaker.sessions import Sessions
-from vipcast.speaker.settings import peer_settings
+from vipcast.speaker.settings import UnsupportedPeerError, peer_settings
 from vipcast.speaker.status import document, sent_prefixes, sent_to
 
 __all__ = ["main", "speak"]
@@ -127,6 +127,8 @@ class Speaker:
                 yield peer_settings(peer, self._password(peer), self._options.node_name)
             except UnusableSecretError as error:
                 self.refused[peer.name] = error.reason, str(error)
+            except UnsupportedPeerError as error:
+                self.refused[peer.name] = "unsupportedPeer", str(error)
             except LocalError as error:
                 self._metrics.failed()
                 self.refused[peer.name] = "badSettings", str(error)

@@ -58,7 +58,7 @@ def document(
 def _peer(peer: Peer, status: PeerStatus | None, refused: tuple[str, str] | None) -> Json:
     entry: Json = {
         "name": peer.name,
-        "address": str(peer.address),
+        "address": peer.place,
         "port": peer.port,
         "localASN": peer.local_asn,
         "peerASN": peer.remote_asn,
