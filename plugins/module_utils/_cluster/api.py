@@ -29,6 +29,8 @@ MERGE_PATCH = "application/merge-patch+json"
 # A control plane on the other side of the world answers in a second; a dead one must not hold a playbook up.
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+# An API server that is busy, or has just learnt a kind, says 429 and when to ask again: nothing was done yet.
+BUSY_RETRIES = 5
 
 
 class ClusterError(Exception):
@@ -105,10 +107,23 @@ class Api:
                 headers=headers,
                 body=data,
                 timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-                retries=Retry(total=1, connect=1, read=0, redirect=0, status=0),
+                retries=_retries(),
             )
         except HTTPError as exc:
             raise ClusterError(f"cannot reach the API server at {self.host}: {_root(exc)}") from exc
+
+
+def _retries() -> t.Any:
+    """Once more where no connection was made; later where the server asks for that (`Retry-After`)."""
+    return Retry(
+        total=BUSY_RETRIES + 1,
+        connect=1,
+        read=0,
+        redirect=0,
+        status=BUSY_RETRIES,
+        allowed_methods=None,
+        raise_on_status=False,
+    )
 
 
 def _decoded(status: int, data: bytes, asked: str) -> Json:

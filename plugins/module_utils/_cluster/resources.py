@@ -7,6 +7,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .api import Api, ClusterError, Json
+from .kinds import SCHEMAS
 
 
 class UnknownKindError(ClusterError):
@@ -44,11 +45,16 @@ class Kinds:
     """What the API server serves, plus what the CustomResourceDefinitions of a set will make it serve."""
 
     def __init__(self, api: Api, *, lenient: bool = False) -> None:
-        """`lenient` takes a group that is not served at all for one that will be, as check mode has to."""
+        """`lenient` takes for coming what is not served yet, as check mode has to: our own kinds, of which an
+        older version of the collection has fewer, and a group that is not served at all."""
         self._api = api
         self._lenient = lenient
         self._served: dict[str, dict[str, Kind]] = {}
         self._coming: dict[tuple[str, str], Kind] = {}
+        if lenient:
+            for each in SCHEMAS:
+                kind = Kind(each.api_version, each.kind, each.plural, True)
+                self._coming[each.api_version, each.kind] = kind
 
     def expect(self, definition: Json) -> None:
         """Learn the kinds of a CustomResourceDefinition that may not be applied yet."""

@@ -43,8 +43,11 @@ class RefusedSetError(ClusterError):
 class ObjectSet:
     """One named set of objects in one cluster."""
 
-    def __init__(self, api: Api, kinds: Kinds, name: str, *, lenient: bool = False) -> None:
-        """`lenient` takes missing namespaces and groups for coming ones, as check mode has to."""
+    def __init__(self, api: Api, kinds: Kinds, name: str | None, *, lenient: bool = False) -> None:
+        """`lenient` takes missing namespaces and groups for coming ones, as check mode has to.
+
+        Without a name the objects are of no set: labels are as they are declared.
+        """
         self._api = api
         self._kinds = kinds
         self.name = name
@@ -140,6 +143,8 @@ class ObjectSet:
 
     def is_ours(self, before: Json | None) -> bool:
         """Whether the object carries, or as a new one will carry, this set's label."""
+        if self.name is None:
+            return False
         if before is None:
             return True
         return bool((before["metadata"].get("labels") or {}).get(SET_LABEL) == self.name)
@@ -220,7 +225,7 @@ class _Untried:
         return entry.namespace in self._namespaces or (entry.kind.group, entry.kind.name) in self._groups
 
 
-def _with_label(manifest: Json, name: str) -> Json:
+def _with_label(manifest: Json, name: str | None) -> Json:
     metadata = manifest["metadata"]
     labels = dict(metadata.get("labels") or {}, **{SET_LABEL: name})
     return dict(manifest, metadata=dict(metadata, labels=labels))
