@@ -16,6 +16,8 @@ class Reason(Enum):
     MISSING_FIELD = "MissingField"
     UNKNOWN_FIELD = "UnknownField"
     UNKNOWN_KIND = "UnknownKind"
+    UNKNOWN_PROTOCOL = "UnknownProtocol"
+    UNREADABLE = "Unreadable"
     UNSUPPORTED = "Unsupported"
     WRONG_TYPE = "WrongType"
     WRONG_NAMESPACE = "WrongNamespace"
