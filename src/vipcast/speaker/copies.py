@@ -50,7 +50,12 @@ class Copies:
             Informer(client, kind, on_change=self._configuration, namespace=options.namespace)
             for kind in kinds
         )
-        self.configuration = (pools, self.peers, advertisements)
+        # What these name is read where it is there; without it nothing else is wrong.
+        named = tuple(
+            Informer(client, kind, on_change=self._configuration, namespace=options.namespace, optional=True)
+            for kind in (resources.COMMUNITIES, resources.BFD_PROFILES)
+        )
+        self.configuration = (pools, self.peers, advertisements, *named)
 
     @property
     def informers(self) -> tuple[Informer, ...]:
