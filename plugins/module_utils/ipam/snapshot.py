@@ -237,9 +237,21 @@ def _is_understood(item: Json, problems: list[Problem]) -> bool:
             if port.integer("port", 1, 65535) is None and not report.refused:
                 port.missing("port", "a number from 1 to 65535")
     if status is not None:
-        status.mapping("loadBalancer")
+        _read_ingress(status.mapping("loadBalancer"), item, report)
     problems.extend(report.problems)
     return not report.refused
+
+
+def _read_ingress(found: Fields | None, item: Json, report: Report) -> None:
+    """Two equal entries are nonsense that the controller repairs, so they are understood."""
+    ingress = item["status"]["loadBalancer"].get("ingress") if found is not None else None
+    entries = ingress if isinstance(ingress, list) else [ingress or {}]
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("ip") or "", str):
+            path = f"status.loadBalancer.ingress[{index}]"
+            report.refuse(
+                path, Reason.WRONG_TYPE, f"is {entry!r}, should be a mapping such as {{ip: 10.9.0.1}}"
+            )
 
 
 def _read_all(fields: Fields, texts: Iterable[str], maps: Iterable[str]) -> None:
