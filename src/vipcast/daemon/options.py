@@ -23,3 +23,5 @@ class Options:
     log_level: str = "info"
     health_address: str = "127.0.0.1:17472"
     metrics_address: str = ":9120"
+    metrics_access: str = "authorized"  # or "open": who may read the metrics
+    metrics_cert_dir: str | None = None  # None: a certificate made at the start

@@ -18,21 +18,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from vipcast import __version__
+from vipcast.daemon.certificate import CertificateError, Contexts, from_folder, self_signed
+from vipcast.daemon.gate import Gate, local_only
 from vipcast.daemon.log import configure, log_for
 from vipcast.daemon.metrics import CONTENT_TYPE, Registry
 from vipcast.daemon.options import Options
-from vipcast.daemon.server import BadAddressError, Page, Server, json_page, parse_address, text_page
+from vipcast.daemon.server import (
+    BadAddressError,
+    Handler,
+    Page,
+    Server,
+    json_page,
+    parse_address,
+    text_page,
+)
 from vipcast.k8s import AccessError, Client, find_access
+from vipcast.k8s.review import Reviewer
 
 __all__ = ["Daemon", "run"]
 
 # From the signal to the end; a pod's terminationGracePeriodSeconds should be a little more.
 CLOSE_SECONDS = 4.0
 
+_METRICS = "/metrics"
 _log = log_for("daemon")
 _Program = Callable[["Daemon"], Awaitable[None]]
 
@@ -101,7 +115,7 @@ def run(name: str, options: Options, program: _Program) -> int:
     configure(options.log_level)
     try:
         return asyncio.run(_main(name, options, program))
-    except (AccessError, BadAddressError) as error:
+    except (AccessError, BadAddressError, CertificateError) as error:
         _log.error("cannot_start", why=str(error))
         return 2
 
@@ -129,27 +143,62 @@ async def _main(name: str, options: Options, program: _Program) -> int:
 
 @contextlib.asynccontextmanager
 async def _servers(daemon: Daemon) -> AsyncIterator[None]:
-    health = {
-        "/healthz": lambda: text_page("ok"),
-        "/readyz": lambda: _ready(daemon),
-        "/status": lambda: _status(daemon),
-    }
-    metrics = {"/metrics": lambda: text_page(daemon.registry.render(), content_type=CONTENT_TYPE)}
     servers = []
     try:
-        for address, pages in (
-            (daemon.options.health_address, health),
-            (daemon.options.metrics_address, metrics),
-        ):
-            servers.append(await _listen(address, pages))
+        for start in (_health_server, _metrics_server):
+            servers.append(await start(daemon))
         yield
     finally:
         for server in servers:
             await server.close()
 
 
-async def _listen(address: str, pages: dict[str, Callable[[], Page]]) -> Server:
-    server, where = Server(pages), parse_address(address)
+async def _health_server(daemon: Daemon) -> Server:
+    # Probes come from the node. What is configured is nothing that every pod of a cluster should read.
+    remedy = (
+        "the status is for clients on the loopback address; ask inside of the pod:"
+        f" kubectl exec --namespace {daemon.options.namespace} POD -- vipcast status"
+    )
+    pages: dict[str, Handler] = {
+        "/healthz": lambda _request: text_page("ok"),
+        "/readyz": lambda _request: _ready(daemon),
+        "/status": local_only(lambda: _status(daemon), remedy),
+    }
+    return await _listen(daemon.options.health_address, Server(pages))
+
+
+async def _metrics_server(daemon: Daemon) -> Server:
+    options = daemon.options
+
+    def metrics() -> Page:
+        return text_page(daemon.registry.render(), content_type=CONTENT_TYPE)
+
+    if options.metrics_access == "open":
+        _refuse_certificate(options)
+        return await _listen(options.metrics_address, Server({_METRICS: lambda _request: metrics()}))
+    remedy = f"may not get {_METRICS}; bind it to the ClusterRole {options.namespace}:metrics-reader"
+    gate = Gate(Reviewer(daemon.client, _METRICS), remedy)
+    server = Server({_METRICS: gate.guard(metrics)}, tls=await _certificate(options))
+    return await _listen(options.metrics_address, server)
+
+
+def _refuse_certificate(options: Options) -> None:
+    if options.metrics_cert_dir:
+        raise CertificateError(
+            "--metrics-cert-dir is for --metrics-access=authorized: open metrics are plain HTTP"
+        )
+
+
+async def _certificate(options: Options) -> Contexts | None:
+    if options.metrics_address == "none":
+        return None
+    if options.metrics_cert_dir:
+        return from_folder(Path(options.metrics_cert_dir))
+    return await self_signed(options.node_name or socket.gethostname())
+
+
+async def _listen(address: str, server: Server) -> Server:
+    where = parse_address(address)
     if where:
         try:
             await server.start(*where)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from vipcast.k8s.errors import AccessError
 
-__all__ = ["Access", "Material", "Tls", "find_access", "in_cluster"]
+__all__ = ["Access", "Material", "Stamp", "Tls", "find_access", "in_cluster", "load_pair"]
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Material:
         except OSError as error:
             raise AccessError(f"{self.path}: {error.strerror}") from error
 
-    def stamp(self) -> _Stamp | None:
+    def stamp(self) -> Stamp | None:
         """Differs when the file differs; None for what is inline or momentarily missing."""
         try:
             status = self.path.stat() if self.path else None
@@ -49,7 +49,7 @@ class Token:
     """A bearer token."""
 
     material: Material
-    _stamp: _Stamp | None = field(default=None, init=False)
+    _stamp: Stamp | None = field(default=None, init=False)
     _value: str = field(default="", init=False)
 
     def __call__(self) -> str:
@@ -70,7 +70,7 @@ class Tls:
     server_name: str | None = None
     insecure: bool = False
     _context: ssl.SSLContext | None = field(default=None, init=False)
-    _stamps: tuple[_Stamp | None, ...] = field(default=(), init=False)
+    _stamps: tuple[Stamp | None, ...] = field(default=(), init=False)
 
     def context(self) -> ssl.SSLContext:
         """A context for a new connection; made again when a file changed."""
@@ -99,16 +99,22 @@ class Tls:
             context.load_default_certs()
 
     def _identify(self, context: ssl.SSLContext) -> None:
-        """OpenSSL wants a file: ours has no name and lives in memory only, so a key never reaches a disk."""
-        if not self.certificate:
-            return
-        chain = self.certificate.read() + b"\n" + (self.key.read() if self.key else b"")
-        descriptor = os.memfd_create("vipcast-client-certificate")
-        try:
-            os.write(descriptor, chain)
-            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-        finally:
-            os.close(descriptor)
+        if self.certificate:
+            load_pair(context, self.certificate.read(), self.key.read() if self.key else b"")
+
+
+def load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Let `context` show a certificate; both are PEM. Raises ssl.SSLError when they are not, or no pair.
+
+    OpenSSL wants a file: ours has no name and lives in memory only, so a key never reaches a disk.
+    """
+    descriptor = os.memfd_create("vipcast-certificate")
+    try:
+        os.write(descriptor, certificate + b"\n" + key)
+        # Without a password a key that needs one is refused; OpenSSL would ask for it on a terminal.
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)

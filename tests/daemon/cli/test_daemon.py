@@ -121,7 +121,7 @@ def test_probes_and_status_answer(options: Options) -> None:
 
 
 async def test_the_server_minds_methods_paths_and_nonsense() -> None:
-    server = Server({"/a": lambda: text_page("yes"), "/j": lambda: json_page([1])})
+    server = Server({"/a": lambda _request: text_page("yes"), "/j": lambda _request: json_page([1])})
     await server.start("127.0.0.1", 0)
     address = f"127.0.0.1:{server.port}"
     head = await ask(address, "HEAD /a")

@@ -19,6 +19,7 @@ FLAGS = {
     "--context": ("VIPCAST_CONTEXT", "context", None),
     "--health-address": ("VIPCAST_HEALTH_ADDRESS", "health_address", "127.0.0.1:17472"),
     "--metrics-address": ("VIPCAST_METRICS_ADDRESS", "metrics_address", ":9120"),
+    "--metrics-cert-dir": ("VIPCAST_METRICS_CERT_DIR", "metrics_cert_dir", None),
 }
 
 
@@ -59,6 +60,11 @@ def test_a_wrong_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
         (["--kubeconfig", "/nowhere"], "/nowhere"),
         (["--kubeconfig", "{config}", "--health-address", "nonsense"], "nonsense"),
         (["--kubeconfig", "{config}", "--metrics-address", "192.0.2.77:1"], "192.0.2.77:1"),
+        (
+            ["--kubeconfig", "{config}", "--metrics-address", ":0", "--metrics-cert-dir", "/nowhere"],
+            "tls.crt",
+        ),
+        (["--kubeconfig", "{config}", "--metrics-access", "open", "--metrics-cert-dir", "/x"], "plain HTTP"),
     ],
 )
 def test_what_cannot_start_says_why_and_is_2(arguments: list[str], word: str, tmp_path: object) -> None:

@@ -34,7 +34,7 @@ from vipcast.controller.run import main
 from vipcast.daemon.options import Options
 sys.exit(main(Options(
     kubeconfig=sys.argv[1], health_address="127.0.0.1:" + sys.argv[2],
-    metrics_address="127.0.0.1:" + sys.argv[3])))
+    metrics_address="127.0.0.1:" + sys.argv[3], metrics_access="open")))
 """
 # What the controller needs and nothing more; the tests run it with exactly this.
 RULES = [

@@ -118,6 +118,7 @@ class Speaker:
             "kubeconfig": str(kubeconfig),
             "health-address": f"127.0.0.1:{self.health}",
             "metrics-address": f"127.0.0.1:{self.metrics_port}",
+            "metrics-access": "open",
         }
         self._command = [
             *inside,
