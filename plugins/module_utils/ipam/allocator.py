@@ -9,14 +9,17 @@
 5. all other pools, by name.
 
 4 and 5 skip pools with ``autoAssign: false``. Inside a pool the first free address in the order of the
-pool's entries is taken; one that may be shared counts as free for those who may share it. All addresses of
-a service are from the same pool.
+pool's entries is taken; one that may be shared counts as free for those who may share it, and one that is
+leaving a service counts as free for that service. All addresses of a service are from the same pool.
+
+A service that had one address of each family and shall have one only keeps the one of that family.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Union
 
 from ..model.addresses import IPAddress
@@ -27,7 +30,7 @@ from .index import PoolIndex
 from .request import Allocation, Holder, Refusal, Request
 from .space import Space
 
-__all__ = ["Allocator"]
+__all__ = ["Allocator", "allows"]
 
 Answer = Union[Allocation, Refusal]
 
@@ -143,11 +146,22 @@ class Allocator:
         """All families from one pool; with PreferDualStack then the first family alone."""
         wishes = [request.families] if request.require_all else [request.families, request.families[:1]]
         for families in wishes:
+            kept = self._remaining(request, families)
+            if kept is not None:
+                return kept
             for pool in candidates:
                 picked = self._pick(pool, families, request)
                 if picked is not None:
                     return Allocation(picked, pool.name)
-        return explain.exhausted(request, candidates, self.usage)
+        return explain.exhausted(request, candidates)
+
+    def _remaining(self, request: Request, families: tuple[int, ...]) -> Allocation | None:
+        """What stays of a pair, one address of each family, of which the service can have one only."""
+        pair = {address.version: address for address in self.book.leaving.get(request.holder, ())}
+        if len(families) != 1 or len(pair) != 2 or len(self.book.leaving[request.holder]) != 2:
+            return None
+        checked = self.check(request, (pair[families[0]],))
+        return None if isinstance(checked, Refusal) else checked
 
     def _pick(self, pool: Pool, families: tuple[int, ...], request: Request) -> tuple[IPAddress, ...] | None:
         found = [self._pick_one(pool, family, request) for family in sorted(families)]
@@ -159,14 +173,16 @@ class Allocator:
         if space is None:
             return None
         free = space.first_free(self.book)
-        shared = self._shared(pool, family, request) if request.sharing.key else []
-        return min([*shared, *([free] if free else [])], key=space.position, default=None)
+        found = [*self._open_to(pool, family, request), *([free] if free else [])]
+        return min(found, key=space.position, default=None)
 
-    def _shared(self, pool: Pool, family: int, request: Request) -> list[IPAddress]:
-        """Addresses that others hold and the service may join."""
+    def _open_to(self, pool: Pool, family: int, request: Request) -> list[IPAddress]:
+        """Addresses that are not free, and open to this service: to be shared, or its own that are leaving."""
+        own = self.book.leaving.get(request.holder, ())
+        shared = self.book.sharing(request.sharing.key) if request.sharing.key else ()
         return [
             address
-            for address in self.book.sharing(request.sharing.key)
+            for address in {*own, *shared}
             if address.version == family
             and address in pool
             and not pool.avoids(address)
@@ -211,7 +227,7 @@ class Allocator:
     def _may_have(self, request: Request, address: IPAddress) -> Refusal | None:
         holders = self.book.holders(address)
         mine = address in self.book.held_by(request.holder)
-        for holder, terms in holders.items():
+        for holder, terms in sorted(holders.items(), key=itemgetter(0)):
             leaving = address in self.book.leaving.get(holder, ())
             # Who has an address keeps it, whatever other services show: they are about to be put right.
             if holder == request.holder or (mine and leaving):

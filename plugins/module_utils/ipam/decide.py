@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
-from .allocator import Allocator
+from .allocator import Allocator, allows
 from .request import Allocation, Holder, Refusal, Request
 from .service import Relation, View
 from .waiting import Waiting
@@ -165,12 +165,21 @@ class Decider:
             self.waiting.serve(freed, self._try)
 
     def _try(self, key: Holder) -> bool:
-        before = self.allocator.book.held_by(key)
+        held, refusal = self.allocator.book.held_by(key), self._refusals.get(key)
         self._decide(self.views[key])
-        served = self.allocator.book.held_by(key) != before
+        served = self.allocator.book.held_by(key) != held
         if served:
             self._changed[key] = None
+        elif self._refusals.get(key) != refusal:
+            self._said_otherwise(key)
         return served
+
+    def _said_otherwise(self, key: Holder) -> None:
+        """Who waits is refused for another reason now, or by another holder; so are those of the same line."""
+        self._changed[key] = None
+        for other in self.waiting.behind(key):
+            self._decide(self.views[other])
+            self._changed[other] = None
 
     def _line(self, want: Request, answer: Allocation | Refusal | None) -> tuple[object, ...] | None:
         """Where the service waits, if it does. Requests of one line are refused alike.
@@ -180,7 +189,7 @@ class Decider:
         """
         alone = want.holder if want.sharing.key else None
         if isinstance(answer, Refusal):
-            pools = tuple(pool.name for pool in self.allocator.candidates(want))
+            pools = tuple(pool.name for pool in self.allocator.pools if allows(pool, want))
             return (want.families, want.require_all, want.addresses, want.pool, pools, alone)
         if answer is not None and len(answer.addresses) < len(want.families):
             return ("other family", answer.pool, answer.addresses[0].version, alone)

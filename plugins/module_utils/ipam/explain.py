@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
@@ -59,23 +59,28 @@ def not_allowed(request: Request, pool: Pool) -> Refusal:
     return Refusal(RefusalReason.POOL_NOT_ALLOWED, message, pool.name)
 
 
-def exhausted(
-    request: Request, pools: Sequence[Pool], usage: Callable[[str, int], tuple[int, int]]
-) -> Refusal:
-    """No free address, or none of the family."""
-    wanted = set(request.families) if request.require_all else set(request.families[:1])
-    fit = [pool for pool in pools if wanted <= pool.families]
+def exhausted(request: Request, pools: Sequence[Pool]) -> Refusal:
+    """No free address, or none of the family.
+
+    The message has the pools' sizes and not how many are held just now: it stays true, and the same after
+    a restart, as long as the pools are the same.
+    """
+    wanted = sorted(set(request.families) if request.require_all else set(request.families[:1]))
+    fit = [pool for pool in pools if pool.families.issuperset(wanted)]
     if not fit:
         message = f"no pool has {_families(wanted)} addresses (pools tried: {_names(pools)})"
         return Refusal(RefusalReason.NO_POOL_OF_FAMILY, message, request.pool)
-    held = ", ".join(f"{pool.name} ({_usage(pool, wanted, usage)})" for pool in fit)
-    message = f"no free {_families(wanted)} address in pool {held}; enlarge a pool or delete a service"
+    if len(wanted) == 1:
+        held = ", ".join(
+            f"{pool.name} ({pool.size(wanted[0])} of {pool.size(wanted[0])} in use)" for pool in fit
+        )
+        message = f"no free {_families(wanted)} address in pool {held}; enlarge a pool or delete a service"
+    else:
+        sizes = ", ".join(f"{pool.name} ({pool.size(4)} IPv4, {pool.size(6)} IPv6)" for pool in fit)
+        message = (
+            f"no pool has both a free IPv4 and a free IPv6 address: {sizes}; enlarge one or delete a service"
+        )
     return Refusal(RefusalReason.POOL_EXHAUSTED, message, fit[0].name if len(fit) == 1 else None)
-
-
-def _usage(pool: Pool, families: set[int], usage: Callable[[str, int], tuple[int, int]]) -> str:
-    counts = [(family, usage(pool.name, family)) for family in sorted(families)]
-    return ", ".join(f"{held} of {held + free} IPv{family} in use" for family, (held, free) in counts)
 
 
 def not_in_any_pool(address: IPAddress, pools: Sequence[Pool]) -> Refusal:
@@ -100,7 +105,7 @@ def in_use(address: IPAddress, holder: Holder, why: str, sharing: Sharing, leavi
     """Another service has it."""
     name = "/".join(holder)
     if leaving:
-        message = f"{address} is being taken from service {name}; it is free when that shows it no more"
+        message = f"{address} is still shown by service {name}; it is free when that shows it no more"
         return Refusal(RefusalReason.ADDRESS_IN_USE, message, held_by=holder)
     if not sharing.key:
         help_ = "ask for another, or give both the same annotation metallb.io/allow-shared-ip"

@@ -23,11 +23,15 @@ class PoolIndex:
                 self._entries[item.version].append((int(item.first), int(item.last), pool))
         for entries in self._entries.values():
             entries.sort(key=lambda entry: entry[0])
+        # A list of its own, because bisect takes a key only since Python 3.10.
+        self._firsts = {
+            version: [entry[0] for entry in entries] for version, entries in self._entries.items()
+        }
 
     def pool_of(self, address: IPAddress) -> Pool | None:
         """The pool that has the address, or None."""
         entries, number = self._entries[address.version], int(address)
-        place = bisect_right(entries, number, key=lambda entry: entry[0])
+        place = bisect_right(self._firsts[address.version], number)
         if place and number <= entries[place - 1][1]:
             return entries[place - 1][2]
         return None

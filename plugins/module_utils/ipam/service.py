@@ -138,12 +138,8 @@ def _families(spec: Json) -> tuple[int, ...]:
 
 
 def _annotation(annotations: Mapping[str, str], name: str) -> str | None:
-    """The value under either prefix; two different values are no answer."""
-    new, old = annotations.get(PREFIX + name), annotations.get(OLD_PREFIX + name)
-    if new is not None and old is not None and new != old:
-        message = f"the annotations {PREFIX}{name} and {OLD_PREFIX}{name} differ; remove the second"
-        raise _RefusedError(RefusalReason.CONFLICTING_REQUESTS, message)
-    return (new if new is not None else old) or None
+    """The value under the present prefix, otherwise under the old one (`View.deprecated` has its name)."""
+    return annotations.get(PREFIX + name, annotations.get(OLD_PREFIX + name)) or None
 
 
 def _requested_addresses(spec: Json, annotations: Mapping[str, str]) -> tuple[IPAddress, ...]:
@@ -151,17 +147,16 @@ def _requested_addresses(spec: Json, annotations: Mapping[str, str]) -> tuple[IP
     if listed and single:
         message = f"spec.loadBalancerIP and the annotation {PREFIX}loadBalancerIPs are both set; remove one"
         raise _RefusedError(RefusalReason.CONFLICTING_REQUESTS, message)
-    texts = [text.strip() for text in (listed or single or "").split(",") if text.strip()]
-    addresses = tuple(_parse(text) for text in texts)
+    addresses = tuple(_parse(text) for text in (listed.split(",") if listed else [single] if single else []))
     if len({address.version for address in addresses}) != len(addresses):
-        message = f"{', '.join(texts)}: ask for one address of each family"
+        message = f"{listed}: ask for one address, or for one of each family"
         raise _RefusedError(RefusalReason.BAD_REQUEST, message)
     return addresses
 
 
 def _parse(text: str) -> IPAddress:
     try:
-        return parse_address(text)
+        return parse_address(text.strip())
     except ValueError as error:
         message = f"the address that the service asks for is none: {error}"
         raise _RefusedError(RefusalReason.BAD_REQUEST, message) from error
@@ -188,6 +183,7 @@ _SPEC = (
     "clusterIPs",
     "ipFamilyPolicy",
     "externalTrafficPolicy",
+    "allocateLoadBalancerNodePorts",
     "selector",
     "ports",
 )

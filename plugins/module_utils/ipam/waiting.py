@@ -28,6 +28,7 @@ class Waiting:
         self._line_of: dict[Holder, tuple[Line, Age]] = {}
         self._lines: dict[Line, list[Age]] = {}
         self._asking: defaultdict[IPAddress, set[Line]] = defaultdict(set)
+        self._anything: dict[Line, None] = {}  # lines that ask for no address by name; a set that keeps order
         self._addresses: dict[Line, tuple[IPAddress, ...]] = {}
 
     def __len__(self) -> int:
@@ -45,6 +46,8 @@ class Waiting:
             self._lines[line], self._addresses[line] = [], addresses
             for address in addresses:
                 self._asking[address].add(line)
+            if not addresses:
+                self._anything[line] = None
         heapq.heappush(self._lines[line], age)
 
     def remove(self, holder: Holder) -> None:
@@ -52,6 +55,16 @@ class Waiting:
         entry = self._line_of.pop(holder, None)
         if entry is not None:
             self._head(entry[0])
+
+    def behind(self, holder: Holder) -> list[Holder]:
+        """The others of the service's line, oldest first."""
+        entry = self._line_of.get(holder)
+        if entry is None:
+            return []
+        ages = sorted(
+            age for age in set(self._lines[entry[0]]) if self._line_of.get(age[1]) == (entry[0], age)
+        )
+        return [age[1] for age in ages if age[1] != holder]
 
     def serve(self, freed: Iterable[IPAddress], try_it: Callable[[Holder], bool]) -> None:
         """Let everybody whom these addresses may help try, oldest first; whoever succeeds waits no more."""
@@ -70,7 +83,7 @@ class Waiting:
 
     def _lines_for(self, freed: Iterable[IPAddress]) -> list[Line]:
         named = {line for address in freed for line in self._asking.get(address, ())}
-        return [*named, *(line for line in self._lines if not self._addresses[line])]
+        return [*named, *self._anything]
 
     def _head(self, line: Line) -> Age | None:
         """The first of a line who still waits in it; an empty line is taken away."""
@@ -84,6 +97,7 @@ class Waiting:
 
     def _close(self, line: Line) -> None:
         self._lines.pop(line, None)
+        self._anything.pop(line, None)
         for address in self._addresses.pop(line, ()):
             self._asking[address].discard(line)
             if not self._asking[address]:

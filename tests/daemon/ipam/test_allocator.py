@@ -148,7 +148,7 @@ def test_a_full_pool_is_followed_by_the_next() -> None:
     assert given[4] is RefusalReason.POOL_EXHAUSTED
     refusal = allocator.allocate(ask("4"))
     assert isinstance(refusal, Refusal)
-    assert "a (2 of 2 IPv4 in use), b (2 of 2 IPv4 in use)" in refusal.message
+    assert "a (2 of 2 in use), b (2 of 2 in use)" in refusal.message
 
 
 def test_entries_are_used_in_the_order_in_which_they_are_written() -> None:

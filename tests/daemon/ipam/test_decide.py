@@ -60,7 +60,7 @@ def test_an_exhausted_pool_says_how_full_it_is() -> None:
     create(runner, "first", "second")
     reason, message = condition(api, "second")
     assert reason == "PoolExhausted"
-    assert "one (1 of 1 IPv4 in use)" in message
+    assert "no free IPv4 address in pool one (1 of 1 in use)" in message
 
 
 def test_a_deleted_service_makes_room_for_the_oldest_that_waits() -> None:
