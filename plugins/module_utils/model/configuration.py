@@ -48,11 +48,21 @@ class Configuration:
     stale: frozenset[ObjectRef] = frozenset()
     # What is in force of each object, as it was written; passwords are in it.
     forms: Mapping[ObjectRef, Form] = field(default_factory=dict, hash=False, compare=False, repr=False)
+    # Which generation of each object was judged; None where it has none.
+    judged: Mapping[ObjectRef, int | None] = field(
+        default_factory=dict, hash=False, compare=False, repr=False
+    )
 
     @property
     def refused(self) -> tuple[Problem, ...]:
         """The problems because of which an object is not in force as it is written."""
         return tuple(problem for problem in self.problems if problem.effect is Effect.REFUSED)
+
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """The problems that somebody made: all but those of what is not supported yet."""
+        gap = (Reason.UNSUPPORTED, Effect.INEFFECTIVE)
+        return tuple(problem for problem in self.problems if (problem.reason, problem.effect) != gap)
 
     def advertisements_for(self, pool: str) -> tuple[BGPAdvertisement, ...]:
         """The advertisements that announce the pool of this name."""
@@ -140,6 +150,7 @@ def _configuration(entries: list[Entry], strangers: list[Problem]) -> Configurat
         ),
         announcements=announcements,
         stale=frozenset(entry.ref for entry in entries if entry.stale),
+        judged={entry.ref: entry.generation for entry in entries},
         forms={entry.ref: entry.form for entry in entries if entry.form is not None},
     )
 

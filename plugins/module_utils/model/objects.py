@@ -67,6 +67,7 @@ class Entry:
     form: Form | None  # what counts; None: nothing of this object
     created: str = ""
     before: Form | None = None
+    generation: int | None = None  # of the object that was read
 
     @property
     def part(self) -> Part | None:
@@ -103,7 +104,7 @@ def read_object(item: Mapping[str, Any], forms: Mapping[ObjectRef, Form], report
     before = _known_form(forms.get(report.ref), uid, labels)
     if before is None:
         before = _remembered(item, None if report.refused else form, uid, labels, report.ref)
-    entry = Entry(report.ref, report, form, created, before)
+    entry = Entry(report.ref, report, form, created, before, _generation(item))
     _refuse_change(entry, spec)
     return entry
 
@@ -135,13 +136,18 @@ def _remembered(
 
 def _accepted(item: Mapping[str, Any], status: Fields) -> bool:
     """Whether the controller said that this very ``spec`` is in force."""
-    metadata = item.get("metadata")
-    generation = metadata.get("generation") if isinstance(metadata, Mapping) else None
+    generation = _generation(item)
     wanted = (ACCEPTED, "True", generation)
     told = (condition.data for condition in status.mappings("conditions"))
     return generation is not None and any(
         (each.get("type"), each.get("status"), each.get("observedGeneration")) == wanted for each in told
     )
+
+
+def _generation(item: Mapping[str, Any]) -> int | None:
+    metadata = item.get("metadata")
+    found = metadata.get("generation") if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def _refuse_change(entry: Entry, spec: Fields) -> None:

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from vipcast.controller.conditions import counters, status_patch
+from vipcast.controller.conditions import configuration_state, counters, status_patch
 from vipcast.controller.metrics import Metrics
 from vipcast.daemon.metrics import Registry
 from vipcast.ipam import Allocator, Request
 from vipcast.ipam.decide import Decider
-from vipcast.model.configuration import VERSIONS, parse
+from vipcast.model.configuration import VERSIONS, Configuration, parse
 
 NOW = "2026-01-02T03:04:05Z"
 
@@ -54,6 +54,129 @@ def test_what_is_said_already_is_not_written_again() -> None:
     again = status_patch(item, configuration, {"assignedIPv4": 2}, "2027-01-01T00:00:00Z")
     assert again is not None
     assert again["status"]["conditions"] == patch["status"]["conditions"], "nothing changed but the counter"
+
+
+def written(item: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """The object after a merge patch of its status (RFC 7396)."""
+    return {**item, "status": merged(item.get("status"), patch["status"])}
+
+
+def merged(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    found = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        found[name] = merged(found.get(name), value)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def changed(item: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    metadata = {**item["metadata"], "generation": item["metadata"]["generation"] + 1}
+    return {**item, "metadata": metadata, "spec": spec}
+
+
+def judged(item: dict[str, Any], previous: Configuration | None) -> tuple[dict[str, Any], Configuration]:
+    found = parse([item], previous=previous)
+    patch = status_patch(item, found, {}, NOW)
+    return (written(item, patch) if patch else item), found
+
+
+def test_the_last_good_form_is_kept_in_the_object_until_it_is_good_again() -> None:
+    item, before = judged(pool("a", "10.0.0.0/24"), None)
+    assert "inForce" not in item["status"]
+    item, before = judged(changed(item, addresses=["nonsense"], autoAssign=False), before)
+    assert item["status"]["inForce"] == {"addresses": ["10.0.0.0/24"]}
+    assert "stays in force as it was before" in item["status"]["conditions"][0]["message"]
+    after_a_restart = parse([item])
+    assert after_a_restart.pools == before.pools and after_a_restart.stale == before.stale
+    item, _ = judged(changed(item, addresses=["10.0.1.0/24"], autoAssign=False), before)
+    assert "inForce" not in item["status"]
+
+
+def test_another_form_in_force_leaves_nothing_of_the_one_before() -> None:
+    item = pool("a", "10.0.0.0/24")
+    item["spec"]["serviceAllocation"] = {"priority": 1, "namespaces": ["x"]}
+    item, before = judged(item, None)
+    item, before = judged(changed(item, addresses=["bad"]), before)
+    item["spec"] = {"addresses": ["10.0.1.0/24"], "serviceAllocation": {"priority": 2}}
+    good = parse([item], previous=before)  # seen, and changed again before anything was written
+    item, _ = judged(changed(item, addresses=["bad"]), good)
+    assert item["status"]["inForce"] == {
+        "addresses": ["10.0.1.0/24"],
+        "serviceAllocation": {"priority": 2},
+    }
+
+
+def test_nothing_is_said_of_an_object_that_has_changed_since_it_was_judged() -> None:
+    item = pool("a", "10.0.0.0/24")
+    found = parse([item])
+    assert status_patch(changed(item, addresses=["nonsense"]), found, {}, NOW) is None
+    assert status_patch(pool("new", "10.0.1.0/24"), found, {}, NOW) is None
+
+
+def state_of(configuration: Configuration | None, item: dict[str, Any] | None = None) -> dict[str, Any]:
+    found = configuration_state(configuration, item or {}, NOW)
+    assert found is not None
+    return found
+
+
+def reasons_in(state: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {each["type"]: (each["status"], each["reason"]) for each in state["conditions"]}
+
+
+def test_a_configuration_without_faults_is_valid() -> None:
+    state = state_of(parse([pool("a", "10.0.0.0/24")]))
+    assert (state["result"], state["errorSummary"]) == ("Valid", "")
+    assert reasons_in(state) == {
+        "configReconcilerValid": ("True", "Reconciled"),
+        "poolReconcilerValid": ("True", "Reconciled"),
+    }
+
+
+def test_every_fault_is_a_line_with_kind_name_and_field() -> None:
+    profile = {**pool("fast"), "kind": "BFDProfile", "spec": {"receiveInterval": 1}}
+    state = state_of(parse([pool("a", "10.0.0.0/33"), profile]))
+    assert state["result"] == "Invalid"
+    first, second = state["errorSummary"].splitlines()
+    assert first.startswith("BFDProfile lb/fast: spec.receiveInterval: ")
+    assert second.startswith("IPAddressPool lb/a: spec.addresses[0]: ")
+    assert set(reasons_in(state).values()) == {("False", "ConfigurationError")}
+
+
+def test_a_fault_beside_the_pools_leaves_the_pools_valid() -> None:
+    advert = {**pool("x"), "kind": "BGPAdvertisement", "spec": {"ipAddressPools": ["nowhere"]}}
+    state = state_of(parse([pool("a", "10.0.0.0/24"), advert]))
+    assert state["result"] == "Invalid"
+    assert reasons_in(state)["poolReconcilerValid"] == ("True", "Reconciled")
+
+
+def test_what_is_not_supported_yet_is_no_fault() -> None:
+    layer2 = {**pool("x"), "kind": "L2Advertisement", "spec": {}}
+    assert state_of(parse([pool("a", "10.0.0.0/24"), layer2]))["result"] == "Valid"
+
+
+def test_before_anything_was_read_nothing_is_known() -> None:
+    state = state_of(None)
+    assert state["result"] == "Unknown"
+    assert set(reasons_in(state).values()) == {("Unknown", "UnknownError")}
+
+
+def test_a_state_that_says_so_already_is_not_written_again() -> None:
+    configuration = parse([pool("a", "10.0.0.0/24")])
+    item = {"metadata": {"name": "controller"}, "status": state_of(configuration)}
+    assert configuration_state(configuration, item, "2027-01-01T00:00:00Z") is None
+    worse = configuration_state(parse([pool("a", "bad")]), item, "2027-01-01T00:00:00Z")
+    assert worse is not None and worse["conditions"][0]["lastTransitionTime"] == "2027-01-01T00:00:00Z"
+    del item["status"]["errorSummary"]  # type: ignore[attr-defined]
+    assert configuration_state(configuration, item, NOW) is None, "an empty text may be left out"
+
+
+def test_a_very_long_list_of_faults_says_how_many_more_there_are() -> None:
+    state = state_of(parse([pool(f"p{number}", "bad") for number in range(1000)]))
+    last = state["errorSummary"].splitlines()[-1]
+    lines = len(state["errorSummary"].splitlines())
+    assert last == f"and {1000 - (lines - 1)} more"
+    assert len(state["errorSummary"]) < 20000
 
 
 def test_counters_fit_into_the_api() -> None:
