@@ -244,7 +244,7 @@ class TestPlan:
         pools.write_text(json.dumps(pool))
         planned = tool("vipcast", "plan", "-o", "json", pools, now, timeout=30)
         rows = json.loads(planned.stdout)["services"]
-        predicted = {f"{row['namespace']}/{row['name']}": row["after"] for row in rows}
+        predicted = {f"{row['namespace']}/{row['name']}": row["after"]["addresses"] for row in rows}
         declared = [{"name": "default", "addresses": ["10.9.1.0-10.9.1.9"]}]
         check = lab.playbook(
             "site", "--check", "--diff", "--skip-tags", "verify", vipcast_pools=declared
