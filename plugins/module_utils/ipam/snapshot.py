@@ -104,15 +104,15 @@ def combine(sources: Iterable[Source], *, stays: Callable[[Json], bool] = lambda
     Where a source is whole, a pool that no such source has is gone, unless it `stays`.
     """
     found, whole = _Collection(), False
+    problems: list[Problem] = []
     for source in sources:
         whole = whole or source.whole
         for item in source.objects:
-            if _matters(item):
+            if _matters(item) and (item["kind"] != "Service" or _is_understood(item, problems)):
                 found.add(item, source)
     pools = found.of(lambda kind: kind not in ("Service", "Namespace"))
-    problems: list[Problem] = []
-    items = [given.item for given in found.of(lambda kind: kind == "Service")]
-    services = [_with_cluster_ips(_placed(item)) for item in items if _is_understood(item, problems)]
+    given = found.of(lambda kind: kind == "Service")
+    services = [_with_cluster_ips(_placed(each.item)) for each in given]
     new = [item for item in services if not _live(item)]
     return Snapshot(
         pools=tuple(each.item for each in pools if not whole or each.whole or stays(each.item)),
@@ -156,7 +156,7 @@ def _live(item: Json) -> bool:
 def _overlay(old: Json, new: Json) -> Json:
     """The new form, with what the API server would keep of the old one."""
     metadata = dict(_metadata(new))
-    for name in ("uid", "creationTimestamp", "resourceVersion"):
+    for name in ("namespace", "uid", "creationTimestamp", "resourceVersion"):
         if name not in metadata and name in _metadata(old):
             metadata[name] = _metadata(old)[name]
     found = {**new, "metadata": metadata}
@@ -168,7 +168,12 @@ def _overlay(old: Json, new: Json) -> Json:
 
 
 def _keep_cluster_ips(old: Any, new: Any) -> Any:
-    if not isinstance(old, Mapping) or not isinstance(new, Mapping) or new.get("clusterIP"):
+    if (
+        not isinstance(old, Mapping)
+        or not isinstance(new, Mapping)
+        or new.get("clusterIP")
+        or new.get("clusterIPs")
+    ):
         return new
     kept = list(old.get("clusterIPs") or ([old["clusterIP"]] if old.get("clusterIP") else []))
     # What a manifest does not name stays, and the class of a service can not be changed.
