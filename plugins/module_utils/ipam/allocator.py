@@ -157,8 +157,9 @@ class Allocator:
 
     def _remaining(self, request: Request, families: tuple[int, ...]) -> Allocation | None:
         """What stays of a pair, one address of each family, of which the service can have one only."""
-        pair = {address.version: address for address in self.book.leaving.get(request.holder, ())}
-        if len(families) != 1 or len(pair) != 2 or len(self.book.leaving[request.holder]) != 2:
+        leaving = self.book.leaving.get(request.holder, ())
+        pair: dict[int, IPAddress] = {address.version: address for address in leaving}
+        if len(families) != 1 or not len(pair) == len(leaving) == 2:
             return None
         checked = self.check(request, (pair[families[0]],))
         return None if isinstance(checked, Refusal) else checked
@@ -177,7 +178,7 @@ class Allocator:
         return min(found, key=space.position, default=None)
 
     def _open_to(self, pool: Pool, family: int, request: Request) -> list[IPAddress]:
-        """Addresses that are not free, and open to this service: to be shared, or its own that are leaving."""
+        """Addresses that are open to this service though not free: to be shared, or its own that are leaving."""
         own = self.book.leaving.get(request.holder, ())
         shared = self.book.sharing(request.sharing.key) if request.sharing.key else ()
         return [

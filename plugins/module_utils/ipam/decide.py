@@ -175,7 +175,7 @@ class Decider:
         return served
 
     def _said_otherwise(self, key: Holder) -> None:
-        """Who waits is refused for another reason now, or by another holder; so are those of the same line."""
+        """Who waits is refused for another reason now, or by another holder: so are all of its line."""
         self._changed[key] = None
         for other in self.waiting.behind(key):
             self._decide(self.views[other])

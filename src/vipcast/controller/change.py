@@ -8,10 +8,11 @@ names the resourceVersion that it was made for, so it never overwrites what it h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from vipcast.controller import nodeports
 from vipcast.ipam import Allocation, Refusal
 from vipcast.ipam.decide import Outcome
 from vipcast.ipam.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of
@@ -23,6 +24,7 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 CONDITION = "vipcast.io/AddressAllocated"
 
 Json = Mapping[str, Any]
+_Words = tuple[str, str, str]  # status, reason and message of a condition
 WhyNot = Callable[[tuple[IPAddress, ...]], Refusal | None]
 
 
@@ -49,16 +51,17 @@ class _Face:
 
     ingress: tuple[str, ...] = ()
     pool: str | None = None
-    condition: tuple[str, str, str] | None = None  # status, reason, message
-    odd: bool = field(default=False, compare=True)  # something else than addresses is there too
+    condition: _Words | None = None
+    node_ports: _Words | None = None
+    odd: bool = False  # something else than addresses is there too
 
 
 def make_change(item: Json, view: View, outcome: Outcome, why_not: WhyNot, now: str) -> Change:
     """From the object as it is to the outcome; `now` as the API writes times."""
     if outcome.relation is Relation.FOREIGN:
         return Change()
-    shown, wanted = _shown(item), _wanted(outcome)
-    if outcome.relation is Relation.NONE and shown.pool is None and shown.condition is None:
+    shown, wanted = _shown(item), _wanted(item, outcome)
+    if outcome.relation is Relation.NONE and not (shown.pool or shown.condition or shown.node_ports):
         return Change()  # never was ours
     if shown == wanted and OLD_ALLOCATED_FROM not in _annotations(item):
         return Change()
@@ -69,30 +72,35 @@ def _annotations(item: Json) -> Mapping[str, str]:
     return item["metadata"].get("annotations") or {}
 
 
-def _condition(item: Json) -> Json | None:
+def _condition(item: Json, kind: str) -> Json | None:
     conditions = (item.get("status") or {}).get("conditions") or []
-    return next((each for each in conditions if each.get("type") == CONDITION), None)
+    return next((each for each in conditions if each.get("type") == kind), None)
+
+
+def _words(item: Json, kind: str) -> _Words | None:
+    found = _condition(item, kind)
+    return (found["status"], found["reason"], found["message"]) if found else None
 
 
 def _shown(item: Json) -> _Face:
-    ingress, condition = ingress_of(item), _condition(item)
+    ingress = ingress_of(item)
     return _Face(
         ingress=tuple(entry.get("ip") or "" for entry in ingress),
         pool=_annotations(item).get(ALLOCATED_FROM),
-        condition=(condition["status"], condition["reason"], condition["message"]) if condition else None,
+        condition=_words(item, CONDITION),
+        node_ports=_words(item, nodeports.CONDITION),
         odd=any(entry.get("hostname") for entry in ingress),
     )
 
 
-def _wanted(outcome: Outcome) -> _Face:
+def _wanted(item: Json, outcome: Outcome) -> _Face:
     result = outcome.result
+    node_ports = nodeports.condition(item)
     if isinstance(result, Allocation):
-        message = f"{_join(result.addresses)} from pool {result.pool}"
-        return _Face(
-            tuple(str(address) for address in result.addresses), result.pool, ("True", "Allocated", message)
-        )
+        words = ("True", "Allocated", f"{_join(result.addresses)} from pool {result.pool}")
+        return _Face(tuple(str(address) for address in result.addresses), result.pool, words, node_ports)
     if isinstance(result, Refusal):
-        return _Face(condition=("False", result.reason.value, result.message))
+        return _Face(condition=("False", result.reason.value, result.message), node_ports=node_ports)
     return _Face()
 
 
@@ -107,9 +115,17 @@ def _patch(item: Json, shown: _Face, wanted: _Face, now: str) -> dict[str, Any]:
     metadata = item["metadata"]
     status: dict[str, Any] = {}
     if (shown.ingress, shown.odd) != (wanted.ingress, wanted.odd):
-        status["loadBalancer"] = {"ingress": [{"ip": text} for text in wanted.ingress] or None}
-    if shown.condition != wanted.condition:
-        status["conditions"] = [_condition_patch(item, wanted, now)]
+        status["loadBalancer"] = {"ingress": _entries(item, wanted.ingress) or None}
+    conditions = [
+        _condition_patch(item, kind, words, now)
+        for kind, before, words in (
+            (CONDITION, shown.condition, wanted.condition),
+            (nodeports.CONDITION, shown.node_ports, wanted.node_ports),
+        )
+        if before != words
+    ]
+    if conditions:
+        status["conditions"] = conditions
     return {
         "metadata": {
             "uid": metadata["uid"],
@@ -120,14 +136,20 @@ def _patch(item: Json, shown: _Face, wanted: _Face, now: str) -> dict[str, Any]:
     }
 
 
-def _condition_patch(item: Json, wanted: _Face, now: str) -> dict[str, Any]:
-    if wanted.condition is None:
-        return {"$patch": "delete", "type": CONDITION}
-    status, reason, message = wanted.condition
-    before = _condition(item)
+def _entries(item: Json, texts: Iterable[str]) -> list[Json]:
+    """An address that stays keeps what others wrote beside it (`ipMode`, `ports`); the list goes in whole."""
+    present = {entry.get("ip"): entry for entry in ingress_of(item) if not entry.get("hostname")}
+    return [present.get(text, {"ip": text}) for text in texts]
+
+
+def _condition_patch(item: Json, kind: str, words: _Words | None, now: str) -> dict[str, Any]:
+    if words is None:
+        return {"$patch": "delete", "type": kind}
+    status, reason, message = words
+    before = _condition(item, kind)
     since = before["lastTransitionTime"] if before and before["status"] == status else now
     return {
-        "type": CONDITION,
+        "type": kind,
         "status": status,
         "reason": reason,
         "message": message,
@@ -148,6 +170,8 @@ def _notes(view: View, shown: _Face, wanted: _Face, outcome: Outcome, why_not: W
     if isinstance(outcome.result, Refusal) and shown.condition != wanted.condition:
         text = f"{outcome.result.reason.value}: {outcome.result.message}"
         notes.append(Note("AllocationFailed", text, warning=True))
+    if wanted.node_ports is not None and shown.node_ports != wanted.node_ports:
+        notes.append(Note(nodeports.LEFT, wanted.node_ports[2], warning=True))
     if notes and view.deprecated:
         names = ", ".join(view.deprecated)
         notes.append(Note("deprecatedAnnotation", f"{names}: use the prefix metallb.io/", warning=True))

@@ -135,3 +135,43 @@ def test_nonsense_is_replaced(ingress: list[dict[str, str]]) -> None:
 def test_an_old_annotation_is_reported_with_the_first_event() -> None:
     item = service(annotations={"metallb.universe.tf/address-pool": "default"})
     assert words(change(item, GIVEN)) == ["IPAllocated", "deprecatedAnnotation"]
+
+
+def test_what_others_wrote_beside_an_address_stays_with_it() -> None:
+    """A second address comes: the list goes in whole, so the first one's entry has to be complete."""
+    item = service([{"ip": "10.9.0.1", "ipMode": "Proxy", "ports": [{"port": 80, "error": "x.io/Down"}]}])
+    both = Allocation((parse_address("10.9.0.1"), parse_address("fd00::1")), "default")
+    found = change(item, Outcome(Relation.OURS, both))
+    assert found.patch is not None
+    assert found.patch["status"]["loadBalancer"]["ingress"] == [
+        {"ip": "10.9.0.1", "ipMode": "Proxy", "ports": [{"port": 80, "error": "x.io/Down"}]},
+        {"ip": "fd00::1"},
+    ]
+
+
+def with_node_port(item: dict[str, Any], number: int = 30080) -> dict[str, Any]:
+    ports = [{"port": 80, "nodePort": number}]
+    return {**item, "spec": {**item["spec"], "allocateLoadBalancerNodePorts": False, "ports": ports}}
+
+
+def test_node_ports_that_are_left_are_said_once() -> None:
+    found = change(with_node_port(DONE), GIVEN)
+    assert found.patch is not None
+    assert list(found.patch["status"]) == ["conditions"]
+    [condition] = found.patch["status"]["conditions"]
+    assert (condition["type"], condition["status"]) == ("vipcast.io/NodePortsReleased", "False")
+    assert "30080" in condition["message"]
+    assert [(note.reason, note.warning) for note in found.notes] == [("NodePortsLeft", True)]
+    again = with_node_port(DONE)
+    again["status"] = {**DONE["status"], "conditions": [*DONE["status"]["conditions"], condition]}
+    assert change(again, GIVEN) == Change()
+    found = change({**again, "spec": DONE["spec"]}, GIVEN)
+    assert found.patch is not None
+    assert found.patch["status"] == {"conditions": [{"$patch": "delete", "type": condition["type"]}]}
+    assert found.notes == ()
+
+
+def test_node_ports_of_a_service_that_is_not_ours_are_not_our_concern() -> None:
+    item = with_node_port(service())
+    assert change(item, Outcome(Relation.FOREIGN)) == Change()
+    assert change(item, NOT_OURS) == Change()
