@@ -46,17 +46,15 @@ from .reasons import Reason
 _MINIMUM_HOLD_TIME = 3.0  # seconds
 # YAML has numbers where these want text: `password: 1234`, `hold-time: 0`, a label's value.
 _TEXTS = (
-    *(
-        "password",
-        "peer-address",
-        "source-address",
-        "router-id",
-        "bfd-profile",
-        "hold-time",
-        "keepalive-time",
-    ),
-    *("addresses", "communities", "match-labels", "values"),
+    *("password", "peer-address", "source-address", "router-id", "bfd-profile"),
+    *("hold-time", "keepalive-time", "addresses", "communities", "match-labels", "values"),
 )
+# The YAML of that time had more words for true and false.
+_SWITCHES = ("avoid-buggy-ips", "auto-assign", "ebgp-multihop", "echo-mode", "passive-mode")
+_WORDS = {
+    **dict.fromkeys(("y", "yes", "on"), True),
+    **dict.fromkeys(("n", "no", "off"), False),
+}
 _Draft = tuple[str, "Entry | None", bool]  # path, what can be told of the entry, whether it can be used
 _Read = Callable[[Fields, "list[str]"], "Entry | None"]
 
@@ -252,7 +250,14 @@ class _Converter:
 def _renamed(fields: Fields, names: Mapping[str, str]) -> Manifest:
     """What is said, under the new names; an empty text says nothing."""
     said = {new: old for old, new in names.items() if fields.has(old) and fields.data[old] != ""}
-    return {new: _text(fields.data[old]) if old in _TEXTS else fields.data[old] for new, old in said.items()}
+    return {new: _plain(old, fields.data[old]) for new, old in said.items()}
+
+
+def _plain(key: str, value: Any) -> Any:
+    """The value in the type that its key wants, where it was only written in another way."""
+    if key in _SWITCHES and isinstance(value, str):
+        return _WORDS.get(value.lower(), value)
+    return _text(value) if key in _TEXTS else value
 
 
 def _text(value: Any) -> Any:

@@ -3,8 +3,9 @@
 """What MetalLB's old ConfigMap became, and its place among the objects of the API.
 
 Two sources make one configuration. A name that both have is the object's: the ConfigMap's entry of that name,
-a pool with its advertisements, is out of force. Everything else that the two can not have at once is settled as
-it is between two objects, by `configuration.parse`. What is wrong with an entry is a problem of the ConfigMap.
+a pool with its advertisements, is out of force. Everything else that the two can not have at once is settled
+as it is between two objects, by `configuration.parse`. What is wrong with an entry is a problem of the
+ConfigMap.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
 
 def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
     _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "where the configuration's objects are")
+    _add(parser, "--config-map", "NAME", "config", "MetalLB's old ConfigMap there; empty: not looked at")
     _add(
         parser,
         "--lb-class",
@@ -184,6 +185,7 @@ def _plan(options: argparse.Namespace) -> int:
 def _daemon_options(given: argparse.Namespace) -> Options:
     return Options(
         namespace=given.namespace,
+        config_map=given.config_map,
         lb_class=given.lb_class,
         node_name=getattr(given, "node_name", ""),
         ignore_exclude_lb=getattr(given, "ignore_exclude_lb", False),

@@ -15,6 +15,7 @@ class Options:
     """The flags, resolved; addresses as `server.parse_address` takes them."""
 
     namespace: str = DEFAULT_NAMESPACE  # of the configuration's objects
+    config_map: str = "config"  # MetalLB's old ConfigMap there; empty: none is looked at
     lb_class: str | None = None  # None: services without a class; otherwise those of exactly this one
     node_name: str = ""  # the speaker's node
     ignore_exclude_lb: bool = False  # announce even where the node's label says not to

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from vipcast.daemon.legacy import LegacySource
 from vipcast.daemon.options import Options
 from vipcast.k8s import Client, Informer, Json, Key
 from vipcast.k8s import resource as resources
@@ -56,11 +57,12 @@ class Copies:
             for kind in (resources.COMMUNITIES, resources.BFD_PROFILES)
         )
         self.configuration = (pools, self.peers, advertisements, *named)
+        self.legacy = LegacySource(client, options, on_change=self._configuration)
 
     @property
     def informers(self) -> tuple[Informer, ...]:
         """All of them."""
-        return (self.nodes, self.service_items, self.slices, *self.configuration)
+        return (self.nodes, self.service_items, self.slices, *self.configuration, *self.legacy.informers)
 
     @property
     def missing(self) -> str | None:
@@ -70,7 +72,7 @@ class Copies:
         return "not read yet: " + ", ".join(words) if waiting else None
 
     def configuration_objects(self) -> Iterator[Json]:
-        """Everything that the configuration is made of."""
+        """Everything that the configuration is made of, besides the old ConfigMap (`legacy`)."""
         for informer in self.configuration:
             yield from informer.items.values()
 

@@ -17,7 +17,8 @@ from vipcast.daemon.log import log_for
 from vipcast.daemon.options import Options
 from vipcast.daemon.run import Daemon, run
 from vipcast.k8s import Json, Recorder
-from vipcast.model.configuration import Configuration, parse
+from vipcast.model.configuration import Configuration
+from vipcast.model.legacy_objects import parse_both
 from vipcast.model.peers import Peer
 from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
@@ -101,8 +102,9 @@ class Speaker:
 
     def _read_configuration(self) -> None:
         self.copies.configuration_changed = False
-        self.configuration = parse(
+        self.configuration = parse_both(
             self.copies.configuration_objects(),
+            self.copies.legacy.conversion,
             previous=self.configuration,
             namespace=self._options.namespace,
         )

@@ -52,7 +52,11 @@ class Cluster:
         await self.apply("Node", self.node)
         template = jinja2.Template((ROLE / "templates" / "speaker-rbac.yml.j2").read_text())
         template.environment.filters["to_json"] = json.dumps
-        rights = template.render(load_balancer_namespace=self.name, load_balancer_secret_names=list(secrets))
+        rights = template.render(
+            load_balancer_namespace=self.name,
+            load_balancer_secret_names=list(secrets),
+            load_balancer_config_map="config",
+        )
         await asyncio.to_thread(self.api.kubectl, "apply", "-f", "-", stdin=rights)
         token = await asyncio.to_thread(self.api.token, self.name, "speaker")
         return self.api.write_kubeconfig(f"speaker-{self.name}", token=token)
