@@ -134,7 +134,7 @@ def read_peer(name: str, namespace: str, labels: Mapping[str, str], spec: Fields
     )
     spec.boolean("disableMP")
     _refuse_multihop(spec, found, report)
-    _refuse_two_passwords(spec, report)
+    _refuse_two_passwords(spec, found, report)
     spec.done()
     complete = local is not None and (remote or dynamic) and (address or interface)
     return found if complete else None
@@ -206,7 +206,7 @@ def _read_secret(spec: Fields, namespace: str, report: Report) -> str | None:
         return None
     name, place = fields.string("name"), fields.string("namespace")
     fields.done()
-    if name is None:
+    if name is None and place is not None:  # `{}` is what Go's tools write for none
         fields.missing("name", "the name of a Secret whose key `password` is meant")
     if place not in (None, namespace):
         message = f"is {place}; a Secret is read from the peer's own namespace only ({namespace})"
@@ -214,8 +214,8 @@ def _read_secret(spec: Fields, namespace: str, report: Report) -> str | None:
     return name
 
 
-def _refuse_two_passwords(spec: Fields, report: Report) -> None:
-    if spec.string("password") is not None and spec.has("passwordSecret"):
+def _refuse_two_passwords(spec: Fields, peer: Peer, report: Report) -> None:
+    if peer.password is not None and peer.password_secret is not None:
         message = "excludes passwordSecret; remove one of them"
         report.refuse(spec.path("password"), Reason.EXCLUSIVE_FIELDS, message)
 
@@ -228,7 +228,8 @@ def _refuse_multihop(spec: Fields, peer: Peer, report: Report) -> None:
 
 
 def _read_timers(spec: Fields, report: Report) -> Timers:
-    hold, keepalive = spec.duration("holdTime"), spec.duration("keepaliveTime")
+    # 0s for keepaliveTime is what Go's tools write for none.
+    hold, keepalive = spec.duration("holdTime"), spec.duration("keepaliveTime") or None
     connect = spec.duration("connectTime")
     if hold is None:
         hold = DEFAULT_HOLD_TIME if keepalive is None else 3 * keepalive

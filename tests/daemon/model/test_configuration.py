@@ -69,6 +69,8 @@ def test_a_whole_configuration_is_read() -> None:
         ({"keepaliveTime": "7s"}, 21.0, 7.0),
         ({"holdTime": "1m30s", "keepaliveTime": "90s"}, 90.0, 90.0),
         ({"holdTime": "0s"}, 0.0, 0.0),
+        ({"keepaliveTime": "0s"}, 90.0, 30.0),
+        ({"holdTime": "9s", "keepaliveTime": "0s"}, 9.0, 3.0),
     ],
 )
 def test_timers_complete_each_other(fields: Any, hold: float, keepalive: float) -> None:
@@ -100,7 +102,11 @@ REFUSED = [
     (peer("x", peerASN=True), "spec.peerASN", Reason.WRONG_TYPE),
     (peer("x", sourceAddress="fd00::1"), "spec.sourceAddress", Reason.BAD_ADDRESS),
     (peer("x", password="a", passwordSecret={"name": "b"}), "spec.password", Reason.EXCLUSIVE_FIELDS),
-    (peer("x", passwordSecret={}), "spec.passwordSecret.name", Reason.MISSING_FIELD),
+    (
+        peer("x", passwordSecret={"namespace": "lb"}),
+        "spec.passwordSecret.name",
+        Reason.MISSING_FIELD,
+    ),
     (
         peer("x", passwordSecret={"name": "a", "namespace": "elsewhere"}),
         "spec.passwordSecret.namespace",

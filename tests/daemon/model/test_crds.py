@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.apiserver import ApiServer
+import yaml
+from support.apiserver import ApiServer, binaries
 
-from vipcast.model.configuration import VERSIONS, parse
+from vipcast.controller.conditions import configuration_state
+from vipcast.model.configuration import OLD_VERSIONS, VERSIONS, parse
+from vipcast.model.reasons import Reason
 
 pytestmark = pytest.mark.apiserver
 
@@ -18,20 +25,35 @@ PEER = {"myASN": 64513, "peerASN": 64512, "peerAddress": "10.31.254.251"}
 NOT_A_RANGE = "should be a prefix such as 10.9.0.0/16"
 
 
-def pool(*addresses: str, **fields: object) -> dict[str, object]:
+def pool(*addresses: str, **fields: Any) -> dict[str, Any]:
     return {"addresses": list(addresses), **fields}
 
 
-def peer(**fields: object) -> dict[str, object]:
+def peer(**fields: Any) -> dict[str, Any]:
     return {**PEER, **fields}
 
 
-def without(spec: dict[str, object], *names: str) -> dict[str, object]:
+def without(spec: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in spec.items() if name not in names}
 
 
-def expression(**fields: object) -> dict[str, object]:
+def expression(**fields: Any) -> dict[str, Any]:
     return {"nodeSelectors": [{"matchExpressions": [fields]}]}
+
+
+def unnumbered(**fields: Any) -> dict[str, Any]:
+    return {"myASN": 64513, "interface": "eth0", "dynamicASN": "external", **fields}
+
+
+def named(*pairs: tuple[str, str]) -> dict[str, Any]:
+    return {"communities": [{"name": name, "value": value} for name, value in pairs]}
+
+
+def preferred(*items: dict[str, Any]) -> dict[str, Any]:
+    return {"preferredNodeSelectors": list(items)}
+
+
+RACK = {"matchLabels": {"rack": "a"}}
 
 
 ACCEPTED = [
@@ -56,7 +78,34 @@ ACCEPTED = [
     ("BGPPeer", peer(holdTime="1m30s", passwordSecret={"name": "router"}, ebgpMultiHop=True)),
     ("BGPPeer", peer(peerAddress="2001:db8::251", sourceAddress="2001:db8::1", peerASN=4294967295)),
     ("BGPPeer", peer(nodeSelectors=[{"matchLabels": {"kubernetes.io/hostname": "node-1"}}])),
+    ("BGPPeer", peer(peerPort=0)),
+    ("BGPPeer", peer(peerPort=65535, bfdProfile="fast", enableGracefulRestart=True, disableMP=True)),
+    ("BGPPeer", peer(localASN=64514, vrf="red", dualStackAddressFamily=True, interface="")),
+    ("BGPPeer", unnumbered(ebgpMultiHop=True)),
+    ("BGPPeer", unnumbered(dynamicASN="internal", peerPort=1179)),
+    ("BGPPeer", peer(password="a", passwordSecret={})),
+    ("BGPPeer", peer(keepaliveTime="0s")),
+    ("BGPPeer", peer(keepaliveTime="1s")),
     ("BGPAdvertisement", {}),
+    ("BGPAdvertisement", {"communities": ["large:64512:1:4294967295", "0:65535"]}),
+    ("L2Advertisement", {}),
+    (
+        "L2Advertisement",
+        {"ipAddressPools": ["default"], "ipAddressPoolSelectors": [RACK], "serviceSelectors": [RACK]},
+    ),
+    ("L2Advertisement", {"interfaces": ["eth0", "br-lan.100"], **expression(key="zone", operator="Exists")}),
+    (
+        "L2Advertisement",
+        preferred({"weight": 100, "preference": RACK}, {"weight": 1, "preference": {}}),
+    ),
+    ("BFDProfile", {}),
+    (
+        "BFDProfile",
+        {"receiveInterval": 10, "transmitInterval": 60000, "echoInterval": 50, "detectMultiplier": 255},
+    ),
+    ("BFDProfile", {"detectMultiplier": 2, "minimumTtl": 1, "echoMode": True, "passiveMode": True}),
+    ("Community", {}),
+    ("Community", named(("no-transit", "64512:100"), ("wide", "large:4294967295:0:1"))),
     ("BGPAdvertisement", {"aggregationLength": 26, "localPref": 100, "communities": ["64512:100"]}),
     ("BGPAdvertisement", {"ipAddressPools": ["default"], "peers": ["router"]}),
     ("BGPAdvertisement", {"serviceSelectors": [{"matchLabels": {"a": "b"}}]}),
@@ -94,7 +143,18 @@ REFUSED = [
     ("BGPPeer", peer(interface="eth0"), "needs peerAddress or interface, and not both"),
     ("BGPPeer", peer(peerAddress="router-1"), "should be an IPv4 or IPv6 address"),
     ("BGPPeer", peer(sourceAddress="2001:db8::1"), "should be of one family"),
-    ("BGPPeer", peer(peerPort=0), "greater than or equal to 1"),
+    ("BGPPeer", peer(peerPort=65536), "less than or equal to 65535"),
+    ("BGPPeer", peer(localASN=0), "greater than or equal to 1"),
+    ("BGPPeer", unnumbered(dynamicASN="any"), "Unsupported value"),
+    ("BGPPeer", unnumbered(dynamicASN="internal", ebgpMultiHop=True), "ebgpMultiHop is for eBGP"),
+    ("BGPPeer", unnumbered(interface="a b"), "should be the name of an interface"),
+    ("BGPPeer", unnumbered(interface="sixteen-letters-"), "may not be more than 15 bytes|15 bytes|Too long"),
+    ("BGPPeer", peer(vrf="a/b"), "should be the name of an interface"),
+    ("BGPPeer", peer(vrf=".."), "should be the name of an interface"),
+    ("BGPPeer", peer(keepaliveTime="500ms"), "which should make 3s to 65535s"),
+    ("BGPPeer", peer(keepaliveTime="6h5m"), "which should make 3s to 65535s"),
+    ("BGPPeer", peer(nodeSelectors=[RACK, RACK]), "repeats a value"),
+    ("BGPPeer", peer(**expression(key="a", operator="In", values=["b", "b"])), "Duplicate value"),
     ("BGPPeer", peer(holdTime="2s"), "should be 0s or from 3s to 65535s"),
     ("BGPPeer", peer(holdTime="90"), "should be a duration such as 90s or 1m30s"),
     ("BGPPeer", peer(holdTime="9s", keepaliveTime="10s"), "keepaliveTime is longer than holdTime"),
@@ -118,12 +178,47 @@ REFUSED = [
         {"aggregationLength": 24, "serviceSelectors": [{"matchLabels": {"a": "b"}}]},
         "exclude each other",
     ),
+    ("BGPAdvertisement", {"communities": ["a:b"]}, "should be 64512:100"),
+    ("BGPAdvertisement", {"communities": ["large:1:2"]}, "should be 64512:100"),
+    ("BGPAdvertisement", {"ipAddressPoolSelectors": [RACK, RACK]}, "repeats a value"),
+    ("BGPAdvertisement", {"serviceSelectors": [RACK, RACK]}, "repeats a value"),
+    (
+        "IPAddressPool",
+        pool("10.9.0.0/16", serviceAllocation={"namespaceSelectors": [RACK, RACK]}),
+        "repeats a value",
+    ),
+    ("L2Advertisement", {"ipAddressPools": ["a", "a"]}, "repeats a value"),
+    ("L2Advertisement", {"interfaces": ["eth0", "eth0"]}, "repeats a value"),
+    ("L2Advertisement", {"interfaces": ["eth 0"]}, "should be the name of an interface"),
+    ("L2Advertisement", {"interfaces": [""]}, "at least 1 chars"),
+    ("L2Advertisement", {"nodeSelectors": [RACK, RACK]}, "repeats a value"),
+    ("L2Advertisement", expression(key="a", operator="Exists", values=["b"]), "values are for In and NotIn"),
+    ("L2Advertisement", preferred({"weight": 0, "preference": RACK}), "greater than or equal to 1"),
+    ("L2Advertisement", preferred({"weight": 101, "preference": RACK}), "less than or equal to 100"),
+    ("L2Advertisement", preferred({"preference": RACK}), "Required value"),
+    ("L2Advertisement", preferred({"weight": 1}), "Required value"),
+    ("L2Advertisement", preferred(*[{"weight": 1, "preference": RACK}] * 2), "repeats a value"),
+    ("BFDProfile", {"receiveInterval": 9}, "greater than or equal to 10"),
+    ("BFDProfile", {"transmitInterval": 60001}, "less than or equal to 60000"),
+    ("BFDProfile", {"echoInterval": 5}, "greater than or equal to 10"),
+    ("BFDProfile", {"detectMultiplier": 1}, "greater than or equal to 2"),
+    ("BFDProfile", {"detectMultiplier": 256}, "less than or equal to 255"),
+    ("BFDProfile", {"minimumTtl": 0}, "greater than or equal to 1"),
+    ("BFDProfile", {"minimumTtl": 255}, "less than or equal to 254"),
+    ("Community", named(("a", "1:1"), ("a", "1:2")), "has a name twice"),
+    ("Community", named(("", "1:1")), "at least 1 chars"),
+    ("Community", named(("1:1", "1:1")), "should have no colon"),
+    ("Community", named(("a", "b")), "should be 64512:100 or large:64512:1:2"),
+    ("Community", named(("a", "65536:1")), "from 0 to 65535"),
+    ("Community", named(("a", "large:1:2:4294967296")), "from 0 to 4294967295"),
+    ("Community", {"communities": [{"name": "a"}]}, "Required value"),
+    ("Community", {"communities": [{"value": "1:1"}]}, "Required value"),
     ("BGPAdvertisement", expression(key="a", operator="In"), "values are for In and NotIn"),
     ("BGPAdvertisement", expression(key="a", operator="Exists", values=["b"]), "values are for In and NotIn"),
 ]
 
 
-def thing(kind: str, spec: dict[str, object]) -> dict[str, object]:
+def thing(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": VERSIONS[kind], "kind": kind, "metadata": {"name": "case"}, "spec": spec}
 
 
@@ -138,10 +233,8 @@ def api(api_server: ApiServer) -> ApiServer:
     return api_server
 
 
-def ask(api: ApiServer, kind: str, spec: dict[str, object]) -> str | None:
+def ask(api: ApiServer, kind: str, spec: dict[str, Any]) -> str | None:
     """What the API server refuses the object with, if it does; unknown fields are refused too."""
-    import json
-
     arguments = ("create", "--dry-run=server", "--validate=strict", "--namespace=default", "--filename=-")
     try:
         api.kubectl(*arguments, stdin=json.dumps(thing(kind, spec)))
@@ -152,7 +245,7 @@ def ask(api: ApiServer, kind: str, spec: dict[str, object]) -> str | None:
 
 @pytest.mark.parametrize(("kind", "spec"), ACCEPTED)
 def test_what_is_right_is_accepted_by_the_api_server_and_by_the_model(
-    api: ApiServer, kind: str, spec: dict[str, object]
+    api: ApiServer, kind: str, spec: dict[str, Any]
 ) -> None:
     assert ask(api, kind, spec) is None
     assert not parse([thing(kind, spec)]).refused
@@ -160,7 +253,7 @@ def test_what_is_right_is_accepted_by_the_api_server_and_by_the_model(
 
 @pytest.mark.parametrize(("kind", "spec", "message"), REFUSED)
 def test_what_one_object_can_get_wrong_is_refused_with_our_words(
-    api: ApiServer, kind: str, spec: dict[str, object], message: str
+    api: ApiServer, kind: str, spec: dict[str, Any], message: str
 ) -> None:
     refusal = ask(api, kind, spec)
     assert refusal is not None
@@ -174,7 +267,17 @@ def test_an_unknown_field_is_named(api: ApiServer) -> None:
     assert refusal is not None and 'unknown field "spec.avoidBuggyIP"' in refusal
 
 
-@pytest.mark.parametrize("name", ["bgpadvertisements", "bgppeers", "ipaddresspools"])
+PLURALS = [
+    "bfdprofiles",
+    "bgpadvertisements",
+    "bgppeers",
+    "communities",
+    "ipaddresspools",
+    "l2advertisements",
+]
+
+
+@pytest.mark.parametrize("name", PLURALS)
 def test_every_field_is_explained(api: ApiServer, name: str) -> None:
     explained = api.kubectl("explain", f"{name}.spec", "--recursive", "--api-version", _version(name))
     assert "FIELDS" in explained
@@ -182,4 +285,86 @@ def test_every_field_is_explained(api: ApiServer, name: str) -> None:
 
 
 def _version(plural: str) -> str:
-    return next(version for kind, version in VERSIONS.items() if plural.startswith(kind.lower()))
+    kinds = {"communities": "Community", "bfdprofiles": "BFDProfile"}
+    found = kinds.get(plural) or next(kind for kind in VERSIONS if plural.startswith(kind.lower()))
+    return VERSIONS[found]
+
+
+def undescribed(schema: dict[str, Any], path: str) -> Iterator[str]:
+    """The fields of a schema that nobody has said a word on."""
+    for name, field in (schema.get("properties") or {}).items():
+        if "description" not in field and path:
+            yield f"{path}.{name}"
+        yield from undescribed(field, f"{path}.{name}")
+    if "items" in schema:
+        yield from undescribed(schema["items"], f"{path}[]")
+
+
+@pytest.mark.parametrize("file", sorted(CRDS.glob("*.yml")), ids=lambda path: path.stem)
+def test_every_field_down_to_the_last_has_a_description(file: Path) -> None:
+    for version in yaml.safe_load(file.read_text())["spec"]["versions"]:
+        properties = version["schema"]["openAPIV3Schema"]["properties"]
+        for part in ("spec", "status"):
+            assert list(undescribed(properties.get(part, {}), part)) == []
+
+
+def create(api: ApiServer, item: dict[str, Any], *, verb: str = "create") -> None:
+    api.kubectl(verb, "--namespace=default", "--filename=-", stdin=json.dumps(item))
+
+
+def get(api: ApiServer, what: str, *arguments: str) -> Any:
+    return json.loads(api.kubectl("get", what, *arguments, "--namespace=default", "--output=json"))
+
+
+def test_a_peer_is_one_object_in_both_versions(api: ApiServer) -> None:
+    old = thing("BGPPeer", peer(peerPort=0, nodeSelectors=[RACK], holdTime="9s", bfdProfile="fast"))
+    create(api, {**old, "apiVersion": OLD_VERSIONS["BGPPeer"], "metadata": {"name": "old"}})
+    first = get(api, "bgppeers.v1beta1.metallb.io", "old")
+    second = get(api, "bgppeers.v1beta2.metallb.io", "old")
+    assert (first["apiVersion"], second["apiVersion"]) == ("metallb.io/v1beta1", "metallb.io/v1beta2")
+    assert first["spec"] == second["spec"] and first["metadata"]["uid"] == second["metadata"]["uid"]
+    found = parse([first, second])
+    assert not found.refused
+    assert [(each.name, each.port, each.timers.hold) for each in found.peers] == [("old", 179, 9.0)]
+    api.kubectl(
+        *("patch", "bgppeers.v1beta2.metallb.io", "old", "--namespace=default", "--subresource=status"),
+        *("--type=merge", '--patch={"status": {"inForce": {"myASN": 1, "nodeSelectors": [{}]}}}'),
+    )
+    assert get(api, "bgppeers.v1beta1.metallb.io", "old")["status"]["inForce"]["nodeSelectors"] == [{}]
+
+
+def test_the_old_version_warns(api: ApiServer) -> None:
+    command = [str(binaries() / "kubectl"), "get", "bgppeers.v1beta1.metallb.io"]
+    environment = {"KUBECONFIG": str(api.kubeconfig), "PATH": "/usr/bin:/bin"}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
+    assert "write metallb.io/v1beta2, it has the same fields" in told
+
+
+def test_graceful_restart_can_not_be_changed(api: ApiServer) -> None:
+    for name, before, after in (("on", None, True), ("off", True, False)):
+        spec = peer() if before is None else peer(enableGracefulRestart=before)
+        create(api, {**thing("BGPPeer", spec), "metadata": {"name": name}})
+        known = parse([get(api, "bgppeers", name)])
+        changed = {**thing("BGPPeer", peer(enableGracefulRestart=after)), "metadata": {"name": name}}
+        with pytest.raises(RuntimeError, match="enableGracefulRestart can not be changed"):
+            create(api, changed, verb="apply")
+        changed["metadata"]["namespace"] = "default"
+        found = parse([changed], previous=known)
+        assert [each.reason for each in found.refused] == [Reason.IMMUTABLE_FIELD]
+        assert found.peers == known.peers
+
+
+def test_a_configuration_state_takes_what_the_controller_says(api: ApiServer) -> None:
+    state = configuration_state(parse([thing("IPAddressPool", pool("bad"))]), {}, "2026-01-02T03:04:05Z")
+    item = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "ConfigurationState",
+        "metadata": {"name": "controller"},
+    }
+    create(api, item)
+    api.kubectl(
+        *("patch", "configurationstates", "controller", "--namespace=default", "--subresource=status"),
+        *("--type=merge", "--patch", json.dumps({"status": state})),
+    )
+    assert get(api, "configurationstates", "controller")["status"] == state
+    assert "Invalid" in api.kubectl("get", "configurationstates", "--namespace=default")
