@@ -109,7 +109,7 @@ def _request(name: str) -> list[str]:
     ]
     more = [word for extension in extensions for word in ("-addext", extension)]
     identity = ["-days", str(DAYS), "-subj", f"/CN={subject}", "-out", "-"]
-    return ["req", "-x509", "-config", "/dev/stdin", "-sha256", *new_key, *identity, *more]
+    return ["req", "-x509", "-config", "-", "-sha256", *new_key, *identity, *more]
 
 
 async def _openssl(arguments: list[str]) -> bytes:
