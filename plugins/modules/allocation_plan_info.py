@@ -10,7 +10,6 @@ description:
   - Reads services, namespaces and pools of a cluster, lays other pools over them, and returns what the
     controller would do with each service of type LoadBalancer, and by which rule.
   - It is the controller's own code that decides. Nothing is written.
-  - Pools of the v0.12 ConfigMap are not looked at.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
   - vipcast.baremetal.attributes.actiongroup_cluster
@@ -47,6 +46,12 @@ options:
     description: The namespace that the controller reads its pools from.
     type: str
     default: metallb-system
+  config_map:
+    description:
+      - Name of the ConfigMap of MetalLB 0.12 and older in O(namespace), of which pools are read too. Empty to
+        look at none.
+    type: str
+    default: config
   lb_class:
     description: The C(loadBalancerClass) that the controller serves. Without it, services that have none.
     type: str
@@ -138,7 +143,7 @@ waiting:
   type: list
   elements: str
 story:
-  description: A line for each service that is moved, loses its address or waits.
+  description: A line for each service of RV(moved) and RV(lost), with the reason.
   returned: success
   type: list
   elements: str
@@ -168,6 +173,7 @@ SPEC: dict[str, t.Any] = {
     "prune": {"type": "str", "choices": ["none", "set", "all"], "default": "none"},
     "set_name": {"type": "str", "default": "configuration"},
     "namespace": {"type": "str", "default": "metallb-system"},
+    "config_map": {"type": "str", "default": "config"},
     "lb_class": {"type": "str"},
 }
 
@@ -175,7 +181,8 @@ SPEC: dict[str, t.Any] = {
 def read(module: AnsibleModule, api: Api) -> dict[str, t.Any]:
     """The result of the module."""
     params = module.params
-    return plan(read_cluster(api, params["namespace"]), params["objects"], params)
+    live = read_cluster(api, params["namespace"], params["config_map"])
+    return plan(live, params["objects"], params)
 
 
 def main() -> None:

@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
-from ..ipam.preview import TROUBLE, Happening, Preview, Row, preview
-from ..ipam.snapshot import Snapshot, Source, combine
+# The kubernetes package brings it along, and without that package no module gets this far.
+with contextlib.suppress(ImportError):
+    import yaml
+
+from ..ipam.preview import Happening, Preview, Row, preview
+from ..ipam.snapshot import KEY, Snapshot, Source, combine
+from ..model.legacy import convert
+from ..model.legacy_objects import Conversion, unreadable
+from ..model.problems import reference
 from .api import Api, Json
 from .sets import SET_LABEL
 
@@ -14,9 +22,11 @@ POOLS = "metallb.io/v1beta1"
 DECLARED = "the declared objects"
 
 
-def read_cluster(api: Api, namespace: str) -> list[Json]:
-    """Services, namespaces, and the pools of one namespace; a kind that is not served has no objects."""
+def read_cluster(api: Api, namespace: str, config_map: str) -> list[Json]:
+    """Services, namespaces, and what has pools in one namespace; a kind that is not served has no objects."""
+    found = api.find(f"/api/v1/namespaces/{namespace}/configmaps/{config_map}") if config_map else None
     return [
+        *([found] if found else []),
         *_items(api, "v1", "Service", "/api/v1/services"),
         *_items(api, "v1", "Namespace", "/api/v1/namespaces"),
         *_items(api, POOLS, "IPAddressPool", f"/apis/{POOLS}/namespaces/{namespace}/ipaddresspools"),
@@ -29,27 +39,41 @@ def _items(api: Api, api_version: str, kind: str, path: str) -> t.Iterator[Json]
         yield {"apiVersion": api_version, "kind": kind, **item}
 
 
-def snapshot(live: list[Json], declared: list[Json], prune: str, set_name: str) -> Snapshot:
-    """The cluster as it would be.
+def read_config_map(item: Json, previous: Conversion | None) -> Conversion:
+    """What MetalLB's old ConfigMap says."""
+    metadata = item["metadata"]
+    try:
+        document = yaml.safe_load(str(item["data"][KEY]))
+    except yaml.YAMLError as error:
+        return unreadable(reference(item), KEY, f"is not YAML: {' '.join(str(error).split())}", previous)
+    return convert(
+        document,
+        name=metadata["name"],
+        namespace=metadata.get("namespace", ""),
+        created=metadata.get("creationTimestamp", ""),
+        previous=previous,
+    )
 
-    `prune` is none, set or all; the set named `set_name` removes only what it created.
-    """
 
-    def stays(pool: Json) -> bool:
-        labels = pool["metadata"].get("labels") or {}
-        return prune != "all" and labels.get(SET_LABEL) != set_name
+def snapshot(live: list[Json], declared: list[Json], params: t.Mapping[str, t.Any]) -> Snapshot:
+    """The cluster as it would be; a set removes only what it created."""
+    prune = params["prune"]
+
+    def stays(item: Json) -> bool:
+        labels = item["metadata"].get("labels") or {}
+        return prune != "all" and labels.get(SET_LABEL) != params["set_name"]
 
     sources = [Source("the cluster", live), Source(DECLARED, declared, whole=prune != "none")]
-    return combine(sources, stays=stays)
+    return combine(sources, config_map=(params["namespace"], params["config_map"] or ""), stays=stays)
 
 
 def plan(live: list[Json], declared: list[Json], params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The result of the module; `params` are its options."""
-    namespace = params["namespace"]
     found = preview(
-        snapshot(live, declared, params["prune"], params["set_name"]),
+        snapshot(live, declared, params),
         lb_class=params["lb_class"] or None,
-        namespace=namespace,
+        namespace=params["namespace"],
+        read=read_config_map,
     )
     return {
         "changed": False,
@@ -57,7 +81,7 @@ def plan(live: list[Json], declared: list[Json], params: t.Mapping[str, t.Any]) 
         "moved": names(found, Happening.MOVED),
         "lost": names(found, Happening.LOST),
         "waiting": names(found, Happening.WAITS),
-        "story": [story(row) for row in found.rows if row.happening in TROUBLE],
+        "story": [story(row) for row in found.with_(Happening.MOVED, Happening.LOST)],
         "diff": diff(found),
     }
 
@@ -68,10 +92,8 @@ def names(found: Preview, happening: Happening) -> list[str]:
 
 
 def story(row: Row) -> str:
-    """One line about a service that loses or lacks an address."""
+    """One line about a service that loses an address."""
     after = ", ".join(row.after) or "nothing"
-    if row.happening is Happening.WAITS:
-        return f"{row.name} waits: {row.why}"
     return f"{row.name}: {', '.join(row.before)} -> {after}: {row.why}"
 
 
@@ -90,4 +112,4 @@ def _line(row: Row, addresses: tuple[str, ...], pool: str | None) -> str:
     return f"{row.name} {', '.join(addresses) or '-'} {pool or '-'}\n"
 
 
-__all__ = ["plan", "read_cluster", "snapshot"]
+__all__ = ["plan", "read_cluster", "read_config_map", "snapshot"]

@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Callable
 
-from ..model.configuration import Configuration, parse
+from ..model.configuration import Configuration
+from ..model.legacy_objects import Conversion, parse_both
 from ..model.pools import Pool
 from ..model.problems import Problem
 from .decide import Decider
@@ -27,6 +28,8 @@ from .snapshot import NAME_LABEL, Snapshot
 __all__ = ["Happening", "Preview", "Row", "Usage", "preview"]
 
 Json = Mapping[str, Any]
+# A ConfigMap, and what it said before; what it says.
+ReadConfigMap = Callable[[Any, "Conversion | None"], Conversion]
 
 
 class Happening(Enum):
@@ -121,13 +124,20 @@ class Preview:
         return {each.value: found[each] for each in Happening if found[each]}
 
 
-def preview(snapshot: Snapshot, *, lb_class: str | None = None, namespace: str | None = None) -> Preview:
+def preview(
+    snapshot: Snapshot,
+    *,
+    lb_class: str | None = None,
+    namespace: str | None = None,
+    read: ReadConfigMap | None = None,
+) -> Preview:
     """What becomes of every LoadBalancer service.
 
     ``lb_class`` is the loadBalancerClass that the controller serves (None: services without one),
-    ``namespace`` the only one whose pools count (None: any).
+    ``namespace`` the only one whose pools count (None: any). ``read`` knows YAML, which this does not: what
+    a ConfigMap says (None: it is not looked at).
     """
-    configuration = _configuration(snapshot, namespace)
+    configuration = _configuration(snapshot, namespace, read)
     items = {_key(item): item for item in (*snapshot.services, *snapshot.new_services)}
     views = [_view(item, lb_class, snapshot) for item in snapshot.services]
     new = [_view(item, lb_class, snapshot) for item in snapshot.new_services]
@@ -142,9 +152,26 @@ def preview(snapshot: Snapshot, *, lb_class: str | None = None, namespace: str |
     return Preview(rows, tuple(_usage(world.decider, configuration.pools)), problems, notes)
 
 
-def _configuration(snapshot: Snapshot, namespace: str | None) -> Configuration:
-    before = parse(snapshot.pools_before, namespace=namespace) if snapshot.pools_before else None
-    return parse(snapshot.pools, previous=before, namespace=namespace)
+def _configuration(snapshot: Snapshot, namespace: str | None, read: ReadConfigMap | None) -> Configuration:
+    """After the configuration of before, so that what was in force stays where the new form is bad."""
+    earlier = _conversion(snapshot.config_map_before, None, read)
+    before = parse_both(snapshot.pools_before, earlier, namespace=namespace)
+    now = _conversion(snapshot.config_map, earlier, read)
+    return parse_both(snapshot.pools, now, previous=before, namespace=namespace)
+
+
+def _conversion(
+    item: Json | None, previous: Conversion | None, read: ReadConfigMap | None
+) -> Conversion | None:
+    """The pools of a ConfigMap, and what is wrong with them."""
+    if item is None or read is None:
+        return None
+    found = read(item, previous)
+    pools = found.without(lambda _entry, manifest: manifest["kind"] != "IPAddressPool")
+    others = ("peers", "bgp-communities", "bfd-profiles")
+    return replace(
+        pools, problems=tuple(each for each in found.problems if not each.field.startswith(others))
+    )
 
 
 def _key(item: Json) -> Holder:

@@ -8,6 +8,7 @@ Rules of this file:
 * An object that comes again takes the place of the earlier one and keeps what is the API server's: uid,
   creation time, cluster IPs and status.
 * A source that is `whole` says which pools there are: those that only other sources have go.
+* MetalLB's old ConfigMap is an object like the others, and what is in it is read by `preview`.
 * What is not known yet is assumed, and each assumption is a note.
 """
 
@@ -26,7 +27,9 @@ __all__ = ["Snapshot", "Source", "combine"]
 
 # The label that the API server gives to every namespace.
 NAME_LABEL = "kubernetes.io/metadata.name"
+KEY = "config"  # of the ConfigMap
 _POOL = "IPAddressPool"
+_CORE = ("Service", "Namespace", "ConfigMap")
 _FAMILIES = {"IPv4": 4, "IPv6": 6}
 _ANY = {4: "0.0.0.0", 6: "::"}  # a cluster IP of which only the family counts
 _TEXTS = (
@@ -56,6 +59,8 @@ class Snapshot:
 
     pools: tuple[Json, ...] = ()
     pools_before: tuple[Json, ...] = ()  # as the cluster has them
+    config_map: Json | None = None
+    config_map_before: Json | None = None
     services: tuple[Json, ...] = ()  # that the cluster has, by namespace and name
     new_services: tuple[Json, ...] = ()  # that it has not, in the order in which they were given
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # their labels
@@ -98,25 +103,37 @@ class _Collection:
         return [given for key, given in self.given.items() if wanted(key[0])]
 
 
-def combine(sources: Iterable[Source], *, stays: Callable[[Json], bool] = lambda _item: False) -> Snapshot:
+def combine(
+    sources: Sequence[Source],
+    *,
+    config_map: tuple[str, str] = ("", ""),
+    stays: Callable[[Json], bool] = lambda _item: False,
+) -> Snapshot:
     """What the sources make together, later ones before earlier ones.
 
-    Where a source is whole, a pool that no such source has is gone, unless it `stays`.
+    ``config_map`` is namespace and name of the ConfigMap that has pools too. Where a source is whole, a pool
+    that no such source has is gone, unless it `stays`.
     """
-    found, whole = _Collection(), False
+    found, whole = _Collection(), any(source.whole for source in sources)
     problems: list[Problem] = []
     for source in sources:
-        whole = whole or source.whole
         for item in source.objects:
-            if _matters(item) and (item["kind"] != "Service" or _is_understood(item, problems)):
+            if _matters(item, config_map) and (item["kind"] != "Service" or _is_understood(item, problems)):
                 found.add(item, source)
-    pools = found.of(lambda kind: kind not in ("Service", "Namespace"))
+    pools = found.of(lambda kind: kind not in _CORE)
+    maps = found.of(lambda kind: kind == "ConfigMap")
     given = found.of(lambda kind: kind == "Service")
     services = [_with_cluster_ips(_placed(each.item)) for each in given]
     new = [item for item in services if not _live(item)]
+
+    def left(given: list[_Given]) -> list[Json]:
+        return [each.item for each in given if not whole or each.whole or stays(each.item)]
+
     return Snapshot(
-        pools=tuple(each.item for each in pools if not whole or each.whole or stays(each.item)),
+        pools=tuple(left(pools)),
         pools_before=tuple(each.before for each in pools if each.before is not None),
+        config_map=next(iter(left(maps)), None),
+        config_map_before=next((each.before for each in maps), None),
         services=tuple(sorted((item for item in services if _live(item)), key=_key)),
         new_services=tuple(new),
         namespaces=_labels(found.of(lambda kind: kind == "Namespace")),
@@ -128,13 +145,17 @@ def combine(sources: Iterable[Source], *, stays: Callable[[Json], bool] = lambda
 # -- one object --------------------------------------------------------------------------------------------
 
 
-def _matters(item: Json) -> bool:
-    """Services, namespaces, pools, and what may be a pool with a slip in its kind."""
+def _matters(item: Json, config_map: tuple[str, str]) -> bool:
+    """Services, namespaces, pools, what may be a pool with a slip in its kind, and the one ConfigMap."""
     group, _slash, _version = str(item.get("apiVersion") or "").rpartition("/")
     kind = item.get("kind")
     if group == GROUP:
         return kind == _POOL or kind not in VERSIONS
-    return group == "" and kind in ("Service", "Namespace")
+    if kind == "ConfigMap":
+        ref = reference(item)
+        named = ref.name == config_map[1] and ref.namespace in ("", config_map[0])
+        return named and isinstance(item.get("data"), Mapping) and KEY in item["data"]
+    return group == "" and kind in _CORE
 
 
 def _metadata(item: Json) -> Json:
@@ -145,8 +166,8 @@ def _metadata(item: Json) -> Json:
 def _key(item: Json) -> Key:
     ref = reference(item)
     namespace = ref.namespace or ("default" if ref.kind == "Service" else "")
-    # Pools are read from one namespace, which manifests often leave to `kubectl -n`.
-    return (ref.kind, "" if str(ref.api_version).startswith(f"{GROUP}/") else namespace, ref.name)
+    # The configuration is read from one namespace, which manifests often leave to `kubectl -n`.
+    return (ref.kind, namespace if ref.kind == "Service" else "", ref.name)
 
 
 def _live(item: Json) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `vipcast controller`, `speaker`, `status`, `check`.
+"""The command line: `vipcast controller`, `speaker`, `status`, `check`, `convert`, `plan`.
 
 Each command imports what it needs when it runs: a speaker's memory is paid for on every node.
 """
@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_speaker(commands.add_parser("speaker", help="announce addresses; one per node"))
     _add_status(commands.add_parser("status", help="what the daemon on this machine does, and why not more"))
     _add_check(commands.add_parser("check", help="judge files with pools, peers and advertisements"))
+    _add_convert(commands.add_parser("convert", help="print MetalLB's old ConfigMap as objects"))
     _add_plan(commands.add_parser("plan", help="which address each service would get, and why"))
     return parser
 
@@ -102,6 +103,17 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_check)
 
 
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="the ConfigMap, or what is in its key config: YAML or JSON; - for standard input",
+    )
+    parser.add_argument("--namespace", metavar="NAME", help="of the objects (default: the ConfigMap's)")
+    parser.set_defaults(run=_convert)
+
+
 def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Says which address each LoadBalancer service would get, and why. "
@@ -117,6 +129,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         help="the pools of this file and no others; may be given several times",
     )
     parser.add_argument("--namespace", metavar="NAME", help="pools in another namespace are wrong")
+    _add(parser, "--config-map", "NAME", "config", "MetalLB's old ConfigMap, which has pools too")
     _add(
         parser,
         "--lb-class",
@@ -170,6 +183,12 @@ def _check(options: argparse.Namespace) -> int:
     return check(options.files, options.namespace)
 
 
+def _convert(options: argparse.Namespace) -> int:
+    from vipcast.cli.convert import convert  # noqa: PLC0415
+
+    return convert(options.files, options.namespace)
+
+
 def _plan(options: argparse.Namespace) -> int:
     from vipcast.cli.plan import plan  # noqa: PLC0415
 
@@ -178,6 +197,7 @@ def _plan(options: argparse.Namespace) -> int:
         options.pools,
         lb_class=options.lb_class,
         namespace=options.namespace,
+        config_map=options.config_map,
         as_json=options.output == "json",
     )
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from vipcast.cli.files import UnreadableError, read_objects
 from vipcast.cli.table import table
+from vipcast.daemon.legacy import read_config_map
+from vipcast.daemon.options import DEFAULT_NAMESPACE
 from vipcast.ipam.preview import Preview, Row, Usage, preview
 from vipcast.ipam.snapshot import Source, combine
 
@@ -22,12 +24,13 @@ def plan(
     *,
     lb_class: str | None = None,
     namespace: str | None = None,
+    config_map: str = "",
     as_json: bool = False,
 ) -> int:
     """Print it; 0: all is well, 1: a service waits or loses an address, or a problem, 2: unreadable file.
 
     ``files`` add up, later ones take the place of earlier ones; ``pools`` are files besides which there are
-    no pools.
+    no pools. ``config_map`` is the name of the ConfigMap that has pools too.
     """
     try:
         sources = [Source(file, list(read_objects(file))) for file in files]
@@ -35,7 +38,8 @@ def plan(
     except UnreadableError as error:
         print(error, file=sys.stderr)
         return 2
-    found = preview(combine(sources), lb_class=lb_class, namespace=namespace)
+    snapshot = combine(sources, config_map=(namespace or DEFAULT_NAMESPACE, config_map))
+    found = preview(snapshot, lb_class=lb_class, namespace=namespace, read=read_config_map)
     print(json.dumps(found.document(), indent=2) if as_json else "\n".join(_lines(found)))
     if not as_json:
         print("".join(f"note: {note}\n" for note in found.notes), end="", file=sys.stderr)

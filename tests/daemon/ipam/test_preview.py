@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vipcast.daemon.legacy import read_config_map
 from vipcast.ipam.preview import Happening, Preview, Row, preview
 from vipcast.ipam.service import ALLOCATED_FROM
 from vipcast.ipam.snapshot import Source, combine
@@ -192,6 +193,52 @@ def test_a_bad_pool_leaves_the_clusters_form_in_force() -> None:
     )
     assert seen(found) == {"a": ("kept", "10.0.0.1")}
     assert [problem.field for problem in found.problems] == ["spec.addresses[1]"]
+    assert not found.good
+
+
+def config_map(text: str, uid: str = "") -> Json:
+    metadata = {"name": "config", "namespace": "metallb-system", **({"uid": uid} if uid else {})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config": text}}
+
+
+OLD_POOLS = """
+peers: [{peer-address: 10.0.0.1}]
+address-pools:
+- {name: old, protocol: layer2, addresses: [10.0.0.0/30]}
+- {name: two, protocol: layer2, addresses: [10.0.2.0/30]}
+"""
+
+
+def plan_old(*sources: list[Json], whole: list[Json] | None = None) -> Preview:
+    given = [Source(str(number), objects) for number, objects in enumerate(sources)]
+    given += [] if whole is None else [Source("whole", whole, whole=True)]
+    return preview(combine(given, config_map=("metallb-system", "config")), read=read_config_map)
+
+
+def test_pools_of_the_old_config_map_count_and_problems_of_its_peers_do_not() -> None:
+    found = plan_old([config_map(OLD_POOLS), service("a", "10.0.0.2"), service("b")])
+    assert seen(found) == {"a": ("kept", "10.0.0.2"), "b": ("assigned", "10.0.0.0")}
+    assert found.problems == ()
+
+
+def test_an_object_takes_the_place_of_the_config_maps_pool_of_that_name() -> None:
+    found = plan_old([config_map(OLD_POOLS), service("a", "10.0.0.2")], [pool("old", "10.0.1.0/30")])
+    assert seen(found) == {"a": ("moved", "10.0.1.0")}
+    assert "ConfigMap" in str(found.problems[0])
+
+
+def test_objects_instead_of_the_config_map_may_move_nothing() -> None:
+    known = service("a", "10.0.0.2")
+    found = plan_old([config_map(OLD_POOLS, uid="1"), known], whole=[pool("new", "10.0.0.0/30")])
+    assert seen(found) == {"a": ("kept", "10.0.0.2")}
+    assert found.good
+    assert [each.pool for each in found.usage] == ["new"]
+
+
+@pytest.mark.parametrize("bad", ["address-pools: [", OLD_POOLS.replace("10.0.0.0/30", "10.0.0.0/x")])
+def test_a_config_map_that_becomes_bad_stays_as_it_was(bad: str) -> None:
+    found = plan_old([config_map(OLD_POOLS, uid="1"), service("a", "10.0.0.2")], [config_map(bad)])
+    assert seen(found) == {"a": ("kept", "10.0.0.2")}
     assert not found.good
 
 

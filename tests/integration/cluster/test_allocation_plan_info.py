@@ -105,6 +105,20 @@ def test_a_bad_pool_is_a_problem_and_moves_nothing(plan: Plan) -> None:
     assert "spec.addresses[1]" in result["problems"][0]
 
 
+def test_pools_of_the_old_config_map_count(plan: Plan, api: ApiServer, shop: str) -> None:
+    text = "address-pools: [{name: old, protocol: layer2, addresses: [10.9.0.0/24]}]"
+    metadata = {"name": "config", "namespace": shop}
+    api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config": text}})
+    api.kubectl("delete", "ipaddresspool", "one", "--namespace", shop)
+    assert happens(plan()) == {"web": "kept"}
+    assert happens(plan(config_map="")) == {"web": "lost"}
+    assert happens(plan(pool("old", "10.9.1.0/24"))) == {"web": "moved"}
+    api.kubectl(
+        "patch", "configmap", "config", "--namespace", shop, "--patch", '{"data": {"config": "a: ["}}'
+    )
+    assert "is not YAML" in plan()["problems"][0]
+
+
 def test_services_of_another_class_are_not_ours(plan: Plan) -> None:
     assert happens(plan(pool("one", "10.9.0.0/30"), lb_class="mine")) == {"web": "not ours"}
 
