@@ -135,7 +135,8 @@ def _one_of_each(entries: list[Entry]) -> list[Entry]:
 
 def _configuration(entries: list[Entry], strangers: list[Problem]) -> Configuration:
     pools = sorted(parts(entries, Pool), key=lambda pool: pool.priority)
-    announcements = {pool.name: _announcements(pool, entries) for pool in pools}
+    by_age = sorted(entries, key=lambda entry: entry.age)
+    announcements = {pool.name: _announcements(pool, by_age) for pool in pools}
     problems = strangers + [problem for entry in entries for problem in entry.report.problems]
     by_name = sorted(entries, key=lambda entry: entry.ref.name)
     return Configuration(
@@ -156,9 +157,10 @@ def _configuration(entries: list[Entry], strangers: list[Problem]) -> Configurat
 
 
 def _announcements(pool: Pool, entries: list[Entry]) -> tuple[BGPAdvertisement, ...]:
-    """Those that select the pool and are fit for it.
+    """Those that select the pool and are fit for it; of two that conflict the older one.
 
-    For another pool an unfit one may be right, so it stays in force.
+    For another pool an unfit one may be right, so it stays in force. What was announced until now has no part in
+    it: nobody remembers that across a restart.
     """
     chosen: list[BGPAdvertisement] = []
     for entry in entries:

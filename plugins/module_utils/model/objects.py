@@ -75,9 +75,14 @@ class Entry:
         return self.form.part if self.form is not None else None
 
     @property
+    def age(self) -> tuple[str, str]:
+        """The older first, then by name."""
+        return self.created or "9", self.ref.name
+
+    @property
     def rank(self) -> tuple[bool, bool, str, str]:
         """Who goes first where two can not both be: in force as it is, then before, older, by name."""
-        return (self.form != self.before, self.before is None, self.created or "9", self.ref.name)
+        return (self.form != self.before, self.before is None, *self.age)
 
     @property
     def stale(self) -> bool:
