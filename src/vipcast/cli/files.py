@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vipcast.daemon.yamltext import NotYamlError, read_yaml
+
 __all__ = ["UnreadableError", "parse_text", "read_documents", "read_objects"]
 
 
@@ -57,22 +59,6 @@ def _read(file: str) -> str:
 
 def _yaml(file: str, text: str) -> list[Any]:
     try:
-        import yaml  # noqa: PLC0415 - JSON needs none, and a daemon may have none
-    except ImportError as error:
-        raise UnreadableError(
-            f"{file}: is not JSON, and YAML needs PyYAML: pip install 'vipcast[cli]'"
-        ) from error
-
-    try:
-        return list(yaml.load_all(text, _loader(yaml)))
-    except yaml.YAMLError as error:
-        raise UnreadableError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
-
-
-def _loader(yaml: Any) -> Any:
-    """As Kubernetes reads YAML: a time without quotes is a string, as it is in JSON."""
-    found = {
-        first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    return type("Loader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": found})
+        return read_yaml(text)
+    except NotYamlError as error:
+        raise UnreadableError(f"{file}: {error}") from error

@@ -69,7 +69,9 @@ class LegacySource:
         self._told = ours
 
 
-def read_config_map(item: Json, previous: Conversion | None = None) -> Conversion:
+def read_config_map(
+    item: Json, previous: Conversion | None = None, *, rename: Callable[[str], str] = str
+) -> Conversion:
     """What a ConfigMap says; where that can't be read, what it said before."""
     metadata = item["metadata"]
     name, namespace = metadata["name"], metadata.get("namespace", "")
@@ -88,6 +90,7 @@ def read_config_map(item: Json, previous: Conversion | None = None) -> Conversio
         namespace=namespace,
         created=metadata.get("creationTimestamp", ""),
         previous=previous,
+        rename=rename,
     )
 
 
