@@ -11,10 +11,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._declaration_inventory import GROUPS, PREFIX, Inventory
+from ._declaration_inventory import PREFIX, Inventory
+from ._declaration_objects import (
+    Known,
+    chosen_nodes,
+    demand_distinct,
+    read_advertisements,
+    read_bfd_profiles,
+    read_communities,
+    read_l2_advertisements,
+    read_peer,
+    read_peers,
+    read_pools,
+)
+from ._declaration_options import as_labels
 from ._declaration_types import Advertisement, Declaration, Node, Pool, Router, Timers
 from ._declaration_values import (
     DeclarationError,
@@ -22,16 +35,11 @@ from ._declaration_values import (
     Refusal,
     as_address,
     as_asn,
-    as_bool,
-    as_community,
     as_integer,
     as_list,
     as_name,
     as_network,
-    as_range,
     as_text,
-    known_keys,
-    nearest,
     object_name,
     range_of,
 )
@@ -45,41 +53,72 @@ def read_declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[
     """Read and check the whole declaration. Raises DeclarationError, which names variable and host."""
     inventory = Inventory(hostvars, groups)
     _demand_hosts(inventory)
-    nodes, routers = _nodes(inventory), _routers(inventory)
-    pools = _pools(inventory)
-    asn = as_asn(*inventory.required("cluster_asn", "the AS number the speakers use, such as 64513"))
+    nodes = _nodes(inventory)
+    routers = _routers(inventory, nodes)
+    pools, communities = read_pools(inventory), read_communities(inventory)
+    asn, timers = _cluster_asn(inventory), _timers(inventory)
+    peers = read_peers(inventory, asn, durations(timers), nodes)
+    names = _peer_names(routers, peers)
     declaration = Declaration(
         cluster_asn=asn,
         namespace=as_name(inventory.shared("namespace")[0] or "metallb-system", Place(PREFIX + "namespace")),
         kubeconfig=_kubeconfig(inventory),
         context=_optional_text(inventory, "context"),
-        timers=_timers(inventory),
+        timers=timers,
         pools=pools,
-        advertisements=_advertisements(inventory, pools, routers, asn),
+        advertisements=read_advertisements(inventory, Known(pools, nodes, names, communities)),
+        l2_advertisements=read_l2_advertisements(inventory, pools, nodes),
+        peers=peers,
+        bfd_profiles=read_bfd_profiles(inventory),
+        communities=communities,
         nodes=nodes,
         routers=routers,
         clients=tuple(inventory.hosts["clients"]),
         pod_cidrs=_networks(inventory, "pod_cidrs"),
         service_cidrs=_networks(inventory, "service_cidrs"),
     )
+    _check_advertisements(declaration, inventory)
     _check_addresses(declaration)
     return declaration
 
 
+def _cluster_asn(inventory: Inventory) -> int | None:
+    """Required where a router of the inventory peers; None where nobody says it."""
+    meaning = "the AS number the speakers use, such as 64513"
+    if inventory.hosts["routers"]:
+        return as_asn(*inventory.required("cluster_asn", meaning))
+    value, place = inventory.shared("cluster_asn")
+    return None if value is None else as_asn(value, place)
+
+
+def _peer_names(routers: Sequence[Router], peers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What an advertisement may call a peer (a router's host name, an object's name) to the object's name."""
+    names = {router.host: router.name for router in routers}
+    names.update({router.name: router.name for router in routers})
+    for peer in peers:
+        if peer["name"] in names:
+            why = f"{peer['name']} is a host of the group routers, which makes a peer of that name"
+            raise DeclarationError(Refusal.DUPLICATE, Place(PREFIX + "peers"), why)
+    return {**names, **{peer["name"]: peer["name"] for peer in peers}}
+
+
 def _demand_hosts(inventory: Inventory) -> None:
-    for group, who in (("nodes", "the cluster's nodes"), ("routers", "the routers that the nodes peer with")):
-        if not inventory.hosts[group]:
-            raise DeclarationError(
-                Refusal.EMPTY_GROUP, Place(f"group {group}"), f"it has no host; it lists {who}"
-            )
+    if not inventory.hosts["nodes"]:
+        why = "it has no host; it lists the cluster's nodes"
+        raise DeclarationError(Refusal.EMPTY_GROUP, Place("group nodes"), why)
+    # Without BGP nobody has to be peered with; the peers of vipcast_peers are in somebody else's hands.
+    others = inventory.shared("peers")[0] or inventory.shared("l2_advertisements")[0]
+    if not inventory.hosts["routers"] and not others:
+        why = "it has no host; it lists the routers that the nodes peer with"
+        raise DeclarationError(Refusal.EMPTY_GROUP, Place("group routers"), why)
 
 
 def _nodes(inventory: Inventory) -> tuple[Node, ...]:
     nodes = tuple(_node(inventory, host) for host in inventory.hosts["nodes"])
-    _demand_distinct(
+    demand_distinct(
         ((node.name, node.host) for node in nodes), "node_name", "one name is one node of the cluster"
     )
-    _demand_distinct(
+    demand_distinct(
         ((str(node.address), node.host) for node in nodes), "node_address", "each node has its own"
     )
     return nodes
@@ -88,19 +127,25 @@ def _nodes(inventory: Inventory) -> tuple[Node, ...]:
 def _node(inventory: Inventory, host: str) -> Node:
     place = Place(PREFIX + "node_name", f"host {host}")
     name = as_name(inventory.of(host, "node_name", host), place)
+    said = inventory.of(host, "node_labels", {})
+    labels = as_labels(said, Place(PREFIX + "node_labels", f"host {host}"))
     return Node(
-        name=name, host=host, address=_address_of(inventory, host, "node_address", "the routers peer")
+        name=name,
+        host=host,
+        address=_address_of(inventory, host, "node_address", "the routers peer"),
+        # Every kubelet sets this one.
+        labels={"kubernetes.io/hostname": name, **labels},
     )
 
 
-def _routers(inventory: Inventory) -> tuple[Router, ...]:
-    routers = tuple(_router(inventory, host) for host in inventory.hosts["routers"])
-    _demand_distinct(((router.name, router.host) for router in routers), "routers", "rename one of the hosts")
-    _demand_distinct(((str(r.address), r.host) for r in routers), "router_address", "each router has its own")
+def _routers(inventory: Inventory, nodes: Sequence[Node]) -> tuple[Router, ...]:
+    routers = tuple(_router(inventory, host, nodes) for host in inventory.hosts["routers"])
+    demand_distinct(((router.name, router.host) for router in routers), "routers", "rename one of the hosts")
+    demand_distinct(((str(r.address), r.host) for r in routers), "router_address", "each router has its own")
     return routers
 
 
-def _router(inventory: Inventory, host: str) -> Router:
+def _router(inventory: Inventory, host: str, nodes: Sequence[Node]) -> Router:
     where = f"host {host}"
     asn = inventory.of(host, "router_asn")
     if asn is None:
@@ -108,6 +153,9 @@ def _router(inventory: Inventory, host: str) -> Router:
         raise DeclarationError(Refusal.MISSING, Place(PREFIX + "router_asn", where), why)
     address = _address_of(inventory, host, "router_address", "the nodes peer")
     limit = inventory.of(host, "maximum_prefix")
+    peer = read_peer(inventory, host)
+    selected = chosen_nodes(peer, nodes, Place(PREFIX + "peer", where))
+    _check_source(peer, selected, Place(PREFIX + "peer", where))
     return Router(
         name=object_name(host, Place("group routers", where)),
         host=host,
@@ -118,7 +166,19 @@ def _router(inventory: Inventory, host: str) -> Router:
         maximum_prefix=None
         if limit is None
         else as_integer(limit, Place(PREFIX + "maximum_prefix", where), 1, 2**32 - 1),
+        peer=peer,
+        nodes=selected,
     )
+
+
+def _check_source(peer: Mapping[str, Any], nodes: Sequence[str], place: Place) -> None:
+    """An address is one node's; the router would otherwise see several speakers behind one."""
+    if "source_address" not in peer:
+        return
+    as_address(peer["source_address"], place.key("source_address"))
+    if len(nodes) > 1:
+        why = f"{len(nodes)} nodes would use it, and an address is one node's; select one by node_selectors"
+        raise DeclarationError(Refusal.CONFLICT, place.key("source_address"), why)
 
 
 def _router_id(inventory: Inventory, host: str, address: IPAddress) -> str:
@@ -190,6 +250,16 @@ def _timers(inventory: Inventory) -> Timers:
     return timers
 
 
+def durations(timers: Timers) -> dict[str, str]:
+    """The timers as options of a peer."""
+    named = {
+        "hold_time": timers.hold,
+        "keepalive_time": timers.keepalive,
+        "connect_time": timers.connect,
+    }
+    return {name: f"{seconds}s" for name, seconds in named.items()}
+
+
 def _networks(inventory: Inventory, name: str) -> tuple[IPNetwork, ...] | None:
     """Ranges that a pool must not overlap; None: not said, the cluster is asked."""
     value, place = inventory.shared(name)
@@ -198,117 +268,13 @@ def _networks(inventory: Inventory, name: str) -> tuple[IPNetwork, ...] | None:
     return tuple(as_network(item, place.at(index)) for index, item in enumerate(as_list(value, place)))
 
 
-def _pools(inventory: Inventory) -> tuple[Pool, ...]:
-    value, place = inventory.required("pools", "a list of pools, each with name and addresses")
-    items = as_list(value, place)
-    if not items:
-        raise DeclarationError(
-            Refusal.MISSING, place, "the list is empty; without a pool no service gets an address"
-        )
-    pools = tuple(_pool(item, place.at(index)) for index, item in enumerate(items))
-    _demand_distinct(((pool.name, pool.name) for pool in pools), "pools", "two pools cannot share a name")
-    _demand_disjoint(pools, place)
-    return pools
-
-
-def _pool(item: Any, place: Place) -> Pool:
-    known_keys(item, ("name", "addresses", "auto_assign", "avoid_buggy_ips"), ("name", "addresses"), place)
-    name = as_name(item["name"], place.key("name"))
-    texts = as_list(item["addresses"], place.key("addresses"))
-    if not texts:
-        raise DeclarationError(
-            Refusal.MISSING, place.key("addresses"), "the list is empty; give a CIDR or a range a-b"
-        )
-    addresses = tuple(as_text(text, place.key("addresses")) for text in texts)
-    return Pool(
-        name=name,
-        addresses=addresses,
-        ranges=tuple(as_range(text, Place(place.what, f"pool {name}")) for text in addresses),
-        auto_assign=as_bool(item.get("auto_assign", True), place.key("auto_assign")),
-        avoid_buggy_ips=as_bool(item.get("avoid_buggy_ips", False), place.key("avoid_buggy_ips")),
-    )
-
-
-def _demand_disjoint(pools: Sequence[Pool], place: Place) -> None:
-    """No address may be in two ranges, of one pool or of two."""
-    ranges = sorted(
-        ((one, pool.name) for pool in pools for one in pool.ranges),
-        key=lambda p: (p[0].version, int(p[0].first)),
-    )
-    for (left, left_pool), (right, right_pool) in zip(ranges, ranges[1:]):
-        if left.overlaps(right):
-            why = (
-                f"{right} of pool {right_pool} overlaps {left} of pool {left_pool}; no address may be in two"
-            )
-            raise DeclarationError(Refusal.OVERLAP, place, why)
-
-
-def _demand_distinct(pairs: Iterable[tuple[str, str]], name: str, why: str) -> None:
-    seen: dict[str, str] = {}
-    for value, host in pairs:
-        if value in seen:
-            place = Place(name if name in GROUPS else PREFIX + name, f"{seen[value]} and {host}")
-            raise DeclarationError(Refusal.DUPLICATE, place, f"both are {value}; {why}")
-        seen[value] = host
-
-
-def _advertisements(
-    inventory: Inventory, pools: Sequence[Pool], routers: Sequence[Router], asn: int
-) -> tuple[Advertisement, ...]:
-    value, place = inventory.shared("advertisements")
-    items = [{"name": "default"}] if value is None else as_list(value, place)
-    result = tuple(_advertisement(item, place.at(i), pools, routers, asn) for i, item in enumerate(items))
-    _demand_distinct(((one.name, one.name) for one in result), "advertisements", "two cannot share a name")
-    return result
-
-
-ADVERTISEMENT_KEYS = (
-    "name",
-    "pools",
-    "peers",
-    "aggregation_length",
-    "aggregation_length_v6",
-    "local_pref",
-    "communities",
-)
-
-
-def _advertisement(
-    item: Any, place: Place, pools: Sequence[Pool], routers: Sequence[Router], asn: int
-) -> Advertisement:
-    known_keys(item, ADVERTISEMENT_KEYS, ("name",), place)
-    peers = {router.host: router.name for router in routers}
-    peers.update({router.name: router.name for router in routers})
-    communities = as_list(item.get("communities", []), place.key("communities"))
-    advertisement = Advertisement(
-        name=as_name(item["name"], place.key("name")),
-        pools=_chosen(item.get("pools"), {pool.name: pool.name for pool in pools}, place.key("pools")),
-        peers=_chosen(item.get("peers"), peers, place.key("peers")),
-        aggregation_length=as_integer(
-            item.get("aggregation_length", 32), place.key("aggregation_length"), 1, 32
-        ),
-        aggregation_length_v6=as_integer(
-            item.get("aggregation_length_v6", 128), place.key("aggregation_length_v6"), 1, 128
-        ),
-        local_pref=as_integer(item.get("local_pref", 0), place.key("local_pref"), 0, 2**32 - 1),
-        communities=tuple(as_community(one, place.key("communities")) for one in communities),
-    )
-    _check_aggregation(advertisement, [p for p in pools if p.name in advertisement.pools], place)
-    _check_local_pref(advertisement, routers, asn, place)
-    return advertisement
-
-
-def _chosen(value: Any, known: Mapping[str, str], place: Place) -> tuple[str, ...]:
-    """Names out of those that exist; nothing said means all of them."""
-    if value is None or value == []:
-        return tuple(dict.fromkeys(known.values()))
-    names = [as_text(name, place) for name in as_list(value, place)]
-    for name in names:
-        if name not in known:
-            raise DeclarationError(
-                Refusal.UNKNOWN_REFERENCE, place, f"there is no {name}; {nearest(name, known)}"
-            )
-    return tuple(dict.fromkeys(known[name] for name in names))
+def _check_advertisements(declaration: Declaration, inventory: Inventory) -> None:
+    """What depends on the pools and peers of an advertisement."""
+    place = inventory.shared("advertisements")[1]
+    for index, one in enumerate(declaration.advertisements):
+        pools = [pool for pool in declaration.pools if pool.name in one.pools]
+        _check_aggregation(one, pools, place.at(index))
+        _check_local_pref(one, declaration, place.at(index))
 
 
 def aggregation(advertisement: Advertisement, version: int) -> int:
@@ -329,11 +295,16 @@ def _check_aggregation(advertisement: Advertisement, pools: Sequence[Pool], plac
                 raise DeclarationError(Refusal.OUT_OF_RANGE, place.key("aggregation_length"), why)
 
 
-def _check_local_pref(
-    advertisement: Advertisement, routers: Sequence[Router], asn: int, place: Place
-) -> None:
+def _check_local_pref(advertisement: Advertisement, declaration: Declaration, place: Place) -> None:
     """RFC 4271, 5.1.5: LOCAL_PREF is sent inside one AS only."""
-    if advertisement.local_pref and all(r.asn != asn for r in routers if r.name in advertisement.peers):
+    asn = declaration.cluster_asn
+    internal = {router.name for router in declaration.routers if router.asn == asn}
+    internal |= {
+        peer["name"]
+        for peer in declaration.peers
+        if peer.get("dynamic_asn") == "internal" or peer.get("peer_asn") == peer.get("my_asn")
+    }
+    if advertisement.local_pref and not internal & set(advertisement.peers):
         why = f"it would never be sent: no peer of this advertisement is in AS {asn}, as it would have to be"
         raise DeclarationError(Refusal.CONFLICT, place.key("local_pref"), why)
 
@@ -343,7 +314,7 @@ def _check_addresses(declaration: Declaration) -> None:
     _check_one_family(declaration)
     hosts = [(node.address, node.host, "node_address") for node in declaration.nodes]
     hosts += [(router.address, router.host, "router_address") for router in declaration.routers]
-    _demand_distinct(
+    demand_distinct(
         ((str(address), host) for address, host, _name in hosts), "node_address", "a router is not a node"
     )
     for pool in declaration.pools:
@@ -370,15 +341,25 @@ def _check_ranges(one: AddressRange, pool: Pool, declaration: Declaration) -> No
 
 def _check_one_family(declaration: Declaration) -> None:
     """A session over IPv4 carries IPv4 addresses, one over IPv6 IPv6: the next hops it can name."""
-    version = declaration.routers[0].address.version
+    if not declaration.routers:
+        return
+    first = declaration.routers[0]
+    version = first.address.version
     for place, address in [
         (Place(PREFIX + "router_address", f"host {r.host}"), r.address) for r in declaration.routers
     ] + [(Place(PREFIX + "node_address", f"host {n.host}"), n.address) for n in declaration.nodes]:
         if address.version != version:
-            why = f"{address} is IPv{address.version}, and {declaration.routers[0].host} is at IPv{version}"
+            why = f"{address} is IPv{address.version}, and {first.host} is at IPv{version}"
             raise DeclarationError(Refusal.CONFLICT, place, why + "; a session needs one family on both ends")
+    announced = _announced_to_one_family(declaration)
     for pool in declaration.pools:
-        for one in pool.ranges:
+        for one in pool.ranges if pool.name in announced else ():
             if one.version != version:
                 why = f"{one} is IPv{one.version}, but the sessions run over IPv{version}: no next hop for it"
                 raise DeclarationError(Refusal.CONFLICT, Place(PREFIX + "pools", f"pool {pool.name}"), why)
+
+
+def _announced_to_one_family(declaration: Declaration) -> set[str]:
+    """The pools that are announced to routers whose sessions carry their own family only."""
+    single = {r.name for r in declaration.routers if not r.peer.get("dual_stack_address_family")}
+    return {name for one in declaration.advertisements if single & set(one.peers) for name in one.pools}

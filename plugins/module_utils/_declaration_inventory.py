@@ -22,14 +22,18 @@ SHARED = (
     "cluster_asn",
     "pools",
     "advertisements",
+    "l2_advertisements",
+    "peers",
+    "bfd_profiles",
+    "communities",
     "hold_time",
     "keepalive_time",
     "connect_time",
     "pod_cidrs",
     "service_cidrs",
 )
-OF_A_NODE = ("node_name", "node_address")
-OF_A_ROUTER = ("router_asn", "router_address", "router_id", "bgp_password", "maximum_prefix")
+OF_A_NODE = ("node_name", "node_address", "node_labels")
+OF_A_ROUTER = ("router_asn", "router_address", "router_id", "bgp_password", "maximum_prefix", "peer")
 VARIABLES = frozenset(PREFIX + name for name in SHARED + OF_A_NODE + OF_A_ROUTER)
 
 

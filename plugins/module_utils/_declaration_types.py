@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from .model.addresses import AddressRange, IPAddress, IPNetwork
 
@@ -29,33 +31,45 @@ class Pool:
     ranges: tuple[AddressRange, ...]
     auto_assign: bool
     avoid_buggy_ips: bool
+    service_allocation: Mapping[str, Any] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Advertisement:
-    """A BGPAdvertisement; `pools` and `peers` are spelled out also where the inventory says nothing (all)."""
+    """A BGPAdvertisement; `pools`, `peers` and `nodes` are spelled out also where the inventory says nothing
+    (all) or selects them by their labels. `named_pools` are those that it calls by name."""
 
     name: str
     pools: tuple[str, ...]
+    named_pools: tuple[str, ...]
+    pool_selectors: tuple[Mapping[str, Any], ...]
     peers: tuple[str, ...]
+    nodes: tuple[str, ...]
+    node_selectors: tuple[Mapping[str, Any], ...]
+    service_selectors: tuple[Mapping[str, Any], ...]
     aggregation_length: int
     aggregation_length_v6: int
     local_pref: int
     communities: tuple[str, ...]
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node: `name` in the cluster, `host` in the inventory, `address` that the routers peer with."""
+    """A node: `name` in the cluster, `host` in the inventory, `address` that the routers peer with, `labels`
+    that selectors of the declaration ask for."""
 
     name: str
     host: str
     address: IPAddress
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Router:
-    """A router: `name` of its BGPPeer, `host` in the inventory, `address` that the nodes peer with."""
+    """A router: `name` of its BGPPeer, `host` in the inventory, `address` that the nodes peer with, `peer`
+    with further options of the BGPPeer, `nodes` that have a session with it."""
 
     name: str
     host: str
@@ -64,19 +78,28 @@ class Router:
     router_id: str
     password: str | None
     maximum_prefix: int | None
+    peer: Mapping[str, Any]
+    nodes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """All that the inventory says about one cluster and its routers."""
+    """All that the inventory says about one cluster and its routers.
 
-    cluster_asn: int
+    What no router has to know is kept as options of its kind (`_cluster/kinds.py`), with a name.
+    """
+
+    cluster_asn: int | None
     namespace: str
     kubeconfig: str
     context: str | None
     timers: Timers
     pools: tuple[Pool, ...]
     advertisements: tuple[Advertisement, ...]
+    l2_advertisements: tuple[Mapping[str, Any], ...]
+    peers: tuple[Mapping[str, Any], ...]
+    bfd_profiles: tuple[Mapping[str, Any], ...]
+    communities: Mapping[str, str]
     nodes: tuple[Node, ...]
     routers: tuple[Router, ...]
     clients: tuple[str, ...]

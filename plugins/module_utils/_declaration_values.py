@@ -63,9 +63,9 @@ class DeclarationError(ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint: the known name that looks like this one, or all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(names)}"
+    names = {each.lower(): each for each in sorted(known)}
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    return f"did you mean {names[close[0]]}?" if close else f"known are {', '.join(names.values())}"
 
 
 def as_text(value: Any, place: Place, *, secret: bool = False) -> str:
@@ -171,17 +171,6 @@ def as_name(value: Any, place: Place) -> str:
 def object_name(host: str, place: Place) -> str:
     """An object's name for a host of the inventory, which may contain capitals and underscores."""
     return as_name(host.lower().replace("_", "-"), place)
-
-
-def as_community(value: Any, place: Place) -> str:
-    """`A:B`, two numbers of 16 bits (RFC 1997)."""
-    text = as_text(value, place)
-    parts = text.split(":")
-    if len(parts) != 2 or not all(part.isdigit() and int(part) <= 65535 for part in parts):
-        raise DeclarationError(
-            Refusal.WRONG_TYPE, place, f"{text!r} is no community such as '64513:100' (RFC 1997)"
-        )
-    return text
 
 
 def known_keys(item: Any, known: tuple[str, ...], required: tuple[str, ...], place: Place) -> None:

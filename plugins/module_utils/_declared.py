@@ -10,8 +10,11 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
+from ._declared_objects import manifests, options_of
 from .model.addresses import AddressRange, IPNetwork, parse_range
 from .model.configuration import parse
+from .model.problems import Problem
+from .model.reasons import Reason
 
 # The scale that Kubernetes itself is tested with ends at 10,000 services in a cluster
 # (kubernetes/community, sig-scalability/configs-and-limits/thresholds.md):
@@ -29,6 +32,10 @@ def plain(declaration: Any) -> dict[str, Any]:
         "timers": _timers(declaration),
         "pools": [_pool(pool) for pool in declaration.pools],
         "advertisements": [_advertisement(one) for one in declaration.advertisements],
+        "l2_advertisements": [dict(one) for one in declaration.l2_advertisements],
+        "peers": [dict(one) for one in declaration.peers],
+        "bfd_profiles": [dict(one) for one in declaration.bfd_profiles],
+        "communities": dict(declaration.communities),
         "nodes": [{"name": n.name, "host": n.host, "address": str(n.address)} for n in declaration.nodes],
         "routers": [_router(router) for router in declaration.routers],
         "clients": [{"host": host} for host in declaration.clients],
@@ -52,6 +59,8 @@ def _pool(pool: Any) -> dict[str, Any]:
         "addresses": list(pool.addresses),
         "auto_assign": pool.auto_assign,
         "avoid_buggy_ips": pool.avoid_buggy_ips,
+        "service_allocation": pool.service_allocation,
+        "labels": dict(pool.labels),
     }
 
 
@@ -59,11 +68,17 @@ def _advertisement(one: Any) -> dict[str, Any]:
     return {
         "name": one.name,
         "pools": list(one.pools),
+        "named_pools": list(one.named_pools),
+        "pool_selectors": list(one.pool_selectors),
         "peers": list(one.peers),
+        "nodes": list(one.nodes),
+        "node_selectors": list(one.node_selectors),
+        "service_selectors": list(one.service_selectors),
         "aggregation_length": one.aggregation_length,
         "aggregation_length_v6": one.aggregation_length_v6,
         "local_pref": one.local_pref,
         "communities": list(one.communities),
+        "labels": dict(one.labels),
     }
 
 
@@ -76,88 +91,42 @@ def _router(router: Any) -> dict[str, Any]:
         "router_id": router.router_id,
         "password": router.password,
         "maximum_prefix": router.maximum_prefix,
+        "peer": dict(router.peer),
+        "nodes": list(router.nodes),
     }
 
 
 def cluster_objects(declared: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The manifests that make the cluster do its half: pools, peers, advertisements."""
-    manifests = [
-        _manifest(declared, "IPAddressPool", pool["name"], _pool_spec(pool)) for pool in declared["pools"]
-    ]
-    manifests += [
-        _manifest(declared, "BGPPeer", router["name"], _peer_spec(declared, router), version="v1beta2")
-        for router in declared["routers"]
-    ]
-    manifests += [
-        _manifest(declared, "BGPAdvertisement", one["name"], _advertisement_spec(one))
-        for one in declared["advertisements"]
-    ]
-    return manifests
+    """The manifests that make the cluster do its half: the whole desired set."""
+    return manifests(options_of(declared), declared["namespace"])
 
 
 def judge(declared: Mapping[str, Any]) -> list[str]:
     """What the load balancer itself would say against these objects: the last word."""
-    return [
-        str(problem) for problem in parse(cluster_objects(declared), namespace=declared["namespace"]).problems
-    ]
+    return [str(problem) for problem in _problems(declared) if problem.reason is not Reason.UNSUPPORTED]
 
 
-def _manifest(
-    declared: Mapping[str, Any], kind: str, name: str, spec: dict[str, Any], *, version: str = "v1beta1"
-) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": declared["namespace"]}
-    return {"apiVersion": f"metallb.io/{version}", "kind": kind, "metadata": metadata, "spec": spec}
+def shortfalls(declared: Mapping[str, Any]) -> list[str]:
+    """What is declared rightly, and what the load balancer does not do yet."""
+    return [str(problem) for problem in _problems(declared) if problem.reason is Reason.UNSUPPORTED]
 
 
-def _pool_spec(pool: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "addresses": list(pool["addresses"]),
-        "autoAssign": pool["auto_assign"],
-        "avoidBuggyIPs": pool["avoid_buggy_ips"],
-    }
-
-
-def _peer_spec(declared: Mapping[str, Any], router: Mapping[str, Any]) -> dict[str, Any]:
-    """Durations are Go's, as the CRD of MetalLB has them: `9s`."""
-    timers = declared["timers"]
-    spec: dict[str, Any] = {
-        "myASN": declared["cluster_asn"],
-        "peerASN": router["asn"],
-        "peerAddress": router["address"],
-        "holdTime": f"{timers['hold']}s",
-        "keepaliveTime": f"{timers['keepalive']}s",
-        "connectTime": f"{timers['connect']}s",
-    }
-    if router.get("password"):
-        spec["password"] = router["password"]
-    return spec
-
-
-def _advertisement_spec(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Only what differs from the CRD's defaults, so that the object reads like one that a person wrote."""
-    spec: dict[str, Any] = {"ipAddressPools": list(one["pools"]), "peers": list(one["peers"])}
-    if one["aggregation_length"] != 32:
-        spec["aggregationLength"] = one["aggregation_length"]
-    if one["aggregation_length_v6"] != 128:
-        spec["aggregationLengthV6"] = one["aggregation_length_v6"]
-    if one["local_pref"]:
-        spec["localPref"] = one["local_pref"]
-    if one["communities"]:
-        spec["communities"] = list(one["communities"])
-    return spec
+def _problems(declared: Mapping[str, Any]) -> tuple[Problem, ...]:
+    return parse(cluster_objects(declared), namespace=declared["namespace"]).problems
 
 
 def router_intent(declared: Mapping[str, Any], host: str) -> dict[str, Any]:
     """What this router should have: options of the module bgp_router. ValueError: the host is no router."""
     router = find_router(declared, host)
+    nodes = nodes_of(declared, router)
     return {
         "asn": router["asn"],
         "router_id": router["router_id"],
-        "neighbors": [_neighbor(declared, router, node) for node in declared["nodes"]],
+        "neighbors": [_neighbor(declared, router, node) for node in nodes],
         "prefixes": accepted_prefixes(declared, router["name"]),
         # As many paths as there are nodes, and no more: a router's build has an upper bound (8 and 16
         # are in use), and a number above it is an unknown command there.
-        "maximum_paths": len(declared["nodes"]),
+        "maximum_paths": len(nodes),
         "maximum_prefix": router.get("maximum_prefix") or _capacity(declared, router["name"]),
         "timers": dict(declared["timers"]),
     }
@@ -169,15 +138,26 @@ def find_router(declared: Mapping[str, Any], host: str) -> Mapping[str, Any]:
         if router["host"] == host:
             return router
     known = ", ".join(router["host"] for router in declared["routers"])
-    raise ValueError(f"{host} is not in the group routers, which has {known}")
+    raise ValueError(f"{host} is not in the group routers, which has {known or 'no host'}")
+
+
+def nodes_of(declared: Mapping[str, Any], *selecting: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The nodes that all of these routers and advertisements select, with the address of their sessions."""
+    sources = [one["peer"]["source_address"] for one in selecting if "source_address" in one.get("peer", {})]
+    return [
+        {**node, "address": sources[0]} if sources else node
+        for node in declared["nodes"]
+        if all(node["name"] in one.get("nodes", (node["name"],)) for one in selecting)
+    ]
 
 
 def _neighbor(
     declared: Mapping[str, Any], router: Mapping[str, Any], node: Mapping[str, Any]
 ) -> dict[str, Any]:
+    peer = router.get("peer", {})
     neighbor = {
         "address": node["address"],
-        "remote_as": declared["cluster_asn"],
+        "remote_as": peer.get("local_asn", declared["cluster_asn"]),
         "description": node["name"],
     }
     if router.get("password"):

@@ -49,7 +49,7 @@ options:
     description: Interface to the router, for a session without addresses (unnumbered).
     type: str
   peer_port:
-    description: TCP port of the router, from 1 to 65535. The API's default is V(179).
+    description: TCP port of the router. The API's default is V(179), which V(0) means too.
     type: int
   source_address:
     description: Address of the node that the session is made from.

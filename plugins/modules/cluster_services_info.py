@@ -72,6 +72,10 @@ services:
       description: The service's name.
       type: str
       sample: web
+    labels:
+      description: The service's labels.
+      type: dict
+      sample: {"tier": "front"}
     addresses:
       description: The addresses that it was given.
       type: list

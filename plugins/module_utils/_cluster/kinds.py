@@ -204,7 +204,7 @@ BGP_PEER = Schema(
         _whole("local_asn", _ASN),
         Option("peer_address"),
         Option("interface"),
-        _whole("peer_port", (1, 65535)),
+        _whole("peer_port", (0, 65535)),
         Option("source_address"),
         Option("router_id"),
         Option("hold_time", duration=True),

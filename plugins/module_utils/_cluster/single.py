@@ -16,10 +16,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..model.configuration import Configuration, parse
 from ..model.problems import Problem
-from ..model.reasons import Reason
 from .api import Api, ClusterError, Json
-from .entries import Entry, Step, diff_of, drift_of, entries
+from .entries import Entry, Step, diff_of, drift_of, entries, title_of
 from .fields import essence
+from .judging import mistakes
 from .kinds import SCHEMAS, Schema
 from .module import CLUSTER_SPEC, run
 from .resources import Kinds
@@ -97,14 +97,10 @@ def demand_served(served: bool, schema: Schema, module: AnsibleModule) -> None:
 
 
 def refuse_own_mistakes(manifest: Json) -> None:
-    """What is wrong whatever else is in the cluster; a name that nothing has yet is not."""
-    wrong = [
-        problem
-        for problem in parse([manifest], namespace=manifest["metadata"]["namespace"]).refused
-        if problem.reason is not Reason.DANGLING_REFERENCE
-    ]
+    """What is wrong whatever else is in the cluster ends here."""
+    wrong = mistakes([manifest], manifest["metadata"]["namespace"])
     if wrong:
-        title = f"{manifest['kind']}/{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
+        title = title_of(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         raise WrongObjectError(title, wrong)
 
 

@@ -19,7 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._declared import pool_ranges
+from .._declaration_options import selectors
+from .._declaration_values import Place
+from .._declared import nodes_of, pool_ranges
+from ..model.selectors import any_matches
 
 Data = Mapping[str, Any]
 
@@ -106,7 +109,7 @@ def expect(declared: Data, cluster: Data, scope: Scope) -> Expectations:
             router["host"], node["name"], node["address"], not why_not[node["name"]], why_not[node["name"]]
         )
         for router in declared["routers"]
-        for node in declared["nodes"]
+        for node in nodes_of(declared, router)
     )
     return Expectations(
         sessions=sessions,
@@ -167,9 +170,9 @@ def _routes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[Rou
     found: dict[tuple[str, str], Route] = {}
     for service in services:
         for address in service["addresses"] if serving(service) else ():
-            for router, prefix in _announced(declared, address):
+            for router, prefix, nodes in _announced(declared, address, service):
                 route = found.setdefault((router, prefix), Route(router, prefix))
-                _add(route, declared, cluster, service)
+                _add(route, nodes, cluster, service)
     return [found[key] for key in sorted(found, key=lambda key: (key[0], prefix_order(key[1])))]
 
 
@@ -179,19 +182,26 @@ def prefix_order(prefix: str) -> tuple[int, int, int]:
     return (network.version, int(network.network_address), network.prefixlen)
 
 
-def _announced(declared: Data, address: str) -> list[tuple[str, str]]:
-    """(router's host, prefix) for an address, by the declared advertisements."""
+def _announced(declared: Data, address: str, service: Data) -> list[tuple[str, str, list[Data]]]:
+    """(router's host, prefix, nodes) for an address, by each declared advertisement that is about it."""
     pool = pool_of(declared, address)
     if pool is None:
         return []
-    found = []
-    for one in declared["advertisements"]:
-        if pool["name"] in one["pools"]:
-            prefix = _prefix(address, one)
-            found += [
-                (router["host"], prefix) for router in declared["routers"] if router["name"] in one["peers"]
-            ]
-    return list(dict.fromkeys(found))
+    return [
+        (router["host"], _prefix(address, one), nodes_of(declared, router, one))
+        for one in declared["advertisements"]
+        if pool["name"] in one["pools"] and selects_service(one, service)
+        for router in declared["routers"]
+        if router["name"] in one["peers"]
+    ]
+
+
+def selects_service(advertisement: Data, service: Data) -> bool:
+    """Whether an advertisement is about the service: one without selectors is about every service."""
+    wanted = advertisement.get("service_selectors")
+    if not wanted:
+        return True
+    return any_matches(selectors(wanted, Place("service_selectors")), service.get("labels") or {})
 
 
 def _prefix(address: str, advertisement: Data) -> str:
@@ -200,11 +210,11 @@ def _prefix(address: str, advertisement: Data) -> str:
     return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
-def _add(route: Route, declared: Data, cluster: Data, service: Data) -> None:
+def _add(route: Route, nodes: Sequence[Data], cluster: Data, service: Data) -> None:
     """A service's share of a route: several may share an aggregate, and then the next hops of each count."""
     if service_name(service) not in route.services:
         route.services.append(service_name(service))
-    for node in declared["nodes"]:
+    for node in nodes:
         route.nodes[node["address"]] = node["name"]
         why = _why_no_next_hop(node["name"], cluster, service)
         if not why:
@@ -273,7 +283,7 @@ def _service_notes(declared: Data, service: Data) -> list[str]:
             notes.append(
                 f"service {service_name(service)} has {address}, which is in no declared pool: not verified"
             )
-        elif not _announced(declared, address):
+        elif not _announced(declared, address, service):
             notes.append(f"service {service_name(service)} has {address}, which no advertisement covers")
     if service["addresses"] and not serving(service):
         notes.append(f"service {service_name(service)} has no endpoint that serves: no route is expected")

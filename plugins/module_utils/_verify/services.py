@@ -58,6 +58,7 @@ def _service(item: Json, slices: list[Json]) -> dict[str, Any]:
     return {
         "namespace": item["metadata"]["namespace"],
         "name": item["metadata"]["name"],
+        "labels": dict(item["metadata"].get("labels") or {}),
         "addresses": [one["ip"] for one in ingress if one.get("ip")],
         "load_balancer_class": spec.get("loadBalancerClass"),
         "external_traffic_policy": spec.get("externalTrafficPolicy") or "Cluster",

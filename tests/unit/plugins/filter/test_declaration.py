@@ -57,11 +57,17 @@ def test_the_least_that_can_be_said_is_enough() -> None:
         {
             "name": "default",
             "pools": ["default"],
+            "named_pools": [],
+            "pool_selectors": [],
             "peers": ["r1"],
+            "nodes": ["n1", "worker"],
+            "node_selectors": [],
+            "service_selectors": [],
             "aggregation_length": 32,
             "aggregation_length_v6": 128,
             "local_pref": 0,
             "communities": [],
+            "labels": {},
         }
     ]
 
@@ -320,8 +326,7 @@ MISTAKES = [
     (
         {"shared": advertisement(communities=["64513"])},
         "vipcast_advertisements[0].communities (host n1): '64513' is no community such as '64513:100' (RFC "
-        "1997) "
-        "[wrong type]",
+        "1997), and no name out of vipcast_communities; it says none [unknown reference]",
     ),
     (
         {"r1": {"vipcast_bgp_password": "x" * 81}},

@@ -271,3 +271,27 @@ def test_the_table_for_people() -> None:
         in found["lines"]
     )
     assert found["lines"][-1].startswith("NOT OK: 3 sessions")
+
+
+def test_nodes_that_a_peer_or_an_advertisement_leaves_out_are_not_expected() -> None:
+    only = [{"match_expressions": [{"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n3"]}]}]
+    some = declared(vipcast_advertisements=[{"name": "some", "node_selectors": only}])
+    found = verification(some, cluster(service()), [router(route(bgp=ALL[:2]))], [])
+    assert found["ok"], found["texts"]
+    assert found["routes"][0]["expected"] == ALL[:2]
+    peered = declared(vipcast_peer={"node_selectors": only})
+    sessions = [session(address) for address in ALL[:2]]
+    found = verification(peered, cluster(service()), [router(route(bgp=ALL[:2]), sessions=sessions)], [])
+    assert found["ok"], found["texts"]
+    assert len(found["sessions"]) == 2
+
+
+def test_services_that_an_advertisement_leaves_out_have_no_route() -> None:
+    front = [{"name": "front", "service_selectors": [{"match_labels": {"tier": "front"}}]}]
+    some = declared(vipcast_advertisements=front)
+    shown = cluster(
+        service(labels={"tier": "front"}), service("back", addresses=["10.9.1.2"], labels={"tier": "back"})
+    )
+    found = verification(some, shown, [router(route())], [])
+    assert [one["prefix"] for one in found["routes"]] == ["10.9.1.1/32"]
+    assert "service default/back has 10.9.1.2, which no advertisement covers" in found["notes"]

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter `configuration_objects`: a thin door to module_utils/_declared_objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.judging import mistakes
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declared_objects import (
+    manifests,
+    read_configuration,
+)
+
+
+def configuration_objects(
+    configuration: Mapping[str, Any], namespace: str, prefix: str = ""
+) -> list[dict[str, Any]]:
+    """The manifests that these options make, checked and judged."""
+    try:
+        found = manifests(read_configuration(configuration, prefix), str(namespace))
+    except DeclarationError as exc:
+        raise AnsibleFilterError(str(exc)) from None
+    wrong = mistakes(found, str(namespace))
+    if wrong:
+        raise AnsibleFilterError("the load balancer would refuse this: " + "; ".join(map(str, wrong)))
+    return found
+
+
+class FilterModule:
+    """What ansible-core loads."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {"configuration_objects": configuration_objects}
