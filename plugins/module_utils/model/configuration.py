@@ -23,7 +23,7 @@ from .advertisements import BGPAdvertisement
 from .bfd import BfdProfile
 from .communities import Community
 from .layer2 import L2Advertisement
-from .objects import GROUP, OLD_VERSIONS, VERSIONS, Entry, Form, known_kind, read_object
+from .objects import GROUP, OLD_VERSIONS, REPORTS, VERSIONS, Entry, Form, known_kind, read_object
 from .peers import Peer
 from .pools import Pool
 from .problems import ObjectRef, Problem, Report, reference
@@ -92,6 +92,8 @@ def parse(
     entries: list[Entry] = []
     for item in objects:
         report = Report(reference(item))
+        if report.ref.kind in REPORTS:
+            continue
         if not known_kind(report.ref, report) or _elsewhere(report, namespace):
             strangers.extend(report.problems)
         else:
@@ -159,8 +161,8 @@ def _configuration(entries: list[Entry], strangers: list[Problem]) -> Configurat
 def _announcements(pool: Pool, entries: list[Entry]) -> tuple[BGPAdvertisement, ...]:
     """Those that select the pool and are fit for it; of two that conflict the older one.
 
-    For another pool an unfit one may be right, so it stays in force. What was announced until now has no part in
-    it: nobody remembers that across a restart.
+    For another pool an unfit one may be right, so it stays in force. What was announced until now has no part
+    in it: nobody remembers that across a restart.
     """
     chosen: list[BGPAdvertisement] = []
     for entry in entries:

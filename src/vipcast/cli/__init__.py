@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_controller(commands.add_parser("controller", help="choose addresses for services; one per cluster"))
     _add_speaker(commands.add_parser("speaker", help="announce addresses; one per node"))
     _add_status(commands.add_parser("status", help="what the daemon on this machine does, and why not more"))
-    _add_check(commands.add_parser("check", help="judge files with pools, peers and advertisements"))
+    _add_check(commands.add_parser("check", help="judge files with objects of the configuration"))
     _add_convert(commands.add_parser("convert", help="print MetalLB's old ConfigMap as objects"))
     _add_plan(commands.add_parser("plan", help="which address each service would get, and why"))
     return parser

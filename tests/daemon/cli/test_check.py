@@ -89,3 +89,54 @@ def test_what_cannot_be_read_is_2(
         path.write_text(content)
     assert main(["check", str(path)]) == 2
     assert word in capsys.readouterr().err
+
+
+METALLB = """
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: all, namespace: metallb-system}
+---
+apiVersion: metallb.io/v1beta1
+kind: BFDProfile
+metadata: {name: fast, namespace: metallb-system}
+spec: {receiveInterval: 100}
+---
+apiVersion: metallb.io/v1beta1
+kind: Community
+metadata: {name: names, namespace: metallb-system}
+spec: {communities: [{name: no-transit, value: "64512:7"}]}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPPeer
+metadata: {name: tor, namespace: metallb-system}
+spec: {myASN: 64513, peerASN: 64512, peerAddress: 10.0.0.1, peerPort: 0, bfdProfile: fast}
+---
+apiVersion: metallb.io/v1beta1
+kind: BGPAdvertisement
+metadata: {name: all, namespace: metallb-system}
+spec: {communities: [no-transit]}
+"""
+
+
+def test_what_is_not_supported_yet_is_told_and_is_no_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "metallb.yml"
+    path.write_text(METALLB)
+    assert main(["check", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split(": ")[1] for line in out.splitlines()] == [
+        "BFDProfile metallb-system/fast",
+        "BGPPeer metallb-system/tor",
+        "L2Advertisement metallb-system/all",
+    ]
+    assert err == "5 objects of metallb.io, 0 problems, 3 not supported yet\n"
+
+
+def test_a_community_that_nothing_defines_is_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "metallb.yml"
+    path.write_text(METALLB.replace("[no-transit]", "[no-transfer]"))
+    assert main(["check", str(path)]) == 1
+    assert "no Community names no-transfer; did you mean no-transit?" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.objects import advert, community, peer, pool, said, thing
 
 from vipcast.model.addresses import parse_address
-from vipcast.model.configuration import VERSIONS, parse
+from vipcast.model.configuration import VERSIONS, Configuration, parse
 from vipcast.model.reasons import Effect, Reason
 
 
@@ -328,35 +328,47 @@ def test_the_order_of_objects_means_nothing(seed: int) -> None:
 
 
 PLAIN = st.sampled_from([None, True, -1, 2**40, "", "-", "/", "10.0.0.0/8", "a-b", "90s", "1:1", "\u0663"])
-JUNK = (
-    PLAIN
-    | st.lists(PLAIN | st.just({"key": []}), max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["priority", "namespaces", "serviceSelectors", "other"]),
-        PLAIN | st.just([{}, []]),
-        max_size=3,
-    )
+INNER = ["priority", "namespaces", "serviceSelectors", "other", "name", "value", "weight", "preference"]
+INNER += ["matchLabels", "matchExpressions", "key", "operator", "values", "type", "status", "inForce"]
+JUNK = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(INNER), inner, max_size=3),
+    max_leaves=6,
 )
+FIELDS = [
+    "addresses",
+    "serviceAllocation",
+    "myASN",
+    "peerASN",
+    "dynamicASN",
+    "peerAddress",
+    "interface",
+    "vrf",
+]
+FIELDS += [
+    "holdTime",
+    "nodeSelectors",
+    "communities",
+    "interfaces",
+    "preferredNodeSelectors",
+    "passwordSecret",
+]
+FIELDS += ["receiveInterval", "minimumTtl", "echoMode", "bfdProfile", "enableGracefulRestart", "localASN"]
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.sampled_from(sorted(VERSIONS)),
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "addresses",
-                "serviceAllocation",
-                "myASN",
-                "peerAddress",
-                "holdTime",
-                "nodeSelectors",
-                "communities",
-            ]
-        ),
-        JUNK,
-    ),
+    JUNK | st.dictionaries(st.sampled_from(FIELDS), JUNK),
+    JUNK | st.dictionaries(st.sampled_from(["inForce", "conditions"]), JUNK),
 )
-def test_nothing_that_an_object_says_can_break_the_reader(kind: str, spec: Any) -> None:
-    found = parse([thing(kind, "x", spec), pool("good", "192.0.2.0/24")])
+def test_nothing_that_an_object_says_can_break_the_reader(kind: str, spec: Any, status: Any) -> None:
+    item = {**thing(kind, "x"), "spec": spec, "status": status}
+    found = parse([item, pool("good", "192.0.2.0/24")])
     assert "good" in names(found.pools)
+    assert parse([item, pool("good", "192.0.2.0/24")], previous=found) == found
+
+
+@pytest.mark.parametrize("kind", ["ConfigurationState", "ServiceL2Status", "ServiceBGPStatus"])
+def test_what_the_load_balancer_writes_is_no_part_of_the_configuration(kind: str) -> None:
+    assert parse([{**pool("x"), "kind": kind}]) == Configuration()

@@ -53,3 +53,27 @@ def test_a_range_is_read_with_spaces() -> None:
     found = parse_range("10.31.8.100 - 10.31.8.200")
     assert found.size == 101
     assert str(found.networks[0]) == "10.31.8.100/30"
+
+
+def test_every_kind_is_read() -> None:
+    communities = [{"name": "no-transit", "value": "large:64512:1:2"}]
+    found = parse(
+        [
+            thing("L2Advertisement", "l2", {"interfaces": ["eth0"]}),
+            thing("BFDProfile", "fast", {"receiveInterval": 50}),
+            thing("Community", "names", {"communities": communities}),
+            thing("BGPAdvertisement", "far", {"communities": ["no-transit"]}),
+        ]
+    )
+    assert found.faults == ()
+    assert found.layer2_advertisements[0].interfaces == ("eth0",)
+    assert found.bfd_profiles[0].receive_interval == 0.05
+    assert found.advertisements[0].large_communities == {(64512, 1, 2)}
+
+
+def test_the_last_good_form_is_read_from_the_object() -> None:
+    bad = thing("IPAddressPool", "a", {"addresses": ["nonsense"]})
+    bad["status"] = {"inForce": {"addresses": ["10.9.0.0/16"]}}
+    found = parse([bad])
+    assert [str(each.ranges[0]) for each in found.pools] == ["10.9.0.0/16"]
+    assert [ref.name for ref in found.stale] == ["a"]
