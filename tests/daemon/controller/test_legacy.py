@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MetalLB's old ConfigMap gives addresses, live, to a controller with the rights that its role has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+from daemon.speaker.cluster import ROLE, Cluster, Speaker
+from daemon.speaker.conftest import cluster, configured
+from daemon.speaker.test_legacy import write
+from daemon.speaker.test_run import eventually
+
+from vipcast.k8s import Json
+from vipcast.k8s import resource as resources
+
+__all__ = ["cluster", "configured"]
+
+pytestmark = pytest.mark.apiserver
+
+
+def pools(**ranges: str) -> str:
+    """A configuration with layer 2 pools."""
+    found = [
+        {"name": name.replace("_", "-"), "protocol": "layer2", "addresses": [text]}
+        for name, text in ranges.items()
+    ]
+    return json.dumps({"address-pools": found})
+
+
+async def rights(cluster: Cluster) -> Path:
+    """The namespace and the account as the role makes them; the account's kubeconfig."""
+    await cluster.client.create("/api/v1/namespaces", {"metadata": {"name": cluster.name}})
+    template = jinja2.Template((ROLE / "templates" / "controller-rbac.yml.j2").read_text())
+    template.environment.filters["to_json"] = json.dumps
+    manifests = template.render(load_balancer_namespace=cluster.name, load_balancer_config_map="config")
+    await asyncio.to_thread(cluster.api.kubectl, "apply", "-f", "-", stdin=manifests)
+    token = await asyncio.to_thread(cluster.api.token, cluster.name, "controller")
+    return cluster.api.write_kubeconfig(f"controller-{cluster.name}", token=token)
+
+
+@pytest.fixture
+async def controller(cluster: Cluster) -> AsyncIterator[Speaker]:
+    async with Speaker(cluster, await rights(cluster), program="controller") as controller:
+        await eventually(controller.status)
+        yield controller
+
+
+async def make_service(cluster: Cluster, name: str, **spec: Any) -> None:
+    ports = [{"port": 80, "protocol": "TCP"}]
+    fields = {"type": "LoadBalancer", "loadBalancerClass": f"test.io/{cluster.name}", "ports": ports, **spec}
+    await cluster.apply("Service", name, spec=fields)
+
+
+async def address(cluster: Cluster, name: str) -> str | None:
+    item = await cluster.client.get(resources.SERVICES.path(cluster.name, name))
+    ingress = item["status"]["loadBalancer"].get("ingress") or [{}]
+    return ingress[0].get("ip")  # type: ignore[no-any-return]
+
+
+async def has(cluster: Cluster, name: str, wanted: str | None) -> None:
+    async def question() -> bool:
+        return await address(cluster, name) == wanted
+
+    await eventually(question)
+
+
+async def state(cluster: Cluster) -> Json:
+    path = resources.CONFIGURATION_STATES.path(cluster.name)
+    found: list[Json] = (await cluster.client.list(path)).items
+    return found[0]["status"] if found else {}
+
+
+async def said(cluster: Cluster, result: str, words: str = "") -> None:
+    async def question() -> bool:
+        status = await state(cluster)
+        return status.get("result") == result and words in status.get("errorSummary", "")
+
+    await eventually(question)
+
+
+async def test_addresses_follow_the_config_map_and_stay_while_it_is_broken(
+    cluster: Cluster, controller: Speaker
+) -> None:
+    await make_service(cluster, "web")
+    assert await address(cluster, "web") is None
+    await write(cluster, pools(default="10.31.8.100-10.31.8.200"))
+    await has(cluster, "web", "10.31.8.100")
+    await said(cluster, "Valid")
+
+    await write(cluster, pools(default="10.31.9.100-10.31.9.200"))
+    await has(cluster, "web", "10.31.9.100")
+
+    await write(cluster, "address-pools: [unfinished")
+    await said(cluster, "Invalid", "ConfigMap")
+    assert await eventually(lambda: cluster.events("Unreadable"))
+    assert await address(cluster, "web") == "10.31.9.100"
+    await make_service(cluster, "more")  # what was in force is in force for new services too
+    await has(cluster, "more", "10.31.9.101")
+
+    await write(cluster, pools(default="10.31.9.100-10.31.9.200"))
+    await said(cluster, "Valid")
+    await cluster.client.delete(resources.CONFIG_MAPS.path(cluster.name, "config"))
+    await has(cluster, "web", None)
+    assert await cluster.events("ClearAssignment")
+
+
+async def test_a_bad_entry_is_named_and_leaves_the_others(cluster: Cluster, controller: Speaker) -> None:
+    await write(cluster, pools(good="10.31.8.0/24", bad="10.31.9.0/33"))
+    await make_service(cluster, "web")
+    await has(cluster, "web", "10.31.8.0")
+    (event,) = await eventually(lambda: cluster.events("BadAddress"))
+    assert event["involvedObject"]["kind"] == "ConfigMap"
+    assert event["message"].startswith("address-pools[1].addresses[0]: '10.31.9.0/33'")
+    await said(cluster, "Invalid", "address-pools[1].addresses[0]")
+
+
+async def test_a_pool_that_becomes_an_object_moves_nobody(cluster: Cluster, controller: Speaker) -> None:
+    await write(cluster, pools(default="10.31.8.100-10.31.8.200"))
+    await make_service(cluster, "other", loadBalancerIP="10.31.8.100")
+    await make_service(cluster, "web")
+    await has(cluster, "web", "10.31.8.101")
+    await cluster.delete("Service", "other")  # were it given anew, the first address would be free
+    await cluster.apply("IPAddressPool", "default", spec={"addresses": ["10.31.8.100-10.31.8.200"]})
+    await said(cluster, "Invalid", "remove this from the ConfigMap")
+    await cluster.client.delete(resources.CONFIG_MAPS.path(cluster.name, "config"))
+    await said(cluster, "Valid")
+    assert await address(cluster, "web") == "10.31.8.101"
+    assert await cluster.events("ClearAssignment") == []
