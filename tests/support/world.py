@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small world for the controller's decisions: an API server in a dict, and a copy of it that may be old."""
+"""A small world for decisions: an API server in a dict, and controllers that hear of its changes late."""
 
 from __future__ import annotations
 
-import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from vipcast.controller.change import CONDITION, make_change
+from vipcast.controller.change import Change, make_change
+from vipcast.controller.newest import Newest
 from vipcast.ipam import Holder
 from vipcast.ipam.decide import Decider
 from vipcast.ipam.service import View, read_service
@@ -17,6 +18,7 @@ from vipcast.model.pools import Pool
 
 NOW = "2026-01-02T03:04:05Z"
 Json = dict[str, Any]
+Event = Callable[["Runner"], None]
 
 
 def pools_of(**addresses: list[str] | Json) -> tuple[Pool, ...]:
@@ -41,12 +43,13 @@ class ConflictError(Exception):
 
 
 class Api:
-    """Services, as the API server keeps them."""
+    """Services, namespaces and pools, as the API server keeps them; `listeners` hear of every change."""
 
     def __init__(self) -> None:
         self.objects: dict[Holder, Json] = {}
+        self.namespaces: dict[str, Json] = {}
+        self.listeners: list[Runner] = []
         self._versions = itertools.count(1)
-        self.on_change: Callable[[Holder, Json | None], None] = lambda key, item: None
 
     def put(
         self, key: Holder, spec: Json, *, annotations: Json | None = None, labels: Json | None = None
@@ -65,72 +68,112 @@ class Api:
         kept = {} if old is None else _ours(old["metadata"]["annotations"])
         metadata |= {"annotations": {**kept, **(annotations or {})}, "labels": labels or {}}
         base = {"type": "LoadBalancer", "clusterIPs": ["10.96.0.1"], "ports": [{"port": 80}]}
-        status = copy.deepcopy(old["status"]) if old is not None else {}
+        status = old["status"] if old is not None else {}
         if {**base, **spec}["type"] != "LoadBalancer":
-            status["loadBalancer"] = {}  # so does the real one
+            status = {**status, "loadBalancer": {}}  # so does the real one
         self._store(key, {"metadata": metadata, "spec": {**base, **spec}, "status": status})
 
     def scribble(self, key: Holder, ingress: list[Json]) -> None:
         """Somebody else writes into the status."""
-        item = copy.deepcopy(self.objects[key])
-        item["status"]["loadBalancer"] = {"ingress": ingress}
-        self._store(key, item)
+        item = self.objects[key]
+        self._store(key, {**item, "status": {**item["status"], "loadBalancer": {"ingress": ingress}}})
 
     def delete(self, key: Holder) -> None:
         del self.objects[key]
-        self.on_change(key, None)
+        self._tell(lambda runner: runner.hear(key, None))
+
+    def label(self, namespace: str, labels: Json) -> None:
+        """The namespace has other labels."""
+        self.namespaces[namespace] = labels
+        self._tell(lambda runner: runner.hear_of_namespace(namespace, labels))
 
     def patch(self, key: Holder, body: Json) -> Json:
         """A strategic merge patch of the status, as far as the controller uses it."""
-        item = copy.deepcopy(self.objects[key])
+        item = self.objects[key]
         for name in ("uid", "resourceVersion"):
             if body["metadata"][name] != item["metadata"][name]:
                 raise ConflictError(key)
-        for name, value in body["metadata"]["annotations"].items():
-            item["metadata"]["annotations"].pop(name, None)
-            if value is not None:
-                item["metadata"]["annotations"][name] = value
+        annotations = {**item["metadata"]["annotations"], **body["metadata"]["annotations"]}
+        metadata = {
+            **item["metadata"],
+            "annotations": {name: value for name, value in annotations.items() if value is not None},
+        }
+        status = dict(item["status"])
         if "loadBalancer" in body["status"]:
             ingress = body["status"]["loadBalancer"]["ingress"]
-            item["status"]["loadBalancer"] = {"ingress": ingress} if ingress else {}
+            status["loadBalancer"] = {"ingress": ingress} if ingress else {}
         for condition in body["status"].get("conditions", ()):
-            present = [each for each in item["status"].get("conditions", []) if each["type"] != CONDITION]
-            item["status"]["conditions"] = present + ([] if "$patch" in condition else [condition])
-        self._store(key, item)
+            others = [each for each in status.get("conditions", []) if each["type"] != condition["type"]]
+            status["conditions"] = others + ([] if "$patch" in condition else [condition])
+        self._store(key, {**item, "metadata": metadata, "status": status})
         return self.objects[key]
 
     def shown(self, key: Holder) -> list[str]:
-        ingress = self.objects[key]["status"].get("loadBalancer", {}).get("ingress") or []
-        return [entry.get("ip") or entry.get("hostname") for entry in ingress]
+        return shown_by(self.objects[key])
 
     def _store(self, key: Holder, item: Json) -> None:
-        item["metadata"]["resourceVersion"] = str(next(self._versions))
-        self.objects[key] = item
-        self.on_change(key, item)
+        metadata = {**item["metadata"], "resourceVersion": str(next(self._versions))}
+        self.objects[key] = stored = {**item, "metadata": metadata}
+        self._tell(lambda runner: runner.hear(key, stored))
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener.pending.append(event)
+
+
+def shown_by(item: Json) -> list[str]:
+    ingress = item["status"].get("loadBalancer", {}).get("ingress") or []
+    return [entry.get("ip") or entry.get("hostname") for entry in ingress]
 
 
 def _ours(annotations: Json) -> Json:
     return {name: value for name, value in annotations.items() if name.endswith("ip-allocated-from-pool")}
 
 
+@dataclass
+class Flight:
+    """A patch under way; it arrives or not, and the answer arrives or not."""
+
+    key: Holder
+    change: Change
+    known: Mapping[Holder, Json]  # what its sender knew of all services
+    answer: Json | None = None
+    arrived: bool = False
+
+    def arrive(self, api: Api) -> None:
+        """The API server gets it, and takes it or refuses it."""
+        assert not self.arrived and self.change.patch is not None
+        self.arrived = True
+        try:
+            self.answer = api.patch(self.key, self.change.patch)
+        except (ConflictError, KeyError):
+            self.answer = None
+
+
 class Runner:
-    """What `run` does, with everything that can be late made explicit."""
+    """What `run` does for one controller, with everything that can be late made explicit.
+
+    It begins with a fresh list. What happens later waits in `pending` until it is delivered, in order.
+    """
 
     def __init__(self, api: Api, pools: tuple[Pool, ...], lb_class: str | None = None) -> None:
         self.api, self.decider, self._class = api, Decider(), lb_class
-        self.copy = dict(api.objects)
-        self.pending: list[tuple[Holder, Json | None]] = []
+        self.copy, self.newest, self.labels = dict(api.objects), Newest(), dict(api.namespaces)
+        self.pending: list[Event] = []
         self.todo: dict[Holder, None] = {}
+        self.flights: dict[Holder, Flight] = {}
         self.notes: list[tuple[Holder, str, str]] = []
-        api.on_change = lambda key, item: self.pending.append((key, item))
+        api.listeners = [self]
         self.decider.start(pools, [self._view(item) for item in self.copy.values()])
         self._collect()
 
     def _view(self, item: Json) -> View:
-        return read_service(item, self._class, {})
+        return read_service(item, self._class, self.labels.get(item["metadata"]["namespace"], {}))
 
     def _collect(self) -> None:
         self.todo |= dict.fromkeys(self.decider.take_changed())
+
+    # -- what the informers tell -----------------------------------------------------------------------------
 
     def configure(self, pools: tuple[Pool, ...]) -> None:
         self.decider.configure(pools)
@@ -138,38 +181,83 @@ class Runner:
 
     def deliver(self) -> None:
         """The informer hears of one change."""
-        key, item = self.pending.pop(0)
+        self.pending.pop(0)(self)
+
+    def hear(self, key: Holder, item: Json | None) -> None:
         if item is None:
             self.copy.pop(key, None)
         else:
             self.copy[key] = item
-        self.decider.service(key, self._view(item) if item is not None else None)
+        newest = self.newest.of(key, item)
+        self.decider.service(key, self._view(newest) if newest is not None else None)
         self._collect()
 
-    def write(self, key: Holder) -> None:
-        """One writer does one key; a conflict leaves it to be done again."""
-        item = self.copy.get(key)
+    def hear_of_namespace(self, namespace: str, labels: Json) -> None:
+        self.labels[namespace] = labels
+        for key in [key for key in self.copy if key[0] == namespace]:
+            self.hear(key, self.copy[key])
+
+    def relist(self) -> None:
+        """The watch has expired: only differences are delivered, in the order of the list."""
+        self.pending.clear()
+        for key in sorted(set(self.copy) - set(self.api.objects)):
+            self.hear(key, None)
+        for key in sorted(self.api.objects):
+            if self.copy.get(key) is not self.api.objects[key]:
+                self.hear(key, self.api.objects[key])
+        for namespace, labels in self.api.namespaces.items():
+            self.hear_of_namespace(namespace, labels)
+
+    # -- the writers -----------------------------------------------------------------------------------------
+
+    def send(self, key: Holder) -> None:
+        """A writer takes the service up: its patch is under way, or there is nothing to write."""
+        self.todo.pop(key)
+        item = self.newest.of(key, self.copy.get(key))
         if item is None:
-            self.todo.pop(key, None)
             return
         outcome, view = self.decider.outcome(key), self.decider.views[key]
         change = make_change(item, view, outcome, lambda shown: self.decider.why_not(key, shown), NOW)
-        if change.patch is not None:
-            try:
-                item = self.api.patch(key, change.patch)
-            except (ConflictError, KeyError):
-                return
-            self.copy[key] = item  # as `Controller._current` does
-            self.notes += [(key, note.reason, note.message) for note in change.notes]
-        self.todo.pop(key, None)
-        self.decider.observed(key, self._view(item).shown)
+        if change.patch is None:
+            self._observe(key)
+        else:
+            self.flights[key] = Flight(key, change, dict(self.copy))
+
+    def hear_answer(self, key: Holder, *, lost: bool = False) -> None:
+        """The answer arrives; one that is lost looks like a refusal, and both are tried again."""
+        flight = self.flights.pop(key)
+        if flight.answer is None or lost:
+            self.todo[key] = None
+            return
+        self.newest.answered(key, flight.answer)
+        self.notes += [(key, note.reason, note.message) for note in flight.change.notes]
+        self._observe(key)
+
+    def _observe(self, key: Holder) -> None:
+        item = self.newest.of(key, self.copy.get(key))
+        if item is not None:
+            self.decider.observed(key, self._view(item).shown)
         self._collect()
+
+    def write(self, key: Holder) -> None:
+        """From the decision to the answer, without anything in between."""
+        self.send(key)
+        if key in self.flights:
+            self.finish(key)
+
+    def finish(self, key: Holder) -> None:
+        """What is under way arrives, and so does the answer."""
+        if not self.flights[key].arrived:
+            self.flights[key].arrive(self.api)
+        self.hear_answer(key)
 
     def settle(self) -> None:
         """Until nothing is left to hear or to write."""
         for _again in range(10_000):
             if self.pending:
                 self.deliver()
+            elif self.flights:
+                self.finish(next(iter(self.flights)))
             elif self.todo:
                 self.write(next(iter(self.todo)))
             else:

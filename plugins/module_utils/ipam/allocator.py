@@ -178,7 +178,7 @@ class Allocator:
         return min(found, key=space.position, default=None)
 
     def _open_to(self, pool: Pool, family: int, request: Request) -> list[IPAddress]:
-        """Addresses that are open to this service though not free: to be shared, or its own that are leaving."""
+        """Addresses that are not free, but open to the service: to be shared, or its own that are leaving."""
         own = self.book.leaving.get(request.holder, ())
         shared = self.book.sharing(request.sharing.key) if request.sharing.key else ()
         return [

@@ -42,6 +42,7 @@ class Decider:
         self.views: dict[Holder, View] = {}
         self._refusals: dict[Holder, Refusal] = {}
         self._changed: dict[Holder, None] = {}  # a set that keeps order
+        self._opened: list[IPAddress] = []  # were leaving a service, and are held again: others may join
 
     # -- what happens --------------------------------------------------------------------------------------
 
@@ -57,6 +58,7 @@ class Decider:
             self.allocator.observe(view.key, view.shown)
         for view in oldest_first:
             self._decide(view)
+        self._feed([])
         self._changed.update(dict.fromkeys(self.views))
 
     def configure(self, pools: Iterable[Pool]) -> None:
@@ -67,6 +69,7 @@ class Decider:
             self._keep_or_release(view)
         for view in oldest_first:
             self._decide(view)
+        self._feed([])
         self._changed.update(dict.fromkeys(self.views))
 
     def service(self, key: Holder, view: View | None) -> None:
@@ -77,7 +80,7 @@ class Decider:
             self._feed(self._forget(key))
             old = None
         if view is not None:
-            self._feed(self._take(view, old))
+            self._take(view, old)
 
     def observed(self, key: Holder, shown: tuple[IPAddress, ...]) -> None:
         """The API server is known to show exactly these on the service, after what was written to it."""
@@ -108,14 +111,24 @@ class Decider:
 
     # -- one service ---------------------------------------------------------------------------------------
 
-    def _take(self, view: View, old: View | None) -> list[IPAddress]:
+    def _take(self, view: View, old: View | None) -> None:
         self.views[view.key] = view
         self._changed[view.key] = None
         freed = self.allocator.observe(view.key, view.shown)
-        if old is None or old.want != view.want:
-            freed += self._terms_changed(view, old)
+        changed = old is None or old.want != view.want
+        opened = self._terms_changed(view, old) if changed else []
+        if freed and changed:
+            self._line_up(view)
+        self._feed(freed)
+        if changed:
             self._decide(view)
-        return freed
+            self._feed(opened)
+
+    def _line_up(self, view: View) -> None:
+        """Something is freed while the service's wish changes: it is served in its turn, by age."""
+        self._keep_or_release(view)
+        if isinstance(view.want, Request) and view.key not in self.allocator.book.allocations:
+            self.waiting.add(view.age, self._line_for(view.want), view.want.addresses)
 
     def _terms_changed(self, view: View, old: View | None) -> list[IPAddress]:
         """A holder that shares on other terms may let others in, as if its addresses were freed."""
@@ -139,7 +152,9 @@ class Decider:
 
     def _decide(self, view: View) -> None:
         """Give the service what it should have, and let it wait for what it can not have yet."""
+        leaving = self.allocator.book.leaving.get(view.key, ())
         answer = self._answer(view)
+        self._opened += [address for address in self.allocator.book.held_by(view.key) if address in leaving]
         if isinstance(answer, Refusal):
             self._refusals[view.key] = answer
         else:
@@ -161,8 +176,12 @@ class Decider:
     # -- those who wait ------------------------------------------------------------------------------------
 
     def _feed(self, freed: list[IPAddress]) -> None:
-        if freed and len(self.waiting):
-            self.waiting.serve(freed, self._try)
+        """Serve those who wait, with what is free now and with what others hold again and may share."""
+        while freed or self._opened:
+            freed, self._opened = [*freed, *self._opened], []
+            if len(self.waiting):
+                self.waiting.serve(freed, self._try)
+            freed = []
 
     def _try(self, key: Holder) -> bool:
         held, refusal = self.allocator.book.held_by(key), self._refusals.get(key)
@@ -182,15 +201,22 @@ class Decider:
             self._changed[other] = None
 
     def _line(self, want: Request, answer: Allocation | Refusal | None) -> tuple[object, ...] | None:
-        """Where the service waits, if it does. Requests of one line are refused alike.
+        """Where the service waits, if it does.
 
-        Who shares stands alone, because ports differ. A service that has one family and would like two waits
-        for the other one in its pool.
+        A service that has one family and would like two waits for the other one in its pool.
         """
-        alone = want.holder if want.sharing.key else None
         if isinstance(answer, Refusal):
-            pools = tuple(pool.name for pool in self.allocator.pools if allows(pool, want))
-            return (want.families, want.require_all, want.addresses, want.pool, pools, alone)
+            return self._line_for(want)
         if answer is not None and len(answer.addresses) < len(want.families):
-            return ("other family", answer.pool, answer.addresses[0].version, alone)
+            return ("other family", answer.pool, answer.addresses[0].version, _alone(want))
         return None
+
+    def _line_for(self, want: Request) -> tuple[object, ...]:
+        """Requests of one line are refused alike."""
+        pools = tuple(pool.name for pool in self.allocator.pools if allows(pool, want))
+        return (want.families, want.require_all, want.addresses, want.pool, pools, _alone(want))
+
+
+def _alone(want: Request) -> Holder | None:
+    """Who shares stands alone in line, because ports differ."""
+    return want.holder if want.sharing.key else None

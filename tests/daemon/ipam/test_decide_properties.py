@@ -1,201 +1,432 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for every order of events, late informers, lost writes and restarts."""
+"""What holds for every order of events, late informers, lost writes and answers, restarts and fail-overs.
+
+A sequence is a walk of up to forty steps. `VIPCAST_SEQUENCES` says how many are tried (10,000 without it), in
+parts so that several processes can share them; `VIPCAST_SEED` gives other ones.
+"""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.world import Api, Runner, pools_of
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from support.oracle import Oracle, Wish, wish_of
+from support.world import Api, Flight, Holder, Runner, pools_of, shown_by
 
-from vipcast.ipam import Allocation, Refusal, Request
+from vipcast.ipam import Allocation, Refusal
 from vipcast.ipam.service import Relation
 
-NAMES = st.sampled_from(["a", "b", "c", "d", "e"]).map(lambda name: ("ns", name))
-CONFIGURATIONS: list[dict[str, Any]] = [
-    {"p": ["10.0.0.0/30"]},
-    {"p": ["10.0.0.0/31"], "q": ["10.0.0.2/31"]},
-    {"q": ["10.0.0.1-10.0.0.2"]},
+PARTS = 20
+SEQUENCES = int(os.environ.get("VIPCAST_SEQUENCES", "10000"))
+SEED = int(os.environ.get("VIPCAST_SEED", "0"))
+
+Json = dict[str, Any]
+ALLOCATION = {"priority": 1, "serviceSelectors": [{"matchLabels": {"app": "gold"}}]}
+BY_TEAM = {"namespaces": ["other"], "namespaceSelectors": [{"matchLabels": {"team": "a"}}]}
+CONFIGURATIONS: list[dict[str, Json]] = [
+    {"p": {"addresses": ["10.0.0.0/30"]}},
+    {"p": {"addresses": ["10.0.0.0/31"]}, "q": {"addresses": ["10.0.0.2/31"]}},
+    {"q": {"addresses": ["10.0.0.1-10.0.0.2"]}},
     {"p": {"addresses": ["10.0.0.0/30"], "autoAssign": False}},
-    {"p": {"addresses": ["10.0.0.0/30", "10.0.1.255/32"], "avoidBuggyIPs": True}},
-    {"p": ["10.0.0.3/32"], "six": ["fd00::1-fd00::2"]},
-    {"p": ["10.0.0.0/31", "fd00::1/128"], "q": ["10.0.0.2/32", "fd00::2/128"]},
+    {"p": {"addresses": ["10.0.0.2/31", "10.0.0.0/31", "10.0.1.255/32"], "avoidBuggyIPs": True}},
+    {"p": {"addresses": ["10.0.0.3/32"]}, "six": {"addresses": ["fd00::1-fd00::2"]}},
+    {
+        "p": {"addresses": ["10.0.0.0/31", "fd00::1/128"]},
+        "q": {"addresses": ["10.0.0.2/32", "fd00::2/128"]},
+    },
+    {"p": {"addresses": ["fd00::/126", "10.0.0.1-10.0.0.2"]}},
+    {
+        "p": {"addresses": ["10.0.0.0/31"]},
+        "q": {"addresses": ["10.0.0.2/31", "fd00::1/128"], "serviceAllocation": ALLOCATION},
+    },
+    {
+        "p": {"addresses": ["10.0.0.1/32"], "serviceAllocation": BY_TEAM},
+        "q": {"addresses": ["10.0.0.2/32"], "serviceAllocation": {"priority": 3}},
+    },
+    {"p": {"addresses": ["10.0.0.1/32"], "autoAssign": False, "serviceAllocation": ALLOCATION}},
     {},
 ]
-CLUSTER = {
-    "four": {"clusterIPs": ["10.96.0.1"]},
-    "six": {"clusterIPs": ["fd00:96::1"]},
-    "prefer": {"clusterIPs": ["10.96.0.1", "fd00:96::1"], "ipFamilyPolicy": "PreferDualStack"},
-    "require": {"clusterIPs": ["fd00:96::1", "10.96.0.1"], "ipFamilyPolicy": "RequireDualStack"},
-}
-SPECS = st.builds(
-    lambda cluster, requested, port, kind: {
-        **CLUSTER[cluster],
-        **({"loadBalancerIP": requested} if requested else {}),
-        "ports": [{"port": port}],
-        "type": kind,
-    },
-    st.sampled_from(["four", "four", "four", "six", "prefer", "require"]),
-    st.sampled_from([None, None, None, "10.0.0.1", "10.0.0.2", "fd00::1", "nonsense"]),
-    st.sampled_from([80, 443]),
-    st.sampled_from(["LoadBalancer"] * 5 + ["ClusterIP"]),
-)
-ANNOTATIONS = st.sampled_from(
-    [
-        {},
-        {},
-        {},
-        {"metallb.io/allow-shared-ip": "key"},
-        {"metallb.io/allow-shared-ip": "other"},
-        {"metallb.io/address-pool": "q"},
-        {"metallb.universe.tf/address-pool": "p"},
-    ]
-)
-SCRIBBLES = st.lists(
-    st.sampled_from([{"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}, {"ip": "192.0.2.9"}, {"hostname": "x"}]),
-    max_size=3,
+READY = [pools_of(**configuration) for configuration in CONFIGURATIONS]
+ORACLES = [Oracle(configuration) for configuration in CONFIGURATIONS]
+
+CLUSTERS: list[Json] = [
+    *[{"clusterIPs": ["10.96.0.1"]}] * 3,
+    {"clusterIPs": ["fd00:96::1"]},
+    {"clusterIPs": ["10.96.0.1", "fd00:96::1"], "ipFamilyPolicy": "PreferDualStack"},
+    {"clusterIPs": ["fd00:96::1", "10.96.0.1"], "ipFamilyPolicy": "PreferDualStack"},
+    {"clusterIPs": ["fd00:96::1", "10.96.0.1"], "ipFamilyPolicy": "RequireDualStack"},
+]
+REQUESTED = [None, None, None, None, "10.0.0.1", "10.0.0.2", "fd00::1", "nonsense"]
+LOCAL: list[Json] = [
+    *[{}] * 3,
+    {"externalTrafficPolicy": "Local", "selector": {"app": "a"}},
+    {"externalTrafficPolicy": "Local", "selector": {"app": "b"}},
+]
+ANNOTATIONS: list[dict[str, str]] = [
+    *[{}] * 4,
+    *[{"metallb.io/allow-shared-ip": "key"}] * 3,
+    {"metallb.universe.tf/allow-shared-ip": "other"},
+    {"metallb.io/address-pool": "q"},
+    {"metallb.universe.tf/address-pool": "p"},
+    {"metallb.io/loadBalancerIPs": "fd00::1, 10.0.0.1"},
+]
+INGRESS: list[list[Json]] = [
+    [],
+    [{"ip": "10.0.0.1"}],
+    [{"ip": "10.0.0.2"}],
+    [{"ip": "192.0.2.9"}],
+    [{"hostname": "x"}],
+    [{"ip": "10.0.0.1"}, {"ip": "10.0.0.1"}],
+    [{"ip": "fd00::1"}, {"ip": "10.0.0.1"}],
+    [{"ip": "10.0.0.0"}, {"ip": "10.0.0.1"}, {"ip": "10.0.0.2"}],
+]
+KEYS: list[Holder] = [("ns", "a"), ("ns", "b"), ("ns", "c"), ("other", "d"), ("other", "e")]
+LABELS: list[dict[str, str]] = [{}, {"team": "a"}]
+
+
+def one_of(choices: list[Any]) -> st.SearchStrategy[int]:
+    """An index: cheaper to draw than the thing itself."""
+    return st.integers(0, len(choices) - 1)
+
+
+CHANGES = st.tuples(
+    one_of(KEYS), one_of(CLUSTERS), one_of(REQUESTED), one_of(LOCAL), one_of(ANNOTATIONS), st.integers(0, 19)
 )
 
 
 class Cluster(RuleBasedStateMachine):
-    """A controller, an API server, and everything that can happen between them."""
+    """A leader, an API server, and everything that can happen between them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.pools = pools_of(**CONFIGURATIONS[0])
+        self.which = 0
         self.api = Api()
-        self.runner = Runner(self.api, self.pools)
-        self.scribbled: set[tuple[str, str]] = set()
+        self.scribbled: set[Holder] = set()
+        self.touched: set[Holder] = set()  # since everything was at rest
+        self.shaken = False  # since then something happened that concerns all
+        self.at_rest: dict[Holder, tuple[str, ...]] = {}
+        self.late: Flight | None = None  # of a leader that was deposed
+        self._take_over()
 
-    @rule(key=NAMES, spec=SPECS, annotations=ANNOTATIONS)
-    def somebody_makes_or_changes_a_service(self, key: Any, spec: Any, annotations: Any) -> None:
-        self.api.put(key, spec, annotations=annotations)
+    def _take_over(self) -> None:
+        self.runner = Runner(self.api, READY[self.which])
+        self.known = self.which  # the pools that the leader knows
 
-    @rule(key=NAMES)
-    def somebody_deletes_a_service(self, key: Any) -> None:
+    # -- what people do --------------------------------------------------------------------------------------
+
+    @rule(change=CHANGES)
+    def somebody_makes_or_changes_a_service(self, change: tuple[int, ...]) -> None:
+        key, requested, odds = KEYS[change[0]], REQUESTED[change[2]], change[5]
+        spec = {**CLUSTERS[change[1]], **LOCAL[change[3]], "ports": [{"port": (80, 443)[odds % 2]}]}
+        if odds >= 18:
+            spec["type"] = "ClusterIP"
+        annotations = ANNOTATIONS[change[4]]
+        if requested and "metallb.io/loadBalancerIPs" not in annotations:
+            spec["loadBalancerIP"] = requested
+        self.api.put(key, spec, annotations=annotations, labels={"app": "gold"} if odds % 3 else {})
+        self.touched.add(key)
+
+    @rule(number=one_of(KEYS))
+    def somebody_deletes_a_service(self, number: int) -> None:
+        key = KEYS[number]
         if key in self.api.objects:
             self.api.delete(key)
             self.scribbled.discard(key)
+            self.touched.add(key)
 
-    @rule(key=NAMES, ingress=SCRIBBLES)
-    def somebody_scribbles_into_a_status(self, key: Any, ingress: Any) -> None:
+    @rule(number=one_of(KEYS), ingress=one_of(INGRESS))
+    def somebody_scribbles_into_a_status(self, number: int, ingress: int) -> None:
+        key = KEYS[number]
         if key in self.api.objects and self.api.objects[key]["spec"]["type"] == "LoadBalancer":
-            self.api.scribble(key, ingress)
+            self.api.scribble(key, INGRESS[ingress])
             self.scribbled.add(key)
+            self.touched.add(key)
 
-    @rule(which=st.sampled_from(CONFIGURATIONS))
-    def somebody_changes_the_pools(self, which: Any) -> None:
-        self.pools = pools_of(**which)
-        self.runner.configure(self.pools)
+    @rule(which=one_of(CONFIGURATIONS), late=st.booleans())
+    def somebody_changes_the_pools(self, which: int, late: bool) -> None:
+        self.which, self.shaken = which, True
+        if not late:
+            self._configure()
+
+    @rule(labels=one_of(LABELS))
+    def somebody_labels_a_namespace(self, labels: int) -> None:
+        self.api.label("ns", LABELS[labels])
+        self.shaken = True
+
+    # -- what the leader does and what becomes of it ---------------------------------------------------------
+
+    def _configure(self) -> None:
+        if self.known != self.which:
+            self._judged(lambda: self.runner.configure(READY[self.which]), pools=self.which)
+
+    @precondition(lambda self: self.runner.pending)
+    @rule(events=st.integers(1, 3))
+    def the_informer_hears_of_changes(self, events: int) -> None:
+        for _event in range(min(events, len(self.runner.pending))):
+            self._judged(self.runner.deliver)
 
     @precondition(lambda self: self.runner.pending)
     @rule()
-    def the_informer_hears_of_one_change(self) -> None:
-        self.runner.deliver()
+    def the_watch_expires_and_the_list_is_read_again(self) -> None:
+        self.runner.relist()
+        self._configure()
 
     @precondition(lambda self: self.runner.todo)
-    @rule(data=st.data())
-    def one_service_is_written(self, data: Any) -> None:
-        key = data.draw(st.sampled_from(list(self.runner.todo)))
-        before = {other: self.api.shown(other) for other in self.api.objects}
-        self.runner.write(key)
-        if key in self.api.objects and self.api.shown(key) != before.get(key):
-            self.scribbled.discard(key)  # it was repaired
+    @rule(number=st.integers(0, 4), at_once=st.booleans())
+    def one_service_is_written(self, number: int, at_once: bool) -> None:
+        ready = [key for key in self.runner.todo if key not in self.runner.flights]
+        if ready:
+            key = ready[number % len(ready)]
+            self._judged(lambda: self.runner.send(key))
+            if at_once and key in self.runner.flights:
+                self._arrive(self.runner.flights[key])
+                self._judged(lambda: self.runner.hear_answer(key))
 
+    @precondition(lambda self: self.runner.flights)
+    @rule(
+        number=st.integers(0, 4),
+        what=st.sampled_from(["arrives", "is answered", "answer is lost", "is lost"]),
+    )
+    def a_patch_under_way(self, number: int, what: str) -> None:
+        key = list(self.runner.flights)[number % len(self.runner.flights)]
+        flight = self.runner.flights[key]
+        if what != "is lost" and not flight.arrived:
+            self._arrive(flight)
+        if what != "arrives":
+            self._judged(lambda: self.runner.hear_answer(key, lost=what != "is answered"))
+
+    def _arrive(self, flight: Flight) -> None:
+        """At this moment an address can appear on a second service; nowhere else."""
+        before = self.api.objects.get(flight.key)
+        flight.arrive(self.api)
+        if flight.answer is None or before is None:
+            return
+        new = set(shown_by(flight.answer)) - set(shown_by(before))
+        if shown_by(flight.answer) != shown_by(before):
+            self.scribbled.discard(flight.key)
+        for other, item in self.api.objects.items():
+            if other != flight.key and other not in self.scribbled and new & set(shown_by(item)):
+                assert self._may_join(flight, other, item), (flight.key, other, new)
+
+    def _may_join(self, flight: Flight, other: Holder, item: Json) -> bool:
+        """Whether they share, by what the sender could know."""
+        mine = self._wish(self.api.objects[flight.key])
+        known = flight.known.get(other)
+        if mine is None or known is None or known["metadata"]["uid"] != item["metadata"]["uid"]:
+            return False
+        theirs = self._wish(known)
+        return theirs is not None and mine.shares_with(theirs)
+
+    @rule(
+        fate=st.sampled_from(
+            ["dead", "its last write arrives before the list", "its last write arrives later"]
+        )
+    )
+    def another_leads(self, fate: str) -> None:
+        """The last write of the deposed leader can come later than the list of the one that took over."""
+        flights = [flight for flight in self.runner.flights.values() if not flight.arrived]
+        if flights and fate == "its last write arrives before the list":
+            self._arrive(flights[0])
+        self.late = flights[0] if flights and fate == "its last write arrives later" else self.late
+        self.shaken = self.shaken or bool(self.scribbled) or bool(self.touched)
+        self._take_over()
+
+    @precondition(lambda self: self.late is not None and not self.late.arrived)
     @rule()
-    def the_controller_dies_and_starts_again(self) -> None:
-        self.runner = Runner(self.api, self.pools)
+    def a_late_write_of_a_deposed_leader_arrives(self) -> None:
+        """What it changes is a stranger's writing now: it is repaired, and nobody loses an address by it."""
+        assert self.late is not None
+        self.late.arrive(self.api)
+        if self.late.answer is not None:
+            self.scribbled.add(self.late.key)
+            self.touched.add(self.late.key)
+        self.late = None
+
+    # -- the order in which services are served --------------------------------------------------------------
+
+    def _judged(self, what: Any, pools: int | None = None) -> None:
+        """Does it, and sees who got an address by it."""
+        decider = self.runner.decider
+        before = dict(decider.allocator.book.allocations)
+        leaving = dict(decider.allocator.book.leaving)
+        had = set(leaving) | set(before)
+        if pools is not None:
+            self.known = pools
+        what()
+        after = decider.allocator.book.allocations
+        given = [key for key in after if after[key] != before.get(key)]
+        if given:
+            self._nobody_was_passed_over(given, before, leaving)
+        if len(given) == 1 and given[0] not in had and not decider.views[given[0]].shown:
+            self._it_is_the_first_that_could_be_had(given[0])
+
+    def _taken(self, me: Holder, *without: Holder) -> dict[str, list[Wish | None]]:
+        """Who else has which address, by the leader's book; nobody joins one that is leaving."""
+        book, taken = self.runner.decider.allocator.book, defaultdict(list)
+        for key, allocation in book.allocations.items():
+            if key != me and key not in without:
+                for address in allocation.addresses:
+                    taken[str(address)].append(self._wish(self._known_item(key)))
+        for key, addresses in book.leaving.items():
+            for address in addresses:
+                if key != me:
+                    taken[str(address)].append(None)
+        return taken
+
+    def _known_item(self, key: Holder) -> Json:
+        item = self.runner.newest.of(key, self.runner.copy[key])
+        assert item is not None
+        return item
+
+    def _wish(self, item: Json) -> Wish | None:
+        return wish_of(item, self.runner.labels.get(item["metadata"]["namespace"], {}))
+
+    def _nobody_was_passed_over(
+        self,
+        given: list[Holder],
+        before: Mapping[Holder, Allocation],
+        leaving: Mapping[Holder, frozenset[Any]],
+    ) -> None:
+        decider = self.runner.decider
+        youngest = max(given, key=lambda key: decider.views[key].age)
+        for key, view in decider.views.items():
+            waits = key not in decider.allocator.book.allocations and view.age < decider.views[youngest].age
+            wish = self._wish(self._known_item(key)) if waits else None
+            if wish is None:
+                continue
+            younger = [each for each in given if view.age < decider.views[each].age]
+            fresh = [each for each in younger if not self._had_it(each, before, leaving)]
+            assert ORACLES[self.known].choose(wish, self._taken(key, *fresh)) is None, (key, fresh)
+
+    def _had_it(
+        self, key: Holder, before: Mapping[Holder, Allocation], leaving: Mapping[Holder, frozenset[Any]]
+    ) -> bool:
+        had = {*self.runner.decider.views[key].shown, *leaving.get(key, ())}
+        had |= set(before[key].addresses) if key in before else set()
+        return bool(had & set(self.runner.decider.allocator.book.held_by(key)))
+
+    def _it_is_the_first_that_could_be_had(self, key: Holder) -> None:
+        wish = self._wish(self._known_item(key))
+        assert wish is not None
+        held = tuple(map(str, self.runner.decider.allocator.book.held_by(key)))
+        assert held == ORACLES[self.known].choose(wish, self._taken(key))
+
+    # -- at rest ---------------------------------------------------------------------------------------------
 
     @rule()
     def everything_comes_to_rest(self) -> None:
-        self.runner.settle()
+        self._settle()
         self.scribbled.clear()
         self._everybody_has_what_can_be_had()
+        self._who_was_left_alone_has_what_it_had()
         self._nothing_would_change_after_a_restart()
 
-    def _everybody_has_what_can_be_had(self) -> None:
-        decider = self.runner.decider
-        for key, view in decider.views.items():
-            outcome = decider.outcome(key)
-            assert outcome is not None
-            if view.relation is Relation.OURS:
-                assert isinstance(outcome.result, Allocation | Refusal)
-            if isinstance(outcome.result, Allocation):
-                assert self.api.shown(key) == [str(address) for address in outcome.result.addresses]
+    def _settle(self) -> None:
+        self._configure()
+        runner = self.runner
+        for _again in range(2000):
+            if runner.pending:
+                self._judged(runner.deliver)
+            elif runner.flights:
+                key = next(iter(runner.flights))
+                if not runner.flights[key].arrived:
+                    self._arrive(runner.flights[key])
+                self._judged(lambda key=key: runner.hear_answer(key))
+            elif runner.todo:
+                self._judged(lambda: runner.send(next(iter(runner.todo))))
             else:
-                assert self.api.shown(key) == []
-            if isinstance(outcome.result, Refusal) and isinstance(view.want, Request):
-                self._really_nothing_is_free(view.want)
+                return
+        raise AssertionError("does not come to rest")
 
-    def _really_nothing_is_free(self, want: Request) -> None:
-        """Tried by hand, address by address."""
-        allocator = self.runner.decider.allocator
-        assert isinstance(allocator._choose(want), Refusal)
-        if want.addresses or len(want.families) > 1:
+    def _everybody_has_what_can_be_had(self) -> None:
+        oracle = ORACLES[self.which]
+        for key, item in self.api.objects.items():
+            shown, wish = tuple(self.api.shown(key)), self._wish(item)
+            taken = self._taken(key)
+            if wish is None:
+                assert shown == ()
+            elif not shown:
+                assert oracle.choose(wish, taken) is None, wish
+            else:
+                assert oracle.allowed(wish, shown), (wish, shown)
+                assert all(oracle._usable(wish, text, taken) for text in shown), (wish, shown)
+                if len(shown) == 1:
+                    assert oracle.other_family(wish, shown[0], taken) is None
+            self._what_is_decided_is_said(key, item, shown)
+
+    def _what_is_decided_is_said(self, key: Holder, item: Json, shown: tuple[str, ...]) -> None:
+        outcome = self.runner.decider.outcome(key)
+        assert outcome is not None
+        conditions = {each["type"]: each for each in item["status"].get("conditions", ())}
+        if outcome.relation is Relation.NONE:
+            assert not conditions
             return
-        for pool in allocator.candidates(want):
-            for address in pool.addresses():
-                if address.version == want.families[0]:
-                    assert isinstance(allocator.check(want, (address,)), Refusal), (want, address)
+        said = conditions["vipcast.io/AddressAllocated"]
+        if isinstance(outcome.result, Allocation):
+            assert shown == tuple(map(str, outcome.result.addresses)) and said["status"] == "True"
+        else:
+            assert isinstance(outcome.result, Refusal)
+            assert (said["reason"], said["message"]) == (outcome.result.reason.value, outcome.result.message)
+
+    def _who_was_left_alone_has_what_it_had(self) -> None:
+        now = {key: tuple(self.api.shown(key)) for key in self.api.objects}
+        if not self.shaken:
+            for key, before in self.at_rest.items():
+                if key not in self.touched and before:
+                    assert set(before) <= set(now[key]), (key, before, now[key])
+        self.at_rest, self.shaken = now, False
+        self.touched.clear()
 
     def _nothing_would_change_after_a_restart(self) -> None:
         versions = {key: item["metadata"]["resourceVersion"] for key, item in self.api.objects.items()}
-        again = Runner(self.api, self.pools)
-        again.settle()
+        before = self.runner
+        self._take_over()
+        self.runner.settle()
         assert versions == {
             key: item["metadata"]["resourceVersion"] for key, item in self.api.objects.items()
-        }, again.notes
-        assert again.decider.allocator.book.allocations == self.runner.decider.allocator.book.allocations
-        for pool in self.pools:
+        }, self.runner.notes
+        mine, theirs = before.decider.allocator, self.runner.decider.allocator
+        assert mine.book.allocations == theirs.book.allocations
+        for pool in READY[self.which]:
             for family in (4, 6):
-                mine, theirs = self.runner.decider.allocator, again.decider.allocator
                 assert mine.usage(pool.name, family) == theirs.usage(pool.name, family)
-        self.runner = again
 
-    @invariant()
-    def no_two_services_show_one_address(self) -> None:
-        """At every moment, in the API server, not only when everything is settled."""
-        users: dict[str, list[Any]] = {}
-        for key, item in self.api.objects.items():
-            for text in self.api.shown(key):
-                if key not in self.scribbled:
-                    users.setdefault(text, []).append(item)
-        for text, items in users.items():
-            if len(items) > 1:
-                self._may_share(text, items)
-
-    def _may_share(self, text: str, items: list[Any]) -> None:
-        """Only services that said so, when they were given it; they may have changed their mind since."""
-        held = [
-            key
-            for key in self.runner.decider.allocator.book.allocations
-            if text in map(str, self.runner.decider.allocator.book.held_by(key))
-        ]
-        assert len(items) <= 2, text  # two ports, so at most two can share
-        terms = [self.runner.decider.views[key].want.sharing for key in held]  # type: ignore[union-attr]
-        assert all(one.refusal(two) is None for one in terms for two in terms if one is not two)
+    def teardown(self) -> None:
+        self.everything_comes_to_rest()
 
     @invariant()
     def counters_agree_with_the_book(self) -> None:
         allocator = self.runner.decider.allocator
-        found = Counter(
-            (pool.name, address.version)
-            for address in allocator.book.addresses()
-            if (pool := allocator.pool_of(address)) is not None
-        )
+        pools = [allocator.pool_of(address) for address in allocator.book.addresses()]
+        families = [address.version for address in allocator.book.addresses()]
+        found = Counter((pool.name, family) for pool, family in zip(pools, families, strict=True) if pool)
         for pool in allocator.pools:
             for family in (4, 6):
                 assert allocator.usage(pool.name, family)[0] == found[pool.name, family]
 
 
-Cluster.TestCase.settings = settings(
-    max_examples=int(os.environ.get("VIPCAST_SEQUENCES", "300")),
+SETTINGS = settings(
+    max_examples=max(1, SEQUENCES // PARTS),
     stateful_step_count=40,
     deadline=None,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
-TestEveryOrderOfEvents = Cluster.TestCase
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_order_of_events(part: int) -> None:
+    run_state_machine_as_test(seed(SEED * PARTS + part)(type("Cluster", (Cluster,), {})), settings=SETTINGS)
