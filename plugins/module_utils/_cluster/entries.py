@@ -30,6 +30,7 @@ ORDER = (
     "RoleBinding",
     "NetworkPolicy",
     "Service",
+    "PodDisruptionBudget",
     "Deployment",
     "DaemonSet",
     "StatefulSet",

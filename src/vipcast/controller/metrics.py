@@ -8,7 +8,9 @@ from vipcast.ipam.decide import Decider
 from vipcast.model.addresses import MAX_COUNT
 from vipcast.model.configuration import Configuration
 
-__all__ = ["Metrics"]
+__all__ = ["LEASE_NAME", "Metrics"]
+
+LEASE_NAME = "vipcast-controller"
 
 _POOL = ("pool",)
 # MetalLB's families of names: "" counts both.
@@ -16,7 +18,10 @@ _FAMILIES = {"": (4, 6), "ipv4_": (4,), "ipv6_": (6,)}
 
 
 class Metrics:
-    """Counts what `run` does; what `decide` knows is read when somebody asks."""
+    """Counts what is written; what is decided is read when somebody asks.
+
+    What only the leader knows, only the leader shows: a sum over the replicas is right.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self.updates = registry.counter(
@@ -37,27 +42,36 @@ class Metrics:
         self._waiting = registry.gauge(
             "vipcast_services_waiting", "Services that wait for an address, or for a second one."
         )
+        self._leads = registry.gauge(
+            "leader_election_master_status", "Whether this replica leads.", ("name",)
+        )
+        self._leads.set(0, name=LEASE_NAME)
         self._pools = _pool_gauges(registry)
         self._services = registry.gauge(
             "metallb_allocator_services_allocated_total", "Services with an address of the pool.", _POOL
         )
 
-    def collect(self, decider: Decider, configuration: Configuration | None) -> None:
-        """Bring the gauges up to date."""
+    def collect(self, decider: Decider | None, configuration: Configuration | None, *, leads: bool) -> None:
+        """Bring the gauges up to date; a standby has no `decider`."""
+        self._leads.set(1 if leads else 0, name=LEASE_NAME)
         self._loaded.set(1 if configuration is not None else 0)
         self._stale.set(1 if configuration is not None and configuration.stale else 0)
-        self._waiting.set(len(decider.waiting))
-        self._collect_problems(configuration or Configuration())
-        self._collect_pools(decider)
+        self._waiting.set(len(decider.waiting) if decider else 0)
+        self._collect_problems(configuration if configuration and decider else Configuration())
+        self._clear_pools()
+        if decider is not None:
+            self._collect_pools(decider)
 
     def _collect_problems(self, configuration: Configuration) -> None:
         self._problems.clear()
         for problem in configuration.problems:
             self._problems.inc(kind=problem.object.kind, reason=problem.reason.value)
 
-    def _collect_pools(self, decider: Decider) -> None:
+    def _clear_pools(self) -> None:
         for metric in (*self._pools.values(), self._services):
             metric.clear()
+
+    def _collect_pools(self, decider: Decider) -> None:
         allocator = decider.allocator
         for pool in allocator.pools:
             self._services.set(0, pool=pool.name)

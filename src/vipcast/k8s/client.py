@@ -8,6 +8,7 @@ AccessError when our own credentials cannot be read.
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -54,6 +55,16 @@ class Client:
     def __init__(self, access: Access, *, user_agent: str = "vipcast") -> None:
         self.namespace = access.namespace
         self._http = Http(access, user_agent=user_agent)
+        self._allowed: Callable[[], bool] = lambda: True
+
+    def guarded(self, allowed: Callable[[], bool]) -> Client:
+        """The same client with the same connections, which sends nothing any more once it is not `allowed`.
+
+        What it does not send raises UnreachableError, like everything that gets no answer.
+        """
+        found = copy.copy(self)
+        found._allowed = allowed
+        return found
 
     async def get(self, path: str, **query: str | int | bool | None) -> Json:
         """Read one object (or anything else that answers with JSON)."""
@@ -148,6 +159,8 @@ class Client:
         content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = [("content-type", content_type)] if content else []
         for attempt in range(_RETRIES + 1):
+            if not self._allowed():
+                raise UnreachableError("not sent: this process may not write any more")
             response = await self._http.request(method, _target(path, query), body=content, headers=headers)
             if response.status < 300:
                 return _decode(response.body)

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 
 from vipcast.k8s.backoff import Backoff
@@ -73,11 +73,25 @@ class Informer:
         self._version: str | None = None  # where the next watch begins; None: list first
         self._expired = -STEADY_SECONDS  # when a version expired last
         self._backoff = Backoff()
+        self._askers: list[asyncio.Future[None]] = []  # who waits for a list that begins after they asked
+        self._wait: asyncio.Timeout | None = None  # what may be cut short for them
 
     @property
     def items(self) -> Mapping[Key, Json]:
         """The collection, read-only."""
         return MappingProxyType(self._items)
+
+    async def refresh(self) -> None:
+        """Return when the copy is at least as new as this call: the collection is listed once more.
+
+        It waits for as long as the API server is away.
+        """
+        listed = asyncio.get_running_loop().create_future()
+        self._askers.append(listed)
+        self._backoff.reset()
+        if self._wait is not None and not self._wait.expired():
+            self._wait.reschedule(asyncio.get_running_loop().time())
+        await listed
 
     async def run(self) -> None:
         """Follow the collection until cancelled."""
@@ -88,7 +102,7 @@ class Informer:
                 await self._recover(error)
 
     async def _follow(self) -> None:
-        if self._version is None:
+        if self._version is None or self._askers:
             await self._list()
         started = time.monotonic()
         try:
@@ -97,20 +111,30 @@ class Informer:
             lasted = time.monotonic() - started
             if lasted > STEADY_SECONDS:
                 self._backoff.reset()
-        if lasted < 1.0:  # a server that ends every watch at once must not be hammered
-            await asyncio.sleep(self._backoff.pause())
+        if lasted < 1.0 and not self._askers:  # a server that ends every watch at once must not be hammered
+            await self._pause()
 
     async def _list(self) -> None:
+        askers = list(self._askers)
         listing = await self._client.list(
             self._path, each=self._slim, label_selector=self._labels, field_selector=self._fields
         )
         self._replace({key_of(item): item for item in listing.items})
         self._version = listing.resource_version
         self._alive()
+        self._listed(askers)
+
+    def _listed(self, askers: list[asyncio.Future[None]]) -> None:
         self.synced.set()
+        self._askers = [each for each in self._askers if each not in askers]
+        for each in askers:
+            if not each.done():  # it may have been cancelled
+                each.set_result(None)
 
     async def _watch(self) -> None:
         assert self._version is not None  # _follow listed
+        if self._askers:
+            return
         seconds = int(WATCH_SECONDS * random.uniform(1, 2))
         events = self._client.watch(
             self._path,
@@ -121,11 +145,24 @@ class Informer:
             idle=self._idle,
             opened=self._alive,
         )
-        with contextlib.suppress(TimeoutError):
-            # The server's own end is believed for a while longer; then the connection is a zombie.
-            async with asyncio.timeout(seconds + self._idle), contextlib.aclosing(events):
-                async for event in events:
-                    self._take(event)
+        # The server's own end is believed for a while longer; then the connection is a zombie.
+        async with self._at_most(seconds + self._idle), contextlib.aclosing(events):
+            async for event in events:
+                self._take(event)
+
+    @contextlib.asynccontextmanager
+    async def _at_most(self, seconds: float) -> AsyncIterator[None]:
+        """So many seconds, or until somebody asks for a list."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds) as self._wait:
+                    yield
+        finally:
+            self._wait = None
+
+    async def _pause(self) -> None:
+        async with self._at_most(self._backoff.pause()):
+            await asyncio.Event().wait()
 
     def _take(self, event: WatchEvent) -> None:
         self._alive()
@@ -170,7 +207,7 @@ class Informer:
                 self._report("expired: listing again", logging.INFO)
                 return
         self._report(self._explain(error), logging.WARNING)
-        await asyncio.sleep(self._backoff.pause())
+        await self._pause()
 
     def _first_expiry(self) -> bool:
         """An expired version is normal after an outage; one that expires at once again is not."""
@@ -183,7 +220,7 @@ class Informer:
             return str(error)
         if self._optional:
             self._replace({})
-            self.synced.set()
+            self._listed(list(self._askers))
         return (
             f"the cluster does not know {self.resource.plural}.{self.resource.group}: is its CRD installed?"
         )

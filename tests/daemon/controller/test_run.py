@@ -3,86 +3,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.apiserver import ApiServer
-from support.processes import free_port
+from support.controllers import NAMESPACE, Controller, clean, prepare, until
 
 from vipcast.controller.change import CONDITION
 from vipcast.ipam.service import ALLOCATED_FROM
 from vipcast.model.configuration import VERSIONS
 
 pytestmark = pytest.mark.apiserver
-
-ROOT = Path(__file__).parents[3]
-CRDS = ROOT / "roles/load_balancer/files/crds"
-NAMESPACE = "metallb-system"
-PROGRAM = """
-import sys
-from vipcast.controller.run import main
-from vipcast.daemon.options import Options
-sys.exit(main(Options(
-    kubeconfig=sys.argv[1], health_address="127.0.0.1:" + sys.argv[2],
-    metrics_address="127.0.0.1:" + sys.argv[3], metrics_access="open")))
-"""
-# What the controller needs and nothing more; the tests run it with exactly this.
-RULES = [
-    {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": ["list", "watch"]},
-    {"apiGroups": [""], "resources": ["services/status"], "verbs": ["patch"]},
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
-]
-NAMESPACED_RULES = [
-    {
-        "apiGroups": ["metallb.io"],
-        "resources": ["ipaddresspools", "bgppeers", "bgpadvertisements"],
-        "verbs": ["list", "watch"],
-    },
-    {
-        "apiGroups": ["metallb.io"],
-        "resources": ["ipaddresspools/status", "bgppeers/status", "bgpadvertisements/status"],
-        "verbs": ["patch"],
-    },
-]
-
-
-def rbac() -> list[dict[str, Any]]:
-    group = "rbac.authorization.k8s.io"
-    user = {"kind": "ServiceAccount", "name": "controller", "namespace": NAMESPACE}
-    found: list[dict[str, Any]] = [
-        {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": "controller", "namespace": NAMESPACE},
-        }
-    ]
-    for kind, rules, where in (
-        ("ClusterRole", RULES, {}),
-        ("Role", NAMESPACED_RULES, {"namespace": NAMESPACE}),
-    ):
-        metadata = {"name": "vipcast-controller", **where}
-        reference = {"apiGroup": group, "kind": kind, "name": "vipcast-controller"}
-        found.append({"apiVersion": f"{group}/v1", "kind": kind, "metadata": metadata, "rules": rules})
-        found.append(
-            {
-                "apiVersion": f"{group}/v1",
-                "kind": f"{kind}Binding",
-                "metadata": metadata,
-                "roleRef": reference,
-                "subjects": [user],
-            }
-        )
-    return found
 
 
 def thing(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -94,51 +29,16 @@ def pool(name: str, *addresses: str, **fields: Any) -> dict[str, Any]:
     return thing("IPAddressPool", name, {"addresses": list(addresses), **fields})
 
 
-def until(what: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """The first truth, or a failure that shows the last untruth."""
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, f"still not after {seconds:g} s"
-        time.sleep(0.1)
-    return found
-
-
 class Cluster:
-    """An API server with our kinds, a namespace for services, and the controller."""
+    """A namespace for services, and the controller."""
 
     def __init__(self, api: ApiServer, folder: Path, namespace: str) -> None:
         self.api, self.namespace = api, namespace
-        self.kubeconfig = api.write_kubeconfig(
-            f"controller-{namespace}", token=api.token(NAMESPACE, "controller")
-        )
-        self.log = folder / "controller.log"
-        self.health, self.metrics_port = free_port(), free_port()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.controller = Controller(api, folder)
 
     def start(self) -> None:
-        arguments = [str(self.kubeconfig), str(self.health), str(self.metrics_port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, *arguments],
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-            )
-        until(self.ready, 30)
-
-    def ready(self) -> bool:
-        assert self.process is not None and self.process.poll() is None, self.log.read_text()
-        with contextlib.suppress(OSError):
-            return self.get(self.health, "readyz") == "ok\n"
-        return False
-
-    def get(self, port: int, page: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
-            return str(answer.read().decode())
-
-    def kill(self, number: int = signal.SIGKILL) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(15)
+        self.controller.start()
+        until(self.controller.leads, 30)
 
     def service(self, name: str, annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
         metadata = {"name": name, "namespace": self.namespace, "annotations": annotations or {}}
@@ -186,12 +86,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def api(api_server: ApiServer) -> ApiServer:
-    api_server.kubectl("apply", "--filename", str(CRDS))
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRDS))
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    api_server.apply(namespace, *rbac())
-    until(lambda: "bgppeers" in api_server.kubectl("api-resources", "--api-group=metallb.io"))
-    return api_server
+    return prepare(api_server)
 
 
 @pytest.fixture
@@ -204,13 +99,11 @@ def cluster(api: ApiServer, tmp_path: Path, request: pytest.FixtureRequest) -> I
     try:
         yield found
     finally:
-        if found.process is not None and found.process.poll() is None:
-            found.kill()
+        found.controller.stop()
         # Nobody collects the garbage of namespaces here, so the services go one by one.
         api.kubectl("delete", "services", "--all", "--wait=false", "--namespace", name)
         api.kubectl("delete", "namespace", name, "--wait=false")
-        kinds = "ipaddresspools,bgppeers,bgpadvertisements"
-        api.kubectl("delete", kinds, "--all", "--namespace", NAMESPACE)
+        clean(api)
 
 
 def test_services_get_keep_and_give_back_their_addresses(cluster: Cluster) -> None:
@@ -263,9 +156,9 @@ def test_a_killed_controller_changes_nothing_when_it_returns(cluster: Cluster) -
     until(lambda: len(cluster.addresses()) == 4)
     until(lambda: all(cluster.reason(name) for name in "abcde"))
     before = {name: item["metadata"]["resourceVersion"] for name, item in cluster.services().items()}
-    cluster.kill()
+    cluster.controller.kill()
     cluster.start()
-    until(lambda: json.loads(cluster.get(cluster.health, "status"))["status"]["services"]["unwritten"] == 0)
+    until(cluster.controller.settled)
     assert {name: item["metadata"]["resourceVersion"] for name, item in cluster.services().items()} == before
 
 
@@ -273,7 +166,7 @@ def test_what_changed_while_no_controller_ran_is_made_up_for(cluster: Cluster) -
     cluster.apply(cluster.service("keeps"), cluster.service("goes"))
     until(lambda: len(cluster.addresses()) == 2)
     kept = cluster.shown()["keeps"]
-    cluster.kill()
+    cluster.controller.kill()
     cluster.delete("service", "goes")
     cluster.apply(*(cluster.service(name) for name in "abc"))
     bogus = {"status": {"loadBalancer": {"ingress": [{"hostname": "example.com"}, {"ip": "192.0.2.1"}]}}}
@@ -304,7 +197,7 @@ def test_a_restarted_api_server_is_caught_up_with(cluster: Cluster) -> None:
     until(lambda: _applied(cluster, cluster.service("after")), 60)
     until(lambda: cluster.shown().get("after"), 60)
     assert cluster.shown()["before"] == address
-    assert cluster.process is not None and cluster.process.poll() is None
+    assert cluster.controller.running
 
 
 def _applied(cluster: Cluster, item: dict[str, Any]) -> bool:
@@ -333,7 +226,7 @@ def test_what_is_wrong_with_the_configuration_is_said_on_its_objects(cluster: Cl
     until(lambda: cluster.condition_of("bgpadvertisement", "dangling", "FullyEffective"))
     dangling = cluster.condition_of("bgpadvertisement", "dangling", "FullyEffective")
     assert "did you mean default?" in dangling["message"]
-    metrics = cluster.get(cluster.metrics_port, "metrics")
+    metrics = cluster.controller.metrics()
     assert 'vipcast_configuration_problems{kind="IPAddressPool",reason="OverlappingAddresses"} 1' in metrics
     cluster.delete("ipaddresspool", "default")
     until(lambda: cluster.condition_of("ipaddresspool", "overlapping", "Accepted")["status"] == "True")
@@ -346,7 +239,7 @@ def test_a_pool_made_bad_stays_in_force_as_it_was(cluster: Cluster) -> None:
     until(lambda: cluster.condition_of("ipaddresspool", "default", "Accepted").get("status") == "False")
     assert "as it was before" in cluster.condition_of("ipaddresspool", "default", "Accepted")["message"]
     assert cluster.shown()["x"] == ["10.31.8.100"]
-    assert "metallb_k8s_client_config_stale_bool 1" in cluster.get(cluster.metrics_port, "metrics")
+    assert "metallb_k8s_client_config_stale_bool 1" in cluster.controller.metrics()
 
 
 def test_two_hundred_services_are_served_quickly(cluster: Cluster) -> None:
@@ -355,12 +248,10 @@ def test_two_hundred_services_are_served_quickly(cluster: Cluster) -> None:
     cluster.apply(*(cluster.service(name, allocateLoadBalancerNodePorts=False) for name in names))
     until(lambda: len(cluster.addresses()) == 200, 15)
     assert len({tuple(addresses) for addresses in cluster.shown().values()}) == 200
-    assert 'metallb_allocator_addresses_in_use_total{pool="default"} 200' in cluster.get(
-        cluster.metrics_port, "metrics"
-    )
+    assert 'metallb_allocator_addresses_in_use_total{pool="default"} 200' in cluster.controller.metrics()
 
 
 def test_the_end_is_orderly(cluster: Cluster) -> None:
-    assert cluster.kill(signal.SIGTERM) == 0
-    last = json.loads(cluster.log.read_text().splitlines()[-1])
+    assert cluster.controller.kill(signal.SIGTERM) == 0
+    last = json.loads(cluster.controller.log.read_text().splitlines()[-1])
     assert last["event"] == "stopped"
