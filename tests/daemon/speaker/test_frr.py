@@ -18,6 +18,8 @@ from daemon.interop.speaker import enter
 from daemon.speaker.cluster import Cluster, Speaker
 from support.following import until
 
+from vipcast.k8s.resource import CONFIG_MAPS
+
 pytestmark = [pytest.mark.apiserver, pytest.mark.netns]
 
 CONFIG = f"""
@@ -94,6 +96,39 @@ async def test_frr_has_the_route_while_an_endpoint_serves_and_hears_the_farewell
         assert frr.neighbor()["bgpState"] == "Established"
         assert await speaker.terminate() == 0
         await _until(lambda: "is stopping" in str(frr.neighbor()))
+
+
+OLD_CONFIG = f"""
+peers:
+- peer-address: {ROUTER}
+  peer-asn: 64512
+  my-asn: 64513
+  hold-time: 9s
+address-pools:
+- name: default
+  protocol: bgp
+  addresses: [10.9.0.0/16]
+  bgp-advertisements:
+  - aggregation-length: 24
+    communities: [mine]
+bgp-communities: {{mine: 64512:10}}
+"""
+
+
+async def test_frr_has_what_the_old_config_map_says(cluster: Cluster, frr: Frr) -> None:
+    kubeconfig = await cluster.prepare()
+    body = {"metadata": {"name": "config"}, "data": {"config": OLD_CONFIG}}
+    await cluster.client.create(CONFIG_MAPS.path(cluster.name), body)
+    await cluster.service("web", "10.9.0.1")
+    await cluster.endpoints("web", "elsewhere")
+    inside = ("ip", "netns", "exec", frr.node)
+    async with api_reachable_in(frr.node, cluster.api.port), Speaker(cluster, kubeconfig, inside=inside):
+        await _until(lambda: [path["valid"] for path in frr.paths("10.9.0.0/24")] == [True])
+        (path,) = frr.paths("10.9.0.0/24")
+        assert path["community"]["string"] == "64512:10"
+        await cluster.client.delete(CONFIG_MAPS.path(cluster.name, "config"))
+        await _until(lambda: frr.paths("10.9.0.0/24") == [])
+        await _until(lambda: frr.neighbor()["bgpState"] != "Established")
 
 
 def _shown_as_a_table(inside: tuple[str, ...], speaker: Speaker, cluster: Cluster) -> None:
