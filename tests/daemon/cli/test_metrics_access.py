@@ -6,6 +6,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -17,13 +18,19 @@ from typing import Any
 
 import jinja2
 import pytest
+import yaml
 from support import processes
 from support.apiserver import ApiServer
 from support.pki import Authority
 
+from vipcast.controller.metrics import Metrics as ControllerMetrics
+from vipcast.daemon.metrics import Registry
+from vipcast.speaker.exposition import SpeakerMetrics
+
 pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[3]
+DOCUMENTATION = ROOT / "docs/observability.md"
 TEMPLATE = ROOT / "roles/load_balancer/templates/metrics-rbac.yml.j2"
 RBAC = "rbac.authorization.k8s.io"
 _numbers = itertools.count()
@@ -217,6 +224,28 @@ def test_open_grants_nothing() -> None:
     assert rendered.strip() == ""
 
 
+def registered() -> set[str]:
+    """The names of all metrics of both daemons."""
+    found: set[str] = set()
+    for expose in (ControllerMetrics, SpeakerMetrics):
+        registry = Registry()
+        registry.add_process("1")
+        expose(registry)
+        found.update(line.split()[2] for line in registry.render().splitlines() if line.startswith("# TYPE"))
+    return found
+
+
+def test_every_metric_is_documented_and_every_alert_is_about_one() -> None:
+    text = DOCUMENTATION.read_text(encoding="utf-8")
+    tables = set(re.findall(r"`((?:metallb|vipcast|process|leader)_\w+)`", text))
+    assert registered() - tables == set()
+    rules = yaml.safe_load(re.findall(r"```yaml\n(groups:.*?)```", text, re.DOTALL)[0])
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    named = {name for expr in expressions for name in re.findall(r"\b(?:metallb|vipcast)_\w+", expr)}
+    assert named
+    assert named - registered() == set()
+
+
 STATUS = """
 import asyncio, urllib.error, urllib.request
 from vipcast.daemon.run import Daemon, _health_server
@@ -224,17 +253,14 @@ from vipcast.daemon.options import Options
 
 def get(host, page):
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}{page}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{host}:17472{page}", timeout=5) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code
 
 async def main():
-    global port
-    daemon = Daemon("controller", Options(health_address=":0"), None)
-    server = await _health_server(daemon)
-    port = server.port
-    for host in ("127.0.0.1", "192.0.2.5"):
+    await _health_server(Daemon("controller", Options(health_address=":17472"), None))
+    for host in ("127.0.0.1", "[::1]", "192.0.2.5"):
         for page in ("/healthz", "/status"):
             print(host, page, await asyncio.to_thread(get, host, page))
 
@@ -250,6 +276,8 @@ def test_the_status_is_for_the_pod_itself_and_the_probes_for_the_node() -> None:
     assert done.stdout.splitlines() == [
         "127.0.0.1 /healthz 200",
         "127.0.0.1 /status 200",
+        "[::1] /healthz 200",
+        "[::1] /status 200",
         "192.0.2.5 /healthz 200",
         "192.0.2.5 /status 403",
     ], done.stderr
