@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from vipcast.cli import main
 
+DOCUMENTATION = Path(__file__).parents[3] / "docs/allocation.md"
 NOW = """
 apiVersion: v1
 kind: List
@@ -131,3 +133,17 @@ def test_standard_input_is_a_file_too(
 def test_what_can_not_be_read_is_2(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", write(NOW), "--pools", "/nowhere.yml"]) == 2
     assert "/nowhere.yml: No such file" in capsys.readouterr().err
+
+
+def test_the_documentation_shows_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = DOCUMENTATION.read_text(encoding="utf-8")
+    for name, text in re.findall(r"^```yaml\n# (\w+\.yml)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"^```console\n\$ vipcast ([^\n]*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 3
+    for command, printed in examples:
+        main(command.split())
+        assert "".join(capsys.readouterr()) == printed, command
