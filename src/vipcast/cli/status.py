@@ -16,12 +16,20 @@ __all__ = ["controller_lines", "speaker_lines", "status"]
 
 _Json = dict[str, Any]
 _PATIENCE = 5.0
+_WORDS = 400  # bytes of an answer that is no status
+
+
+class _RefusedError(Exception):
+    """A daemon answered, and not with its status."""
 
 
 def status(address: str, *, as_json: bool) -> int:
     """Print the status; 0, or 2 where nobody answers."""
     try:
         document = _ask(address)
+    except _RefusedError as refused:
+        print(f"no status from {address}: {refused}", file=sys.stderr)
+        return 2
     except (OSError, BadAddressError, ValueError, http.client.HTTPException) as error:
         print(f"no status from {address}: {error}; is a vipcast daemon running here?", file=sys.stderr)
         return 2
@@ -46,7 +54,8 @@ def _ask(address: str) -> _Json:
     finally:
         connection.close()
     if answer.status != 200:
-        raise ValueError(f"HTTP status {answer.status}")
+        words = body[:_WORDS].decode("utf-8", "replace").strip()
+        raise _RefusedError(f"HTTP status {answer.status}: {words}")
     document: _Json = json.loads(body)
     return document
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from support.processes import free_port
 
 from vipcast.cli import main
-from vipcast.cli.status import controller_lines, speaker_lines
+from vipcast.cli.status import controller_lines, speaker_lines, status
+from vipcast.daemon.server import Server, text_page
 
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 UP = {
@@ -104,6 +106,16 @@ def test_a_controller_shows_its_pools_and_who_waits() -> None:
         "\nIPAddressPool x/two: spec.addresses[0]: overlaps",
         "\nmay be old: services: no answer in time",
     ]
+
+
+async def test_a_daemon_that_does_not_tell_everybody_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+    server = Server({"/status": lambda _request: text_page("ask inside of the pod", 403)})
+    await server.start("127.0.0.1", 0)
+    code = await asyncio.to_thread(status, f"127.0.0.1:{server.port}", as_json=False)
+    await server.close()
+    said = capsys.readouterr().err
+    assert code == 2
+    assert said.endswith("HTTP status 403: ask inside of the pod\n")
 
 
 def test_nobody_there_is_2_and_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:
