@@ -16,7 +16,7 @@ from vipcast.model.addresses import MAX_COUNT
 from vipcast.model.configuration import Configuration
 from vipcast.model.objects import ACCEPTED
 from vipcast.model.problems import ObjectRef, Problem, reference
-from vipcast.model.reasons import Effect
+from vipcast.model.reasons import Effect, Reason
 
 __all__ = ["ACCEPTED", "EFFECTIVE", "configuration_state", "counters", "status_patch"]
 
@@ -85,7 +85,7 @@ def configuration_state(configuration: Configuration | None, item: Json, now: st
     Without a configuration (nothing was read yet) all is unknown. What is not supported yet is no fault.
     """
     faults = configuration.faults if configuration is not None else ()
-    pools = [problem for problem in faults if problem.object.kind == "IPAddressPool"]
+    pools = [problem for problem in faults if _about_pools(problem)]
     found = [
         _dated(item, _reconciled(kind, problems, known=configuration is not None), now)
         for kind, problems in (("configReconcilerValid", faults), ("poolReconcilerValid", pools))
@@ -94,6 +94,13 @@ def configuration_state(configuration: Configuration | None, item: Json, now: st
     wanted = {"result": result, "errorSummary": _summary(faults), "conditions": found}
     status = item.get("status") or {}
     return None if all((status.get(name) or "") == value for name, value in wanted.items()) else wanted
+
+
+def _about_pools(problem: Problem) -> bool:
+    """Of the old ConfigMap, its pools, and the whole where that can't be read."""
+    if problem.object.kind == "ConfigMap":
+        return problem.field.startswith("address-pools") or problem.reason is Reason.UNREADABLE
+    return problem.object.kind == "IPAddressPool"
 
 
 def _reconciled(kind: str, problems: Sequence[Problem], *, known: bool) -> dict[str, Any]:

@@ -118,6 +118,8 @@ async def test_a_bad_entry_is_named_and_leaves_the_others(cluster: Cluster, cont
     assert event["involvedObject"]["kind"] == "ConfigMap"
     assert event["message"].startswith("address-pools[1].addresses[0]: '10.31.9.0/33'")
     await said(cluster, "Invalid", "address-pools[1].addresses[0]")
+    conditions = {each["type"]: each["status"] for each in (await state(cluster))["conditions"]}
+    assert conditions == {"configReconcilerValid": "False", "poolReconcilerValid": "False"}
 
 
 async def test_a_pool_that_becomes_an_object_moves_nobody(cluster: Cluster, controller: Speaker) -> None:
