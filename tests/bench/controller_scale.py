@@ -238,7 +238,7 @@ class Bench:
         return moved - start, there
 
     async def singles(self, program: Program, figures: Figures) -> None:
-        """One service after the other: until its creation is answered, from then until its address is seen."""
+        """One after the other: until its creation is answered, and from then until its address is seen."""
         path = SERVICES.path(SINGLE)
         listing = await self._client.list(path)
         seen: dict[str, asyncio.Event] = defaultdict(asyncio.Event)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -27,6 +28,12 @@ class WorkQueue(Generic[K]):
         self._again: set[K] = set()
         self._pauses: dict[K, Backoff] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._finished = 0.0  # time.monotonic()
+
+    @property
+    def quiet(self) -> float:
+        """Seconds since the last key was processed; 0 while one is, or waits for a worker."""
+        return 0.0 if self._queued or self._working else time.monotonic() - self._finished
 
     def __len__(self) -> int:
         """How many keys are not done."""
@@ -53,6 +60,7 @@ class WorkQueue(Generic[K]):
                 done = await self._process(key)
             finally:
                 self._working.discard(key)
+                self._finished = time.monotonic()
             self._finish(key, done)
 
     def _finish(self, key: K, done: bool) -> None:

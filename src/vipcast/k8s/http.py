@@ -24,7 +24,7 @@ __all__ = ["Http", "Response", "Stream"]
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0  # half of the API server's own limit of 60 s
 IDLE_SECONDS = 60.0  # a kept connection older than this may be forgotten by something on the way
-MAX_IDLE = 4
+MAX_IDLE = 16  # more than a daemon ever has requests under way; a handshake costs as much as a request
 MAX_BODY = 64 * 1024 * 1024  # a page of 500 objects at etcd's usual limit per object is far below
 _CHUNK = 64 * 1024
 # Seconds until the kernel declares a silent peer dead: probes after 15 s, three of them 5 s apart.

@@ -72,3 +72,25 @@ async def test_news_about_a_failed_key_are_not_kept_waiting() -> None:
             await asyncio.sleep(0.001)
     worker.cancel()
     assert len(tries) == 2
+
+
+async def test_it_is_quiet_only_while_nothing_is_in_work_or_waits_for_a_worker() -> None:
+    measured: list[float] = []
+
+    async def process(_key: str) -> bool:
+        measured.append(queue.quiet)
+        await asyncio.sleep(0.001)
+        return len(measured) > 1  # the first try fails: pausing before the second is quiet
+
+    queue: WorkQueue[str] = WorkQueue(process, first_pause=0.2)
+    queue.add("a")
+    assert queue.quiet == 0
+    worker = asyncio.create_task(queue.work())
+    async with asyncio.timeout(5):
+        while not queue.quiet:
+            await asyncio.sleep(0.001)
+    assert len(queue) == 1
+    await asyncio.sleep(0)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    assert measured == [0.0]
