@@ -19,6 +19,8 @@ Json = t.Dict[str, t.Any]
 _SPELT = {"asn": "ASN", "id": "ID", "ips": "IPs", "mp": "MP"}
 # What Ansible makes of `90` for an option that is a text: a number without a unit means seconds.
 _SECONDS = re.compile(r"[0-9]+")
+# Names that Ansible takes for those of secrets, unless it is told that they are none.
+SOUND_SECRET = ("key", "password_secret")
 _UINT32 = (0, 2**32 - 1)
 _ASN = (1, 2**32 - 1)
 _MILLISECONDS = (10, 60000)
@@ -62,7 +64,7 @@ class Option:
             found["aliases"] = list(self.aliases)
         if self.required:
             found["required"] = True
-        if self.secret or "password" in self.name:
+        if self.secret or self.name in SOUND_SECRET:
             found["no_log"] = self.secret
         return found
 

@@ -8,6 +8,7 @@ import typing as t
 
 from .api import Api, Json, RefusedError
 from .detection import Workload, load_balancers, network_plugins, workload_of
+from .kinds import SCHEMAS
 from .kube_proxy import Place
 from .rollout import is_ready
 from .settings import parse
@@ -30,9 +31,7 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("rbac.authorization.k8s.io", "roles", ("create", "patch")),
     ("rbac.authorization.k8s.io", "rolebindings", ("create", "patch")),
     ("apiextensions.k8s.io", "customresourcedefinitions", ("create", "patch", "get")),
-    ("metallb.io", "ipaddresspools", ("create", "patch", "delete", "list")),
-    ("metallb.io", "bgppeers", ("create", "patch", "delete", "list")),
-    ("metallb.io", "bgpadvertisements", ("create", "patch", "delete", "list")),
+    *(("metallb.io", each.plural, ("create", "patch", "delete", "list")) for each in SCHEMAS),
 )
 # Objects that make Cilium and Calico give addresses to services; without any of them they don't.
 ADDRESS_GIVERS = (

@@ -196,6 +196,15 @@ def _announced(declared: Data, address: str, service: Data) -> list[tuple[str, s
     ]
 
 
+def is_announced(declared: Data, address: str, service: Data) -> bool:
+    """Whether any declared advertisement is about the address, to whomever and however it goes."""
+    pool = pool_of(declared, address)
+    every = [*declared["advertisements"], *declared.get("l2_advertisements", ())]
+    return pool is not None and any(
+        pool["name"] in one["pools"] and selects_service(one, service) for one in every
+    )
+
+
 def selects_service(advertisement: Data, service: Data) -> bool:
     """Whether an advertisement is about the service: one without selectors is about every service."""
     wanted = advertisement.get("service_selectors")
@@ -283,7 +292,7 @@ def _service_notes(declared: Data, service: Data) -> list[str]:
             notes.append(
                 f"service {service_name(service)} has {address}, which is in no declared pool: not verified"
             )
-        elif not _announced(declared, address, service):
+        elif not is_announced(declared, address, service):
             notes.append(f"service {service_name(service)} has {address}, which no advertisement covers")
     if service["addresses"] and not serving(service):
         notes.append(f"service {service_name(service)} has no endpoint that serves: no route is expected")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .difference import Difference
-from .expectations import Data, Route, pool_of, service_name, serving
+from .expectations import Data, Route, is_announced, service_name, serving
 from .sampling import requests_for_share
 
 # A port speaks HTTP by its name, its application protocol or its number; any other is only connected to.
@@ -35,7 +35,7 @@ def plan(
     found = []
     for service in services:
         for address in service["addresses"] if serving(service) else ():
-            if pool_of(declared, address) is not None:
+            if is_announced(declared, address, service):
                 ports = [port for port in service["ports"] if port["protocol"] == "TCP"]
                 found += [_entry(service, address, port, routes, settings) for port in ports]
     return [{**entry, "client": client["host"]} for client in declared["clients"] for entry in found]
