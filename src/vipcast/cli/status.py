@@ -38,7 +38,7 @@ def status(address: str, *, as_json: bool) -> int:
     elif document.get("program") == "speaker":
         print("\n".join(speaker_lines(document, datetime.now(UTC))))
     else:
-        print("\n".join(controller_lines(document)))
+        print("\n".join(controller_lines(document, datetime.now(UTC))))
     return 0
 
 
@@ -71,11 +71,27 @@ def speaker_lines(document: _Json, now: datetime) -> Iterator[str]:
     yield from _troubles(speaker)
 
 
-def controller_lines(document: _Json) -> Iterator[str]:
+def controller_lines(document: _Json, now: datetime) -> Iterator[str]:
     """The controller's status as lines of text."""
     controller = document["status"]
-    yield f"controller, vipcast {document['version']}"
+    yield f"controller, vipcast {document['version']}, {_lead(controller['lead'], now)}"
     yield ""
+    if controller["services"]:
+        yield from _decisions(controller)
+    yield from (f"\n{problem}" for problem in controller["problems"])
+    if controller["lead"]["problem"]:
+        yield f"\nthe Lease can't be written: {controller['lead']['problem']}"
+    yield from (f"\nmay be old: {name}: {problem}" for name, problem in controller["informers"].items())
+
+
+def _lead(lead: _Json, now: datetime) -> str:
+    since = f", since {_age(lead['since'], now)}"
+    if lead["leading"]:
+        return f"leader{since}" if lead["started"] else f"taking over{since}"
+    return f"standby; {lead['leader']} leads{since}" if lead["leader"] else "standby; nobody leads"
+
+
+def _decisions(controller: _Json) -> Iterator[str]:
     heads = ("POOL", "IPV4 ASSIGNED", "IPV4 FREE", "IPV6 ASSIGNED", "IPV6 FREE")
     names = ("assignedIPv4", "availableIPv4", "assignedIPv6", "availableIPv6")
     pools = controller["pools"].items()
@@ -85,8 +101,9 @@ def controller_lines(document: _Json) -> Iterator[str]:
     yield ""
     services = controller["services"]
     yield f"{services['allocated']} services have an address, {services['waiting']} wait for one"
-    yield from (f"\n{problem}" for problem in controller["problems"])
-    yield from (f"\nmay be old: {name}: {problem}" for name, problem in controller["informers"].items())
+    unwritten = services["unwritten"] + services["objectsUnwritten"]
+    if unwritten:
+        yield f"{unwritten} objects do not show yet what was decided"
 
 
 def _peers(peers: Sequence[_Json], now: datetime) -> Iterator[str]:

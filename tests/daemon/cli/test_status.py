@@ -89,23 +89,57 @@ def test_troubles_come_last() -> None:
     ]
 
 
-def test_a_controller_shows_its_pools_and_who_waits() -> None:
+LEAD = {
+    "leading": True,
+    "started": True,
+    "identity": "controller-1_a",
+    "leader": "controller-1_a",
+    "since": "2026-01-02T11:58:00.000000Z",
+    "problem": None,
+}
+
+
+def controller_shows(lead: dict[str, object], services: dict[str, int], **more: object) -> list[str]:
     pools = {"default": {"assignedIPv4": 3, "availableIPv4": 65533, "assignedIPv6": 0, "availableIPv6": 0}}
-    status = {
-        "pools": pools,
-        "services": {"allocated": 3, "waiting": 1, "unwritten": 0},
-        "problems": ["IPAddressPool x/two: spec.addresses[0]: overlaps"],
-        "informers": {"services": "no answer in time"},
-    }
-    shown = list(controller_lines({"program": "controller", "version": "0.1.0", "status": status}))
-    assert shown[2:] == [
+    told = {"lead": lead, "pools": pools, "services": services, "problems": [], "informers": {}, **more}
+    return list(controller_lines({"program": "controller", "version": "0.1.0", "status": told}, NOW))
+
+
+def test_a_controller_shows_its_pools_and_who_waits() -> None:
+    shown = controller_shows(
+        LEAD,
+        {"allocated": 3, "waiting": 1, "unwritten": 2, "objectsUnwritten": 1},
+        problems=["IPAddressPool x/two: spec.addresses[0]: overlaps"],
+        informers={"services": "no answer in time"},
+    )
+    assert shown == [
+        "controller, vipcast 0.1.0, leader, since 00:02:00",
+        "",
         "POOL     IPV4 ASSIGNED  IPV4 FREE  IPV6 ASSIGNED  IPV6 FREE",
         "default  3              65533      0              0",
         "",
         "3 services have an address, 1 wait for one",
+        "3 objects do not show yet what was decided",
         "\nIPAddressPool x/two: spec.addresses[0]: overlaps",
         "\nmay be old: services: no answer in time",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lead", "line"),
+    [
+        ({"leading": False}, "standby; controller-1_a leads, since 00:02:00"),
+        ({"leading": False, "leader": None, "since": None}, "standby; nobody leads"),
+        ({"started": False}, "taking over, since 00:02:00"),
+    ],
+)
+def test_a_controller_says_who_leads(lead: dict[str, object], line: str) -> None:
+    assert controller_shows({**LEAD, **lead}, {})[0] == f"controller, vipcast 0.1.0, {line}"
+
+
+def test_a_lease_that_cannot_be_written_is_shown() -> None:
+    shown = controller_shows({**LEAD, "leading": False, "problem": "403 Forbidden: no"}, {})
+    assert "\nthe Lease can't be written: 403 Forbidden: no" in shown
 
 
 async def test_a_daemon_that_does_not_tell_everybody_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:

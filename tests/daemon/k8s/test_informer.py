@@ -9,8 +9,9 @@ import pytest
 from support.apiserver import ApiServer
 from support.following import CONFIG_MAPS, config_map, follow, until
 
-from vipcast.k8s import Access, Client, Json, Resource
+from vipcast.k8s import Access, Client, Json, Resource, UnreachableError
 from vipcast.k8s.access import find_access
+from vipcast.k8s.backoff import Backoff
 
 pytestmark = pytest.mark.apiserver
 
@@ -181,3 +182,50 @@ class _relay:  # noqa: N801 - used like a function
                 sink.write(data)
         if not broken:
             sink.close()
+
+
+async def test_a_refresh_returns_with_what_is_there_by_then(
+    api_server: ApiServer, client: Client, namespace: str
+) -> None:
+    path = CONFIG_MAPS.path(namespace)
+    async with follow(client, namespace=namespace) as follower:
+        early = asyncio.create_task(follower.informer.refresh())  # before anything was listed
+        await early
+        assert follower.informer.synced.is_set()
+        for number in range(5):
+            await client.create(f"{path}", config_map(f"c{number}"))
+            await asyncio.gather(follower.informer.refresh(), follower.informer.refresh())
+            assert follower.names() == {f"c{each}" for each in range(number + 1)}
+        await client.create(path, config_map("watched"))
+        await follower.has("watched", *(f"c{number}" for number in range(5)))
+    assert len(follower.heard) == 6  # differences, once each
+
+
+async def test_a_refresh_does_not_wait_for_the_end_of_a_pause(
+    api_server: ApiServer, client: Client, namespace: str
+) -> None:
+    path = CONFIG_MAPS.path(namespace)
+    async with follow(client, namespace=namespace) as follower:
+        await follower.informer.refresh()
+        await asyncio.to_thread(api_server.stop_api, kill=True)
+        await until(lambda: follower.informer.problem is not None)
+        follower.informer._backoff = Backoff(first=3600.0, most=3600.0)  # as after a long outage, and longer
+        await asyncio.sleep(1.0)  # the pause that is under way is over, the next one is an hour
+        asking = asyncio.create_task(follower.informer.refresh())
+        follower.informer._backoff = Backoff()
+        await asyncio.to_thread(api_server.start_api)
+        await asyncio.wait_for(asking, 60)
+        await client.create(path, config_map("new"))
+        await follower.has("new")
+
+
+async def test_a_guarded_client_sends_nothing_once_it_may_not(client: Client, namespace: str) -> None:
+    path = CONFIG_MAPS.path(namespace)
+    allowed = [True]
+    guarded = client.guarded(lambda: allowed[0])
+    await guarded.create(path, config_map("one"))
+    allowed.clear()
+    allowed.append(False)
+    with pytest.raises(UnreachableError, match="not sent"):
+        await guarded.create(path, config_map("two"))
+    assert [item["metadata"]["name"] for item in (await client.list(path)).items] == ["one"]
