@@ -12,13 +12,15 @@
 pool's entries is taken; one that may be shared counts as free for those who may share it, and one that is
 leaving a service counts as free for that service. All addresses of a service are from the same pool.
 
-A service that had one address of each family and shall have one only keeps the one of that family.
+A service that had one address of each family and shall have one only keeps the one of that family; one that
+had one and shall have two keeps it if the same pool has the other.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import itemgetter
 from typing import Union
 
@@ -88,19 +90,10 @@ class Allocator:
         held = self.book.allocations.get(request.holder)
         kept = self.keep(request, held.addresses) if held else None
         if kept is not None:
-            return self._complete(request, kept)
+            return self._hold(request, self._with_other_family(request, kept))
         self.book.release(request.holder)
         answer = self._choose(request)
         return answer if isinstance(answer, Refusal) else self._hold(request, answer)
-
-    def _complete(self, request: Request, kept: Allocation) -> Allocation:
-        """A service that would like both families and has one gets the other, if the same pool has it."""
-        missing = set(request.families) - {address.version for address in kept.addresses}
-        found = self._pick(self._by_name[kept.pool], tuple(missing), request) if missing else None
-        if not found:
-            return kept
-        addresses = sorted((*kept.addresses, *found), key=lambda address: address.version)
-        return self._hold(request, Allocation(tuple(addresses), kept.pool))
 
     def release(self, holder: Holder) -> None:
         """The service shall hold nothing.
@@ -156,13 +149,24 @@ class Allocator:
         return explain.exhausted(request, candidates)
 
     def _remaining(self, request: Request, families: tuple[int, ...]) -> Allocation | None:
-        """What stays of a pair, one address of each family, of which the service can have one only."""
-        leaving = self.book.leaving.get(request.holder, ())
-        pair: dict[int, IPAddress] = {address.version: address for address in leaving}
-        if len(families) != 1 or not len(pair) == len(leaving) == 2:
+        """What a service keeps that had one family and shall have two, or the other way round."""
+        own = self.book.leaving.get(request.holder, frozenset())
+        if len(own) + len(families) != 3 or len({address.version for address in own}) != len(own):
             return None
-        checked = self.check(request, (pair[families[0]],))
-        return None if isinstance(checked, Refusal) else checked
+        stays = next((address for address in own if address.version in families), None)
+        if stays is None:
+            return None
+        checked = self.check(replace(request, require_all=False), (stays,))
+        if isinstance(checked, Refusal) or len(families) == 1:
+            return None if isinstance(checked, Refusal) else checked
+        both = self._with_other_family(request, checked)
+        return both if len(both.addresses) == 2 else None
+
+    def _with_other_family(self, request: Request, kept: Allocation) -> Allocation:
+        """The address of the other family from the same pool too, if it has one."""
+        missing = set(request.families) - {address.version for address in kept.addresses}
+        found = self._pick(self._by_name[kept.pool], tuple(missing), request) or ()
+        return Allocation(tuple(sorted((*kept.addresses, *found), key=lambda item: item.version)), kept.pool)
 
     def _pick(self, pool: Pool, families: tuple[int, ...], request: Request) -> tuple[IPAddress, ...] | None:
         found = [self._pick_one(pool, family, request) for family in sorted(families)]
@@ -196,14 +200,17 @@ class Allocator:
         if refusal is not None:
             return refusal
         pools = [self._index.pool_of(address) for address in addresses]
+        names = {pool.name for pool in pools if pool is not None}
         for address, pool in zip(addresses, pools):
-            refusal = self._check_pool(request, address, pool) or self._may_have(request, address)
+            refusal = self._check_pool(request, address, pool)
             if refusal is not None:
                 return refusal
-        names = {pool.name for pool in pools if pool is not None}
         if len(names) != 1:
             return explain.two_pools(addresses, sorted(names))
-        return Allocation(tuple(sorted(addresses, key=lambda item: item.version)), names.pop())
+        # Who holds what comes last: a reason that lies in the declarations is the better one, and it stays.
+        refusals = (self._may_have(request, address) for address in addresses)
+        refusal = next((each for each in refusals if each is not None), None)
+        return refusal or Allocation(tuple(sorted(addresses, key=lambda item: item.version)), names.pop())
 
     def _check_form(self, request: Request, addresses: tuple[IPAddress, ...]) -> Refusal | None:
         if request.addresses and set(request.addresses) != set(addresses):

@@ -43,6 +43,7 @@ class Decider:
         self._refusals: dict[Holder, Refusal] = {}
         self._changed: dict[Holder, None] = {}  # a set that keeps order
         self._opened: list[IPAddress] = []  # were leaving a service, and are held again: others may join
+        self._taken: list[IPAddress] = []  # have another holder, of whom those who ask for them are told
 
     # -- what happens --------------------------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class Decider:
         self._feed(freed)
         if changed:
             self._decide(view)
-            self._feed(opened)
+        self._feed(opened)
 
     def _line_up(self, view: View) -> None:
         """Something is freed while the service's wish changes: it is served in its turn, by age."""
@@ -152,9 +153,12 @@ class Decider:
 
     def _decide(self, view: View) -> None:
         """Give the service what it should have, and let it wait for what it can not have yet."""
-        leaving = self.allocator.book.leaving.get(view.key, ())
+        book = self.allocator.book
+        leaving, held = book.leaving.get(view.key, ()), book.held_by(view.key)
         answer = self._answer(view)
-        self._opened += [address for address in self.allocator.book.held_by(view.key) if address in leaving]
+        for address in book.held_by(view.key):
+            if address not in held:
+                (self._opened if address in leaving else self._taken).append(address)
         if isinstance(answer, Refusal):
             self._refusals[view.key] = answer
         else:
@@ -177,11 +181,13 @@ class Decider:
 
     def _feed(self, freed: list[IPAddress]) -> None:
         """Serve those who wait, with what is free now and with what others hold again and may share."""
-        while freed or self._opened:
-            freed, self._opened = [*freed, *self._opened], []
-            if len(self.waiting):
-                self.waiting.serve(freed, self._try)
-            freed = []
+        self._opened += freed
+        while self._opened or self._taken:
+            opened, self._opened = self._opened, []
+            taken, self._taken = self._taken, []
+            if opened:
+                self.waiting.serve(opened, self._try)
+            self.waiting.tell(taken, self._try)
 
     def _try(self, key: Holder) -> bool:
         held, refusal = self.allocator.book.held_by(key), self._refusals.get(key)

@@ -68,7 +68,14 @@ class Waiting:
 
     def serve(self, freed: Iterable[IPAddress], try_it: Callable[[Holder], bool]) -> None:
         """Let everybody whom these addresses may help try, oldest first; whoever succeeds waits no more."""
-        heads = [(age, line) for line in self._lines_for(freed) if (age := self._head(line)) is not None]
+        self._serve([*self._asking_for(freed), *self._anything], try_it)
+
+    def tell(self, taken: Iterable[IPAddress], try_it: Callable[[Holder], bool]) -> None:
+        """Let those try who ask for one of these by name: another holder has it now, who may be named."""
+        self._serve([*self._asking_for(taken)], try_it)
+
+    def _serve(self, lines: list[Line], try_it: Callable[[Holder], bool]) -> None:
+        heads = [(age, line) for line in lines if (age := self._head(line)) is not None]
         queue = [(age, number, line) for number, (age, line) in enumerate(heads)]
         heapq.heapify(queue)
         while queue:
@@ -81,9 +88,8 @@ class Waiting:
             if following is not None:
                 heapq.heappush(queue, (following, number, line))
 
-    def _lines_for(self, freed: Iterable[IPAddress]) -> list[Line]:
-        named = {line for address in freed for line in self._asking.get(address, ())}
-        return [*named, *self._anything]
+    def _asking_for(self, addresses: Iterable[IPAddress]) -> set[Line]:
+        return {line for address in addresses for line in self._asking.get(address, ())}
 
     def _head(self, line: Line) -> Age | None:
         """The first of a line who still waits in it; an empty line is taken away."""
