@@ -149,11 +149,25 @@ async def test_a_configuration_that_becomes_bad_stays_in_force_as_it_was(
     await cluster.endpoints("web", "elsewhere")
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
-        await cluster.peer("tor", router.port, vrf="red")
+        await cluster.apply("BGPAdvertisement", "adv", spec={"communities": ["nobody-says-what"]})
         status = await eventually(lambda: _stale(speaker))
-        assert [each["field"] for each in status["configuration"]["problems"]] == ["spec.vrf"]
+        assert [each["field"] for each in status["configuration"]["problems"]] == ["spec.communities[0]"]
         assert (router.sessions, "10.9.0.1/32" in router.routes) == (1, True)
         assert "metallb_k8s_client_config_stale_bool 1\n" in await speaker.metrics()
+
+
+async def test_a_peer_in_a_routing_table_that_is_not_ours_has_no_session(
+    cluster: Cluster, router: Router
+) -> None:
+    kubeconfig = await cluster.prepare()
+    await cluster.configure(tor=router.port)
+    async with Speaker(cluster, kubeconfig) as speaker:
+        await until(lambda: router.sessions == 1)
+        await cluster.peer("tor", router.port, vrf="red")
+        await until(lambda: len(router.farewells) == 1)
+        (peer,) = (await speaker.status())["peers"]
+        assert peer["state"] == "NotStarted" and "vrf" in peer["message"]
+    assert router.sessions == 1
 
 
 async def _stale(speaker: Speaker) -> Any:
