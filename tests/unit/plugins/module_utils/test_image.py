@@ -12,6 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.vipcast.baremetal.plugins.module_utils._image import (
     ImageError,
     Source,
@@ -156,6 +157,49 @@ def test_an_archive_that_is_not_whole_is_told(tmp_path: Path) -> None:
 def test_a_name_that_no_registry_would_take_is_refused(name: str) -> None:
     with pytest.raises(ImageError, match="image name"):
         plan([], CONFIG, name)
+
+
+def _recipe_of_the_load_balancer() -> dict[str, t.Any]:
+    path = Path(__file__).parents[4] / "roles/load_balancer/vars/main.yml"
+
+    class Loader(yaml.SafeLoader):
+        """With Ansible's tag for text that is no template."""
+
+    Loader.add_constructor("!unsafe", lambda loader, node: node.value)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader)["_load_balancer_image_recipe"]
+
+
+def test_the_load_balancers_image_has_two_programs_and_their_libraries(tmp_path: Path) -> None:
+    recipe = _recipe_of_the_load_balancer()
+    programs = ["python3", "python3.11", "openssl"]
+    others = [
+        "sh",
+        "bash",
+        "perl",
+        "pydoc3",
+        "py3compile",
+        "pygettext3",
+        "c_rehash",
+        "od",
+        "openvt",
+        "pkill",
+        "x86_64",
+    ]
+    kept = ["usr/lib/x/libyaml-0.so.2", "usr/lib/python3/dist-packages/yaml/loader.py", "etc/ssl/openssl.cnf"]
+    left_out = [
+        "usr/share/doc/openssl/NEWS",
+        "usr/lib/ssl/misc/CA.pl",
+        "bin/sh",
+        "usr/sbin/x",
+        "var/lib/dpkg/status",
+    ]
+    for name in [*(f"usr/bin/{each}" for each in (*programs, *others)), *kept, *left_out]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = members(Source(src=str(tmp_path), exclude=tuple(recipe["exclude"])))
+    files = {name for name, member in found.items() if member.isfile()}
+    assert files == {*(f"usr/bin/{each}" for each in programs), *kept}
+    assert {"python3-h11", "python3-yaml", "openssl"} <= set(recipe["packages"])
 
 
 def test_what_cannot_be_in_an_image_is_refused(tmp_path: Path) -> None:

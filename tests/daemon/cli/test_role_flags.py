@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the role tells the daemons is what they understand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from vipcast.cli import _daemon_options, _parser
+from vipcast.daemon.options import Options
+
+ROLE = Path(__file__).parents[3] / "roles/load_balancer"
+WORKLOADS = ("controller", "speaker")
+
+
+def defaults() -> dict[str, Any]:
+    """Those that are values, and what the expressions among them come to in a small cluster."""
+    values = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
+    plain = {name: value for name, value in values.items() if not str(value).startswith("{{")}
+    derived = {"load_balancer_namespace": "lb", "load_balancer_image_pull_policy": "Never"}
+    ours = {"_load_balancer_image_name": "vipcast:1", "_load_balancer_metrics_folder": "/etc/vipcast/metrics"}
+    return {**plain, **derived, **ours}
+
+
+def pod(workload: str, **variables: object) -> dict[str, Any]:
+    """The pod's specification."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(to_json=json.dumps, combine=lambda one, other: {**one, **other})
+    template = environment.from_string((ROLE / f"templates/{workload}.yml.j2").read_text(encoding="utf-8"))
+    values = {"_load_balancer_metrics_secret": "", **defaults(), **variables}
+    objects = yaml.safe_load_all(template.render(values))
+    found: list[dict[str, Any]] = [
+        each["spec"]["template"]["spec"] for each in objects if each["kind"] in ("Deployment", "DaemonSet")
+    ]
+    return found[0]
+
+
+def options(spec: dict[str, Any]) -> Options:
+    return _daemon_options(_parser().parse_args(spec["containers"][0]["args"]))
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_flags_are_understood_and_metrics_are_not_open(workload: str) -> None:
+    spec = pod(workload)
+    understood = options(spec)
+    assert (understood.namespace, understood.metrics_address) == ("lb", ":9120")
+    assert (understood.metrics_access, understood.metrics_cert_dir) == ("authorized", None)
+    assert "volumes" not in spec
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_every_variable_reaches_its_flag(workload: str) -> None:
+    given = {
+        "load_balancer_class": "x.io/lb",
+        "load_balancer_log_level": "debug",
+        "load_balancer_health_port": 1001,
+        "load_balancer_metrics_port": 1002,
+        "load_balancer_metrics_access": "open",
+        "load_balancer_ignore_exclude_label": True,
+    }
+    understood = options(pod(workload, **given))
+    assert (understood.lb_class, understood.log_level) == ("x.io/lb", "debug")
+    assert understood.health_address.endswith(":1001")
+    assert (understood.metrics_address, understood.metrics_access) == (":1002", "open")
+    assert understood.ignore_exclude_lb is (workload == "speaker")
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_a_secret_for_the_metrics_is_mounted_where_the_flag_says(workload: str) -> None:
+    spec = pod(workload, _load_balancer_metrics_secret="metrics-tls")
+    (volume,), (mount,) = spec["volumes"], spec["containers"][0]["volumeMounts"]
+    assert volume == {"name": mount["name"], "secret": {"secretName": "metrics-tls"}}
+    assert mount["readOnly"] is True
+    assert options(spec).metrics_cert_dir == mount["mountPath"]
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_pod_can_write_nowhere_and_has_no_capability(workload: str) -> None:
+    context = pod(workload)["containers"][0]["securityContext"]
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
