@@ -19,7 +19,7 @@ from vipcast.model.configuration import parse
 from vipcast.model.legacy import convert as convert_document
 from vipcast.model.legacy import object_name
 from vipcast.model.legacy_objects import Conversion, Entry, Manifest, parse_both
-from vipcast.model.problems import Problem, reference
+from vipcast.model.problems import reference
 from vipcast.model.reasons import Reason
 
 __all__ = ["convert"]
@@ -30,22 +30,27 @@ _WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 
 
 def convert(files: Sequence[str], namespace: str | None = None) -> int:
-    """Print the objects; 0: no problems, 1: some, 2: a file or a ConfigMap in it could not be read."""
-    count, problems = 0, 0
+    """Print the objects; 0: no problems, 1: some, 2: a file or a ConfigMap in it could not be read.
+
+    What is not supported yet is said too, and is no fault of the ConfigMap.
+    """
+    count = faults = gaps = 0
     try:
         for file in files:
             for conversion in _conversions(file, namespace):
-                said = _problems(conversion)
-                for problem in said:
+                found = parse_both([], conversion)
+                for problem in found.problems:
                     print(f"{file}: {problem}", file=sys.stderr)
                 objects = _good(conversion).objects
                 _print(objects)
-                count, problems = count + len(objects), problems + len(said)
+                count, faults = count + len(objects), faults + len(found.faults)
+                gaps += len(found.problems) - len(found.faults)
     except UnreadableError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{count} objects, {problems} problems", file=sys.stderr)
-    return 1 if problems else 0
+    later = f", {gaps} not supported yet" if gaps else ""
+    print(f"{count} objects, {faults} problems{later}", file=sys.stderr)
+    return 1 if faults else 0
 
 
 def _conversions(file: str, namespace: str | None) -> Iterator[Conversion]:
@@ -89,10 +94,6 @@ def _refuse_unreadable(file: str, conversion: Conversion) -> None:
     for problem in conversion.problems:
         if problem.reason is Reason.UNREADABLE:
             raise UnreadableError(f"{file}: {problem}")
-
-
-def _problems(conversion: Conversion) -> tuple[Problem, ...]:
-    return parse_both([], conversion).problems
 
 
 def _good(conversion: Conversion) -> Conversion:
