@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 import typing as t
 from pathlib import Path
@@ -200,6 +201,16 @@ def test_the_load_balancers_image_has_two_programs_and_their_libraries(tmp_path:
     files = {name for name, member in found.items() if member.isfile()}
     assert files == {*(f"usr/bin/{each}" for each in programs), *kept}
     assert {"python3-h11", "python3-yaml", "openssl"} <= set(recipe["packages"])
+
+
+def test_the_containerfile_has_what_the_recipe_has() -> None:
+    root = Path(__file__).parents[4]
+    text = (root / "roles/load_balancer/files/Containerfile").read_text(encoding="utf-8")
+    assert set(_recipe_of_the_load_balancer()["packages"]) - set(text.split()) == set()
+    links = [path for path in (root / "src").rglob("*.py") if path.is_symlink()]
+    folders = {path.resolve().parent.relative_to(root.resolve()) for path in links}
+    assert folders
+    assert {str(folder) for folder in folders} == set(re.findall(r"^COPY (plugins/\S+)", text, re.MULTILINE))
 
 
 def test_what_cannot_be_in_an_image_is_refused(tmp_path: Path) -> None:
