@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from vipcast.cli.table import table
 from vipcast.daemon.server import BadAddressError, parse_address
 
 __all__ = ["controller_lines", "speaker_lines", "status"]
@@ -95,9 +96,7 @@ def _decisions(controller: _Json) -> Iterator[str]:
     heads = ("POOL", "IPV4 ASSIGNED", "IPV4 FREE", "IPV6 ASSIGNED", "IPV6 FREE")
     names = ("assignedIPv4", "availableIPv4", "assignedIPv6", "availableIPv6")
     pools = controller["pools"].items()
-    yield from _table(
-        heads, [(pool, *(str(counts.get(name, 0)) for name in names)) for pool, counts in pools]
-    )
+    yield from table(heads, [(pool, *(str(counts.get(name, 0)) for name in names)) for pool, counts in pools])
     yield ""
     services = controller["services"]
     yield f"{services['allocated']} services have an address, {services['waiting']} wait for one"
@@ -111,7 +110,7 @@ def _peers(peers: Sequence[_Json], now: datetime) -> Iterator[str]:
         yield "No BGPPeer selects this node."
         return
     heads = ("PEER", "ADDRESS", "AS", "STATE", "SINCE", "HOLD", "RCVD", "SENT", "PFX", "PENDING")
-    yield from _table(heads, [_peer(peer, now) for peer in peers])
+    yield from table(heads, [_peer(peer, now) for peer in peers])
     for peer in peers:
         yield from _peer_notes(peer)
 
@@ -139,7 +138,7 @@ def _services(services: Sequence[_Json]) -> Iterator[str]:
         yield "No LoadBalancer services of ours."
         return
     rows = [_service(service, each) for service in services for each in service["addresses"]]
-    yield from _table(("SERVICE", "ADDRESS", "ANNOUNCED", "PREFIXES AND PEERS, OR WHY NOT"), rows)
+    yield from table(("SERVICE", "ADDRESS", "ANNOUNCED", "PREFIXES AND PEERS, OR WHY NOT"), rows)
 
 
 def _service(service: _Json, entry: _Json) -> tuple[str, ...]:
@@ -161,12 +160,6 @@ def _troubles(speaker: _Json) -> Iterator[str]:
     for copy in speaker["copies"]:
         if copy["problem"]:
             yield f"\nmay be old: {copy['resource']}: {copy['problem']}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-    for row in [heads, *rows]:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _age(since: str | None, now: datetime) -> str:
