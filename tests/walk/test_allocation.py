@@ -7,12 +7,13 @@ The steps build on each other, in the order of the file.
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.lab import CHECKOUT, Lab, eventually, tool
+from support.lab import BIN, CHECKOUT, Lab, eventually, tool
 
 SYSTEM = "metallb-system"
 PLACE = "nginx-quic"
@@ -212,8 +213,10 @@ class TestConfigMap:
         before = addresses(lab)
         manifest = tmp_path / "config.yml"
         manifest.write_text(lab.kubectl("get", "configmap", "config", "-n", SYSTEM, "-o", "yaml"))
-        converted = tool("vipcast", "convert", manifest, timeout=30)
-        assert converted.returncode == 0, converted.stdout
+        # The objects alone: what is said about them goes to standard error.
+        program = [BIN / "vipcast", "convert", manifest]
+        converted = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+        assert converted.returncode == 0, converted.stderr
         lab.kubectl("apply", "-f", "-", stdin=converted.stdout)
         lab.kubectl("delete", "configmap", "config", "-n", SYSTEM)
         assert eventually(lambda: state(lab).get("result") == "Valid", timeout=20), state(lab)
