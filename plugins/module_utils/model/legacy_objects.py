@@ -191,7 +191,7 @@ def _holder(
     if entry.section == COMMUNITIES:
         holder = aliases.get(entry.name)
         return f"Community {_identity(holder)[1]} has this name, and it" if holder else ""
-    names = [_identity(item), *(_identity(each) for each, _ in entry.objects[:1])]
+    names = [_identity(item), *(_identity(first) for first, _place in entry.objects[:1])]
     return next((f"{kind} {name}" for kind, name in names if (kind, name) in taken), "")
 
 
