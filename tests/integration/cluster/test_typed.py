@@ -181,7 +181,14 @@ POOL = {"addresses": ["10.9.0.0/24"]}
 
 
 @pytest.fixture(scope="module")
-def definitions(api_server: ApiServer) -> Iterator[None]:
+def api_server() -> Iterator[ApiServer]:
+    """One of this file's own: others look at an API server without our definitions."""
+    with ApiServer() as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def definitions(api_server: ApiServer) -> None:
     """The kinds, served."""
     api_server.kubectl("apply", "-f", str(CRDS))
     names = api_server.kubectl("get", "crd", "-o", "name").split()
@@ -193,8 +200,6 @@ def definitions(api_server: ApiServer) -> Iterator[None]:
     while not plurals <= served(api_server):
         assert time.monotonic() < deadline, plurals - served(api_server)
         time.sleep(0.1)
-    yield
-    api_server.kubectl("delete", "--wait=true", *ours)
 
 
 def served(api: ApiServer) -> set[str]:
@@ -372,7 +377,7 @@ def test_a_field_that_somebody_else_changed_is_set_back(
 
 
 def test_without_definitions_an_object_is_judged_only() -> None:
-    """An API server of its own: the others of this file have the definitions."""
+    """An API server of its own: that of the others has the definitions."""
     from .conftest import run_module
 
     with ApiServer() as api:
