@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"vipcast {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_controller(commands.add_parser("controller", help="choose addresses for services; one per cluster"))
+    _add_controller(
+        commands.add_parser("controller", help="choose addresses for services; of several, one leads")
+    )
     _add_speaker(commands.add_parser("speaker", help="announce addresses; one per node"))
     _add_status(commands.add_parser("status", help="what the daemon on this machine does, and why not more"))
     _add_check(commands.add_parser("check", help="judge files with objects of the configuration"))
@@ -49,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_controller(parser: argparse.ArgumentParser) -> None:
     # Probes reach a controller at its pod's address, a speaker in its node's loopback.
     _add_daemon(parser, health=":17472")
+    parser.add_argument(
+        "--release-node-ports",
+        action="store_true",
+        default=os.environ.get("VIPCAST_RELEASE_NODE_PORTS", "").lower() in _TRUE,
+        help="remove node ports that are left on services with allocateLoadBalancerNodePorts: false"
+        " [VIPCAST_RELEASE_NODE_PORTS]",
+    )
     parser.set_defaults(run=_controller)
 
 
@@ -209,6 +218,7 @@ def _daemon_options(given: argparse.Namespace) -> Options:
         lb_class=given.lb_class,
         node_name=getattr(given, "node_name", ""),
         ignore_exclude_lb=getattr(given, "ignore_exclude_lb", False),
+        release_node_ports=getattr(given, "release_node_ports", False),
         kubeconfig=given.kubeconfig,
         context=given.context,
         log_level=given.log_level,

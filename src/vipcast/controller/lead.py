@@ -15,8 +15,10 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from vipcast.controller.change import STRATEGIC_PATCH, Change, make_change
+from vipcast.controller import nodeports
+from vipcast.controller.change import STRATEGIC_PATCH, Change, Note, make_change
 from vipcast.controller.copies import Copies
+from vipcast.controller.fence import fence
 from vipcast.controller.metrics import Metrics
 from vipcast.controller.newest import Newest
 from vipcast.controller.queue import WorkQueue
@@ -24,7 +26,7 @@ from vipcast.controller.statuses import Statuses, now
 from vipcast.controller.trouble import TROUBLE, is_over
 from vipcast.daemon.log import log_for
 from vipcast.ipam.decide import Decider
-from vipcast.ipam.service import slim
+from vipcast.ipam.service import Relation, slim
 from vipcast.k8s import Json, Key, Recorder, key_of
 from vipcast.k8s.lease import Term
 from vipcast.k8s.resource import SERVICES
@@ -43,15 +45,18 @@ _log = log_for("controller")
 class Leader:
     """`run` is the whole term."""
 
-    def __init__(self, term: Term, copies: Copies, metrics: Metrics) -> None:
+    def __init__(
+        self, term: Term, copies: Copies, metrics: Metrics, *, release_node_ports: bool = False
+    ) -> None:
         self.decider = Decider()
         self.started = False
-        self._client, self._clean = term.client, term.clean
+        self._term, self._client = term, term.client
         self._copies, self._metrics = copies, metrics
-        self._recorder = Recorder(self._client, "vipcast-controller")
+        self._recorder = Recorder(self._client, "vipcast-controller", quiet=lambda: self._queue.quiet)
         self._queue: WorkQueue[Key] = WorkQueue(self._write)
         self.statuses = Statuses(self._client, copies, self.decider.allocator, self._recorder, metrics)
         self._newest = Newest()
+        self._release_node_ports = release_node_ports
         self._pools: tuple[Pool, ...] = ()
         self._closing = False
         self._under_way = 0
@@ -68,6 +73,8 @@ class Leader:
     async def run(self) -> None:
         """Until cancelled."""
         await self._copies.refresh()
+        if not self._term.clean:
+            await self._fence()
         self._start()
         try:
             async with asyncio.TaskGroup() as parts:
@@ -78,6 +85,11 @@ class Leader:
                 parts.create_task(self._recorder.run())
         finally:
             self._copies.listener = None
+
+    async def _fence(self) -> None:
+        count = await fence(self._client, self._copies, f"{now()} {self._term.holder}")
+        if count:
+            _log.info("fenced", services=count)
 
     def _start(self) -> None:
         """Nothing is decided before everything is known: services that have an address are settled first."""
@@ -110,11 +122,7 @@ class Leader:
         self._push()
 
     def namespace_changed(self, name: str) -> None:
-        """Pools may select namespaces by their labels."""
-        if not any(
-            pool.service_allocation and pool.service_allocation.namespace_selectors for pool in self._pools
-        ):
-            return
+        """Pools may select namespaces by their labels, if not now then later."""
         for key, service in self._copies.services.items.items():
             if key[0] == name:
                 self.service_changed(key, service)
@@ -141,26 +149,49 @@ class Leader:
     # -- services --------------------------------------------------------------------------------------------
 
     async def _write(self, key: Key) -> bool:
-        item = self._newest.of(key, self._copies.services.items.get(key))
+        item = self._current(key)
         if item is None or self._closing:
             return True
         change = self._change(key, item)
-        if change.patch is not None:
-            try:
-                with self._writing():
-                    item = await self._patch(key, change, item)
-            except TROUBLE as error:
-                return is_over(error, "Service", key, self._metrics)
-        self.decider.observed(key, self._copies.view(item).shown)
-        self._push()
+        try:
+            with self._writing():
+                if change.patch is not None:
+                    await self._patch(key, change, item)
+                self._observe(key)
+                await self._release(key)
+        except TROUBLE as error:
+            return is_over(error, "Service", key, self._metrics)
         return True
 
-    async def _patch(self, key: Key, change: Change, item: Json) -> Json:
+    def _current(self, key: Key) -> Json | None:
+        return self._newest.of(key, self._copies.services.items.get(key))
+
+    def _observe(self, key: Key) -> None:
+        """What the API server shows by now: the copy may be newer than the answer to our patch."""
+        item = self._current(key)
+        if item is not None:
+            self.decider.observed(key, self._copies.view(item).shown)
+        self._push()
+
+    async def _patch(self, key: Key, change: Change, item: Json) -> None:
         path = SERVICES.path(*key, "status")
         answer = slim(await self._client.patch(path, change.patch, content_type=STRATEGIC_PATCH))
         self._newest.answered(key, answer)
         self._tell(item, change)
-        return answer
+
+    async def _release(self, key: Key) -> None:
+        """Where the setting says so. The condition comes first, and goes when the ports have gone."""
+        item, view = self._current(key), self.decider.views.get(key)
+        if not self._release_node_ports or item is None or view is None or view.relation is not Relation.OURS:
+            return
+        patch = nodeports.release(item)
+        if patch is None:
+            return
+        ports = ", ".join(map(str, nodeports.left(item)))
+        answer = await self._client.patch(SERVICES.path(*key), patch, content_type=nodeports.MERGE_PATCH)
+        self._newest.answered(key, slim(answer))
+        self._tell(item, Change(notes=(Note(nodeports.RELEASED, f"removed the node ports {ports}"),)))
+        self._queue.add(key)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

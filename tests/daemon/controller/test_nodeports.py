@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.apiserver import ApiServer
+from support.controllers import NAMESPACE, Controller, clean, prepare, until
 
-from vipcast.controller.nodeports import condition, left, release
+from vipcast.controller.nodeports import CONDITION, condition, left, release
 
 
 def service(**spec: Any) -> dict[str, Any]:
@@ -88,3 +90,51 @@ def test_the_api_server_releases_the_ports_and_keeps_everything_else(api_server:
     assert after["spec"]["healthCheckNodePort"]
     before["spec"].pop("ports")
     assert after["spec"] == before["spec"]
+
+
+def _conditions(api: ApiServer, name: str) -> dict[str, str]:
+    return {each["type"]: each["reason"] for each in _get(api, name)["status"].get("conditions", ())}
+
+
+def _events(api: ApiServer, name: str) -> list[str]:
+    text = api.kubectl("get", "events", f"--field-selector=involvedObject.name={name}", "--output=json")
+    return [item["reason"] for item in json.loads(text)["items"]]
+
+
+@pytest.mark.apiserver
+@pytest.mark.parametrize("removes", [False, True], ids=["told", "removed"])
+def test_a_controller_tells_or_removes_them_with_the_rights_that_the_role_gives(
+    api_server: ApiServer, tmp_path: Path, removes: bool
+) -> None:
+    """Without the setting the controller has no right to change a service, and does not need it."""
+    prepare(api_server, load_balancer_release_node_ports=removes)
+    name = "removed" if removes else "told"
+    pool = {"metadata": {"name": "p", "namespace": NAMESPACE}, "spec": {"addresses": ["10.0.0.1/32"]}}
+    metadata = {"name": name, "namespace": "default"}
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
+    controller = Controller(api_server, tmp_path)
+    try:
+        api_server.apply(
+            {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", **pool},
+            {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec},
+        )
+        _patch(api_server, name, {"spec": {"allocateLoadBalancerNodePorts": False}})
+        controller.start(*(["--release-node-ports"] if removes else []))
+        if removes:
+            until(lambda: not left(_get(api_server, name)))
+            until(lambda: "NodePortsReleased" in _events(api_server, name))
+            until(lambda: CONDITION not in _conditions(api_server, name))
+            assert _conditions(api_server, name) == {"vipcast.io/AddressAllocated": "Allocated"}
+            assert _get(api_server, name)["spec"]["healthCheckNodePort"]
+            return
+        until(lambda: _conditions(api_server, name).get(CONDITION) == "NodePortsLeft")
+        until(lambda: "NodePortsLeft" in _events(api_server, name))
+        until(controller.settled)
+        assert left(_get(api_server, name))
+        _patch(api_server, name, release(_get(api_server, name)))
+        until(lambda: CONDITION not in _conditions(api_server, name))
+    finally:
+        if controller.running:
+            controller.kill()
+        api_server.kubectl("delete", "service", name)
+        clean(api_server)
