@@ -136,7 +136,7 @@ class Speaker:
                 self.refused[peer.name] = "badSettings", str(error)
 
     def _password(self, peer: Peer) -> str | None:
-        if peer.password_secret is None:
+        if peer.password_secret is None or peer.unsupported:
             return peer.password
         password, trouble = self._passwords.get(peer.password_secret)
         if trouble:
@@ -183,7 +183,8 @@ class Speaker:
 
 
 def _secrets(peers: tuple[Peer, ...]) -> Iterator[str]:
-    return (peer.password_secret for peer in peers if peer.password_secret)
+    """Of the peers that can have a session: what is not needed is not read."""
+    return (peer.password_secret for peer in peers if peer.password_secret and not peer.unsupported)
 
 
 async def speak(daemon: Daemon) -> None:
