@@ -18,10 +18,12 @@ from vipcast.ipam.decide import Outcome
 from vipcast.ipam.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of
 from vipcast.model.addresses import IPAddress
 
-__all__ = ["CONDITION", "STRATEGIC_PATCH", "Change", "Note", "make_change"]
+__all__ = ["CONDITION", "STRATEGIC_PATCH", "TAKEN_OVER", "Change", "Note", "make_change"]
 
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 CONDITION = "vipcast.io/AddressAllocated"
+# Set on a service that waits by whoever takes over (see `fence`); it goes with the next patch.
+TAKEN_OVER = "vipcast.io/taken-over"
 
 Json = Mapping[str, Any]
 _Words = tuple[str, str, str]  # status, reason and message of a condition
@@ -130,7 +132,7 @@ def _patch(item: Json, shown: _Face, wanted: _Face, now: str) -> dict[str, Any]:
         "metadata": {
             "uid": metadata["uid"],
             "resourceVersion": metadata["resourceVersion"],
-            "annotations": {ALLOCATED_FROM: wanted.pool, OLD_ALLOCATED_FROM: None},
+            "annotations": {ALLOCATED_FROM: wanted.pool, OLD_ALLOCATED_FROM: None, TAKEN_OVER: None},
         },
         "status": status,
     }

@@ -37,6 +37,7 @@ _TROUBLE = (ApiError, UnreachableError, AccessError, TimeoutError)
 class Term:
     """One time of leading. `client` sends nothing any more once it is over."""
 
+    holder: str  # our name in the Lease
     client: Client
     clean: bool  # whoever led before gave the lead back: nothing that they sent can still arrive
 
@@ -206,7 +207,7 @@ class Candidate:
 
     async def _serve(self) -> None:
         assert self._lead is not None  # `run` sets it before anything else
-        await self._lead(Term(self._client.guarded(self.leads), self._state.clean))
+        await self._lead(Term(self.identity, self._client.guarded(self.leads), self._state.clean))
 
     def _term_ended(self, task: asyncio.Task[None]) -> None:
         """The next term begins when nothing of this one is left."""

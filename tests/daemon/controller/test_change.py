@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vipcast.controller.change import CONDITION, Change, make_change
+from vipcast.controller.change import CONDITION, TAKEN_OVER, Change, make_change
 from vipcast.ipam import Allocation, Refusal
 from vipcast.ipam.decide import Outcome
 from vipcast.ipam.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, read_service
@@ -66,7 +66,7 @@ def test_an_address_is_written_with_its_pool_and_condition_for_exactly_this_obje
         "metadata": {
             "uid": "u",
             "resourceVersion": "7",
-            "annotations": {ALLOCATED_FROM: "default", OLD_ALLOCATED_FROM: None},
+            "annotations": {ALLOCATED_FROM: "default", OLD_ALLOCATED_FROM: None, TAKEN_OVER: None},
         },
         "status": {
             "loadBalancer": {"ingress": [{"ip": "10.9.0.1"}]},

@@ -261,3 +261,44 @@ def test_the_state_of_the_configuration_is_written_by_whoever_leads(pair: Pair) 
     until(lambda: state()["status"]["result"] == "Valid")
     kinds = {each["type"]: each["status"] for each in state()["status"]["conditions"]}
     assert kinds == {"configReconcilerValid": "True", "poolReconcilerValid": "True"}
+
+
+def test_what_a_killed_leader_has_sent_to_a_service_that_waits_is_refused(pair: Pair) -> None:
+    pair.api.apply(pool("10.33.1.1/32"))
+    pair.serve("a")
+    until(lambda: pair.shown() == {"a": "10.33.1.1"})
+    pair.serve("waits")
+    until(lambda: pair.leader.status()["services"]["waiting"] == 1)
+    until(pair.leader.settled)
+    before = pair.versions()
+    pair.leader.kill()
+    until(pair.standby.leads, TAKEN_OVER_SECONDS)
+    until(pair.standby.settled)
+    after = pair.versions()
+    assert after["a"] == before["a"]
+    # A patch names the version it was made for; an address that comes late meets another one.
+    with pytest.raises(RuntimeError, match="the object has been modified"):
+        late = {"metadata": {"resourceVersion": before["waits"]}, "status": _shows("10.33.1.1")}
+        where = ("service", "waits", "--namespace", pair.namespace, "--subresource=status")
+        pair.api.kubectl("patch", *where, "--type=merge", "--patch", json.dumps(late))
+    assert len(pair.standby.logged("fenced")) == 1
+    pair.api.apply(pool("10.33.1.0/31"))
+    until(lambda: pair.shown() == {"a": "10.33.1.1", "waits": "10.33.1.0"})
+    waited = next(item for item in pair.items() if item["metadata"]["name"] == "waits")
+    assert "vipcast.io/taken-over" not in waited["metadata"]["annotations"]  # no longer of use
+
+
+def _shows(address: str) -> Json:
+    return {"loadBalancer": {"ingress": [{"ip": address}]}}
+
+
+def test_after_an_orderly_hand_over_nothing_is_written_to_those_who_wait(pair: Pair) -> None:
+    pair.api.apply(pool("10.33.1.1/32"))
+    pair.serve("a", "waits")
+    until(lambda: pair.leader.status()["services"]["waiting"] == 1)
+    until(pair.leader.settled)
+    before = pair.versions()
+    pair.leader.kill(signal.SIGTERM)
+    until(pair.standby.leads, TAKEN_OVER_SECONDS)
+    until(pair.standby.settled)
+    assert pair.versions() == before
