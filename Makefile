@@ -73,7 +73,8 @@ unit: venv ## unit tests of plugins, by ansible-test
 .PHONY: daemon
 daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
 	.ci/packages frr iproute2
-	pytest tests/daemon
+	pytest -n 2 tests/daemon/ipam
+	pytest tests/daemon --ignore tests/daemon/ipam
 
 .PHONY: integration
 integration: venv lab-build ## tests of roles and modules against a real API server and a real router

@@ -109,7 +109,7 @@ def test_a_controller_tells_or_removes_them_with_the_rights_that_the_role_gives(
     """Without the setting the controller has no right to change a service, and does not need it."""
     prepare(api_server, load_balancer_release_node_ports=removes)
     name = "removed" if removes else "told"
-    pool = {"metadata": {"name": "p", "namespace": NAMESPACE}, "spec": {"addresses": ["10.0.0.1/32"]}}
+    pool = {"metadata": {"name": "p", "namespace": NAMESPACE}, "spec": {"addresses": ["10.0.0.0/24"]}}
     metadata = {"name": name, "namespace": "default"}
     spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
     controller = Controller(api_server, tmp_path)
