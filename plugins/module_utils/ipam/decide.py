@@ -181,7 +181,8 @@ class Decider:
 
     def _feed(self, freed: list[IPAddress]) -> None:
         """Serve those who wait, with what is free now and with what others hold again and may share."""
-        self._opened += freed
+        # After a change of the pools most of what is freed is of no pool any more, and helps nobody.
+        self._opened += [address for address in freed if self.allocator.pool_of(address) is not None]
         while self._opened or self._taken:
             opened, self._opened = self._opened, []
             taken, self._taken = self._taken, []

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipcast.daemon.legacy import read_config_map
+from vipcast.ipam import Allocation, Allocator, Refusal, Request
 from vipcast.ipam.preview import Happening, Preview, Row, preview
 from vipcast.ipam.service import ALLOCATED_FROM
 from vipcast.ipam.snapshot import Source, combine
@@ -314,3 +315,22 @@ def test_nothing_that_a_file_may_say_raises(objects: list[Json]) -> None:
 
 def _mapping(value: object) -> Json:
     return value if isinstance(value, dict) else {}
+
+
+def test_a_pool_that_goes_costs_as_many_decisions_as_there_are_services(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each that shares waits in a line of its own; none of them is tried again for what is of no pool."""
+    asked: list[object] = []
+    allocate = Allocator.allocate
+
+    def counted(self: Allocator, request: Request) -> Allocation | Refusal:
+        asked.append(request)
+        return allocate(self, request)
+
+    monkeypatch.setattr(Allocator, "allocate", counted)
+    keys = [{"metallb.io/allow-shared-ip": f"k{number}"} for number in range(50)]
+    losing = [service(f"s{number}", f"10.0.0.{number}", annotations=key) for number, key in enumerate(keys)]
+    assert len(plan(*losing, pool("one", "10.0.1.0/32")).with_(Happening.LOST)) == 49
+    # The plan is made twice. Each is decided at the start, and one is served while the others wait.
+    assert len(asked) <= 2 * 3 * len(losing)
