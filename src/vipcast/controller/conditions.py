@@ -18,7 +18,7 @@ from vipcast.model.objects import ACCEPTED
 from vipcast.model.problems import ObjectRef, Problem, reference
 from vipcast.model.reasons import Effect, Reason
 
-__all__ = ["ACCEPTED", "EFFECTIVE", "configuration_state", "counters", "status_patch"]
+__all__ = ["ACCEPTED", "EFFECTIVE", "about_pools", "configuration_state", "counters", "status_patch"]
 
 EFFECTIVE = "FullyEffective"
 # An object of the API has at most about 1.5 MB, and a person reads less than that.
@@ -85,7 +85,7 @@ def configuration_state(configuration: Configuration | None, item: Json, now: st
     Without a configuration (nothing was read yet) all is unknown. What is not supported yet is no fault.
     """
     faults = configuration.faults if configuration is not None else ()
-    pools = [problem for problem in faults if _about_pools(problem)]
+    pools = [problem for problem in faults if about_pools(problem)]
     found = [
         _dated(item, _reconciled(kind, problems, known=configuration is not None), now)
         for kind, problems in (("configReconcilerValid", faults), ("poolReconcilerValid", pools))
@@ -96,8 +96,8 @@ def configuration_state(configuration: Configuration | None, item: Json, now: st
     return None if all((status.get(name) or "") == value for name, value in wanted.items()) else wanted
 
 
-def _about_pools(problem: Problem) -> bool:
-    """Of the old ConfigMap, its pools, and the whole where that can't be read."""
+def about_pools(problem: Problem) -> bool:
+    """Whether it is an IPAddressPool's, or of the old ConfigMap and about its pools or the whole."""
     if problem.object.kind == "ConfigMap":
         return problem.field.startswith("address-pools") or problem.reason is Reason.UNREADABLE
     return problem.object.kind == "IPAddressPool"

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Protocol
 
+from vipcast.controller.conditions import about_pools
 from vipcast.controller.metrics import Metrics
 from vipcast.daemon.legacy import LegacySource
 from vipcast.daemon.log import log_for
@@ -64,6 +65,9 @@ class Copies:
     def __init__(self, client: Client, options: Options, metrics: Metrics) -> None:
         self.configuration: Configuration | None = None
         self.listener: Listener | None = None
+        # Set once it is known what was in force. It is not while no pool is in force and the old ConfigMap,
+        # which remembers nothing itself, has broken ones: addresses that come from them must not be taken.
+        self.known = asyncio.Event()
         self.namespace = options.namespace  # of the configuration
         self._options, self._metrics = options, metrics
         self._changed = asyncio.Event()
@@ -113,6 +117,15 @@ class Copies:
         return f"waiting for {names}{': ' if problems else ''}{problems}" if waiting else None
 
     @property
+    def lost(self) -> str | None:
+        """Why it is not known which pools there were, see `known`."""
+        if self.configuration is None or self.configuration.pools or self.legacy.conversion is None:
+            return None
+        ours = self.legacy.conversion.ref
+        found = (each for each in self.configuration.refused if each.object == ours and about_pools(each))
+        return next((f"no pool is in force, and it is not known which were: {each}" for each in found), None)
+
+    @property
     def state(self) -> Json | None:
         """Our ConfigurationState."""
         return self._state.items.get((self.namespace, STATE_NAME))
@@ -158,6 +171,8 @@ class Copies:
             if problem not in known:
                 _log.warning("configuration_problem", what=str(problem), effect=problem.effect.value)
         self.configuration = found
+        if self.lost is None:
+            self.known.set()
         return found
 
     def _objects(self) -> Iterator[Json]:

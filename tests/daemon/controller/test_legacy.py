@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +136,48 @@ async def test_a_pool_that_becomes_an_object_moves_nobody(cluster: Cluster, cont
     await said(cluster, "Valid")
     assert await address(cluster, "web") == "10.31.8.101"
     assert await cluster.events("ClearAssignment") == []
+
+
+async def test_a_restart_with_a_broken_one_takes_no_address_until_it_is_mended(cluster: Cluster) -> None:
+    kubeconfig = await rights(cluster)
+    await write(cluster, pools(default="10.31.8.100-10.31.8.200"))
+    await make_service(cluster, "web")
+    async with Speaker(cluster, kubeconfig, program="controller"):
+        await has(cluster, "web", "10.31.8.100")
+    for broken, words in (
+        ("address-pools: [unfinished", "is not YAML"),
+        (pools(default="10.31.8.100-10.31.8.300"), "address-pools[0].addresses[0]"),
+    ):
+        await write(cluster, broken)
+        async with Speaker(cluster, kubeconfig, program="controller") as controller:
+            await eventually(lambda words=words: told(cluster, words))
+            assert "no pool is in force" in await not_ready(controller)
+            assert await address(cluster, "web") == "10.31.8.100"
+            await write(cluster, pools(default="10.31.8.100-10.31.8.200"))
+            await said(cluster, "Valid")
+            assert await eventually(lambda: started(controller))
+    assert await address(cluster, "web") == "10.31.8.100"
+    assert await cluster.events("ClearAssignment") == []
+
+
+async def told(cluster: Cluster, words: str) -> bool:
+    """Whether an event on the ConfigMap has the words."""
+    found = (await cluster.client.list(f"/api/v1/namespaces/{cluster.name}/events")).items
+    return any(words in item["message"] for item in found if item["involvedObject"]["kind"] == "ConfigMap")
+
+
+async def not_ready(controller: Speaker) -> str:
+    """Why."""
+
+    def ask() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{controller.health}/readyz", timeout=5):
+                return ""
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+
+    return await asyncio.to_thread(ask)
+
+
+async def started(controller: Speaker) -> bool:
+    return bool((await controller.status())["lead"]["started"])
