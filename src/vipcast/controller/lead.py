@@ -75,14 +75,16 @@ class Leader:
         await self._copies.refresh()
         if not self._term.clean:
             await self._fence()
-        self._start()
         try:
             async with asyncio.TaskGroup() as parts:
+                parts.create_task(self.statuses.work())
+                parts.create_task(self._recorder.run())
+                self.statuses.check()
+                await self._copies.known.wait()
+                self._start()
                 for _number in range(WRITERS):
                     parts.create_task(self._queue.work())
-                parts.create_task(self.statuses.work())
                 parts.create_task(self.statuses.follow_counters())
-                parts.create_task(self._recorder.run())
         finally:
             self._copies.listener = None
 
