@@ -21,6 +21,7 @@ import pytest
 from support.apiserver import ApiServer
 from support.processes import free_port, start, stop
 
+from vipcast.cli import main
 from vipcast.controller.change import CONDITION
 from vipcast.ipam.preview import Preview, preview
 from vipcast.ipam.service import ALLOCATED_FROM
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.apiserver
 ROOT = Path(__file__).parents[3]
 CRDS = ROOT / "roles/load_balancer/files/crds"
 CASES = int(os.environ.get("VIPCAST_PLANS", "6"))
+UNSAID = "nothing is said yet"
 # Other tests share the API server; a class of our own keeps their services out.
 CLASS, HOME = "vipcast.test/plan", "plan-home"
 Json = dict[str, Any]
@@ -179,7 +181,7 @@ def face(item: Json) -> tuple[Shown, str | None, str | None]:
     status, metadata = item["status"], item["metadata"]
     shown = tuple(entry["ip"] for entry in status["loadBalancer"].get("ingress", ()))
     conditions = {each["type"]: each for each in status.get("conditions", ())}
-    condition = conditions.get(CONDITION, {"status": "Unknown", "reason": "nothing is said"})
+    condition = conditions.get(CONDITION, {"status": "Unknown", "reason": UNSAID})
     reason = None if condition["status"] == "True" else condition["reason"]
     return shown, metadata.get("annotations", {}).get(ALLOCATED_FROM), reason
 
@@ -281,6 +283,25 @@ def test_what_is_said_comes_true(running: Cluster, number: int) -> None:
     found = said(Source("now", running.objects()), Source("late", late))
     running.api.apply(*late)
     comes_true(found, running)
+
+
+def test_what_kubectl_prints_is_a_plan_that_changes_nothing(
+    running: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dice = random.Random("kubectl")
+    running.api.apply({**make_pool(dice, "anna", 0), "spec": {"addresses": ["10.77.0.0/24", "fd77::/120"]}})
+    running.api.apply(*make_services(dice, "s", 4))
+    until(lambda: UNSAID not in [reason for _shown, _pool, reason in running.truth().values()], running.words)
+    kinds = "services,namespaces,ipaddresspools.metallb.io"
+    file = tmp_path / "now.yml"
+    file.write_text(running.api.kubectl("get", kinds, "--all-namespaces", "--output=yaml"))
+    main(["plan", str(file), "--lb-class", CLASS, "--namespace", HOME, "--output=json"])
+    services = json.loads(capsys.readouterr().out)["services"]
+    ours = {
+        "/".join((row["namespace"], row["name"])): row for row in services if row["happens"] != "not ours"
+    }
+    assert ours.keys() == running.truth().keys()
+    assert {row["happens"] for row in ours.values()} <= {"kept", "waits"}
 
 
 def pools_are(cluster: Cluster, pools: list[Json]) -> bool:
