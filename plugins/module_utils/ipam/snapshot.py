@@ -79,24 +79,31 @@ class _Given:
 
 
 class _Collection:
-    """Everything that the sources have, by kind and name."""
+    """Everything that the sources have, by kind, namespace and name."""
 
     def __init__(self) -> None:
         self.given: dict[Key, _Given] = {}
         self.notes: list[str] = []
+        self._by_name: dict[tuple[str, str], Key] = {}
 
     def add(self, item: Json, source: Source) -> None:
         """One object more, or another form of one that is there."""
-        key = _key(item)
+        key = self._known(_key(item))
         old = self.given.get(key)
         if old is None:
             self.given[key] = _Given(item, source, item if _live(item) else None, source.whole)
+            self._by_name[key[0], key[2]] = key
             return
         if item != old.item and source.name != old.source.name:
             what = f"{key[0]} {'/'.join(part for part in key[1:] if part)}"
             self.notes.append(f"{what}: as in {source.name}, not as in {old.source.name}")
         before = old.before or (item if _live(item) else None)
         self.given[key] = _Given(_overlay(old.item, item), source, before, old.whole or source.whole)
+
+    def _known(self, key: Key) -> Key:
+        """Manifests often leave the namespace to `kubectl -n`: then the name alone tells the object."""
+        other = self._by_name.get((key[0], key[2]), key)
+        return other if key not in self.given and "" in (key[1], other[1]) else key
 
     def of(self, wanted: Callable[[str], bool]) -> list[_Given]:
         """Those of the kinds that are wanted, in the order in which they were given first."""
@@ -166,8 +173,7 @@ def _metadata(item: Json) -> Json:
 def _key(item: Json) -> Key:
     ref = reference(item)
     namespace = ref.namespace or ("default" if ref.kind == "Service" else "")
-    # The configuration is read from one namespace, which manifests often leave to `kubectl -n`.
-    return (ref.kind, namespace if ref.kind == "Service" else "", ref.name)
+    return (ref.kind, namespace, ref.name)
 
 
 def _live(item: Json) -> bool:

@@ -87,7 +87,7 @@ def test_a_later_file_overrides_and_a_move_is_1(write: Write, capsys: pytest.Cap
     out, err = capsys.readouterr()
     (line,) = [line for line in out.splitlines() if line.startswith("shop/web")]
     assert "203.0.113.5  203.0.113.0  public  moved" in line
-    assert err == f"note: IPAddressPool public: as in {smaller}, not as in {now}\n"
+    assert err == f"note: IPAddressPool metallb-system/public: as in {smaller}, not as in {now}\n"
 
 
 def test_pools_of_other_files_add_up_or_are_gone(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.apiserver
 
 ROOT = Path(__file__).parents[3]
 CRDS = ROOT / "roles/load_balancer/files/crds"
-CASES = int(os.environ.get("VIPCAST_PLANS", "6"))
+CASES = int(os.environ.get("VIPCAST_PLANS", "4"))
 UNSAID = "nothing is said yet"
 # Other tests share the API server; a class of our own keeps their services out.
 CLASS, HOME = "vipcast.test/plan", "plan-home"

@@ -54,6 +54,12 @@ def test_the_same_again_is_no_news() -> None:
     assert files([pool("one", "10.0.0.0/24")], [pool("one", "10.0.0.0/24")]).notes == ()
 
 
+def test_a_pool_of_another_namespace_is_another_one() -> None:
+    now = [pool("one", "10.0.0.0/24", namespace="a"), pool("one", "10.0.1.0/24", namespace="b")]
+    found = files(now, [pool("one", "10.0.2.0/24", namespace="a")])
+    assert [item["spec"]["addresses"] for item in found.pools] == [["10.0.2.0/24"], ["10.0.1.0/24"]]
+
+
 def test_a_whole_source_says_which_pools_there_are() -> None:
     now = [pool("one", "10.0.0.0/24", uid="1"), pool("two", "10.0.1.0/24", uid="2")]
     found = files(now, whole=[pool("two", "10.0.1.0/25"), pool("three", "10.0.2.0/24")])
