@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that is busy for a moment: it is asked again when it says, and not for ever."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import urllib3
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.api import (
+    APPLY_PATCH,
+    BUSY_RETRIES,
+    Api,
+    RefusedError,
+)
+
+
+class Busy(ThreadingHTTPServer):
+    """Refuses the first `refusals` requests as an API server does that has just learnt a kind."""
+
+    refusals = 0
+    asked = 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    def answer(self) -> None:
+        server = self.server
+        assert isinstance(server, Busy)
+        server.asked += 1
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        busy = server.asked <= server.refusals
+        body = json.dumps({"message": "storage is (re)initializing"} if busy else {"kind": "List"}).encode()
+        self.send_response(429 if busy else 200)
+        if busy:
+            self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PATCH = answer  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Silent."""
+
+
+@pytest.fixture
+def server() -> Iterator[Busy]:
+    with Busy(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_busy_server_is_asked_again(server: Busy, method: str) -> None:
+    server.refusals = 2
+    api = Api(urllib3.PoolManager(), f"http://127.0.0.1:{server.server_port}", {})
+    if method == "GET":
+        assert api.get("/apis") == {"kind": "List"}
+    else:
+        assert api.patch("/apis", {}, APPLY_PATCH) == {"kind": "List"}
+    assert server.asked == 3
+
+
+def test_a_server_that_stays_busy_is_a_refusal_with_its_own_words(server: Busy) -> None:
+    server.refusals = 100
+    api = Api(urllib3.PoolManager(), f"http://127.0.0.1:{server.server_port}", {})
+    with pytest.raises(RefusedError, match="initializing") as caught:
+        api.get("/apis")
+    assert (caught.value.status, server.asked) == (429, BUSY_RETRIES + 1)
