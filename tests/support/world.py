@@ -78,6 +78,10 @@ class Api:
         item = self.objects[key]
         self._store(key, {**item, "status": {**item["status"], "loadBalancer": {"ingress": ingress}}})
 
+    def touch(self, key: Holder) -> None:
+        """A change of no consequence: whatever was decided for the version before is refused."""
+        self._store(key, self.objects[key])
+
     def delete(self, key: Holder) -> None:
         del self.objects[key]
         self._tell(lambda runner: runner.hear(key, None))

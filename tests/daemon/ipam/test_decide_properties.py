@@ -241,15 +241,24 @@ class Cluster(RuleBasedStateMachine):
             self._arrive(flights[0])
         self.late = flights[0] if flights and fate == "its last write arrives later" else self.late
         self.shaken = self.shaken or bool(self.scribbled) or bool(self.touched)
+        self._fence()
         self._take_over()
+
+    def _fence(self) -> None:
+        """What a new leader does before it decides: see `controller/fence.py`."""
+        for key, item in list(self.api.objects.items()):
+            if item["spec"]["type"] == "LoadBalancer" and not self.api.shown(key):
+                self.api.touch(key)
 
     @precondition(lambda self: self.late is not None and not self.late.arrived)
     @rule()
     def a_late_write_of_a_deposed_leader_arrives(self) -> None:
-        """What it changes is a stranger's writing now: it is repaired, and nobody loses an address by it."""
+        """It never gives a service its first address. What it changes is repaired, and nobody loses by it."""
         assert self.late is not None
+        had = self.late.key in self.api.objects and self.api.shown(self.late.key)
         self.late.arrive(self.api)
         if self.late.answer is not None:
+            assert had
             self.scribbled.add(self.late.key)
             self.touched.add(self.late.key)
         self.late = None
