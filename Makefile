@@ -97,6 +97,7 @@ test: ## everything that decides whether a change is good
 bench: venv ## the figures of README and docs
 	.ci/packages frr iproute2
 	python tests/bench/bgp_announce.py
+	python tests/bench/controller_scale.py --own-server
 	python tests/bench/demo.py
 
 .PHONY: clean

@@ -10,7 +10,6 @@ and sends each service the status patch that the controller would send, eight at
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import os
 import sys
@@ -116,10 +115,18 @@ async def count_of(client: Client, namespace: str, plural: str) -> int:
 
 
 async def ensure_namespace(client: Client, name: str) -> None:
-    """Make a namespace that may be there already."""
-    with contextlib.suppress(ApiError):
-        await client.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    await client.get(f"/api/v1/namespaces/{name}")
+    """Make a namespace; one of a run before may still be on its way out."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+            found = await client.get(f"/api/v1/namespaces/{name}")
+            if found["status"]["phase"] == "Active":
+                return
+            await asyncio.sleep(0.5)
 
 
 # -- the baseline as a program -----------------------------------------------------------------------------
