@@ -155,11 +155,19 @@ def test_a_killed_controller_changes_nothing_when_it_returns(cluster: Cluster) -
     cluster.apply(*(cluster.service(name) for name in "abcde"))
     until(lambda: len(cluster.addresses()) == 4)
     until(lambda: all(cluster.reason(name) for name in "abcde"))
-    before = {name: item["metadata"]["resourceVersion"] for name, item in cluster.services().items()}
+    until(cluster.controller.settled)
+
+    def versions() -> dict[str, str]:
+        served = [name for name, addresses in cluster.shown().items() if addresses]
+        found = cluster.services()
+        return {name: found[name]["metadata"]["resourceVersion"] for name in served}
+
+    before, waits = versions(), cluster.reason("e")
     cluster.controller.kill()
     cluster.start()
     until(cluster.controller.settled)
-    assert {name: item["metadata"]["resourceVersion"] for name, item in cluster.services().items()} == before
+    assert versions() == before
+    assert cluster.reason("e") == waits == "PoolExhausted"
 
 
 def test_what_changed_while_no_controller_ran_is_made_up_for(cluster: Cluster) -> None:
