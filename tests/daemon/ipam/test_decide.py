@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from support.world import Api, Runner, pools_of
 
 from vipcast.controller.change import CONDITION
+from vipcast.ipam.allocator import Allocator
+from vipcast.ipam.book import Book
 from vipcast.ipam.service import ALLOCATED_FROM
+from vipcast.ipam.space import Space
+from vipcast.ipam.waiting import Waiting
 
 SMALL = pools_of(small=["10.0.0.0/30"])
 ONE = pools_of(one=["10.0.0.1/32"])
@@ -276,23 +281,71 @@ def test_services_share_an_address_with_one_key_and_different_ports() -> None:
     assert shown(api)["web2"] == ["10.0.0.1"], "another port lets the next one in"
 
 
-def test_one_more_service_costs_the_same_with_many_as_with_few() -> None:
-    """Counted in looks at the book, not in seconds."""
+class Work:
+    """Counts calls into the allocator and its books while it is entered; operations, not seconds."""
 
-    class Counting(dict[Any, Any]):
-        looks = 0
+    PARTS: tuple[tuple[type, str], ...] = (
+        (Allocator, "check"),
+        (Allocator, "allocate"),
+        (Allocator, "candidates"),
+        (Book, "__contains__"),
+        (Book, "holders"),
+        (Book, "_add"),
+        (Book, "_drop"),
+        (Space, "_address"),
+        (Waiting, "_head"),
+        (Waiting, "add"),
+    )
 
-        def get(self, *arguments: Any) -> Any:
-            Counting.looks += 1
-            return super().get(*arguments)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._patch = monkeypatch
+        self.calls: Counter[str] = Counter()
 
-    def cost(existing: int) -> int:
-        _api, runner = make(pools_of(big=["10.0.0.0/16"]))
+    def __enter__(self) -> Work:
+        for owner, name in self.PARTS:
+            self._patch.setattr(owner, name, self._counted(getattr(owner, name), f"{owner.__name__}.{name}"))
+        return self
+
+    def __exit__(self, *_trouble: object) -> None:
+        self._patch.undo()
+
+    def _counted(self, function: Any, name: str) -> Any:
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.calls[name] += 1
+            return function(*arguments, **named)
+
+        return counted
+
+
+WORK: dict[str, Any] = {
+    "one more": lambda runner: create(runner, "one-more"),
+    "one goes": lambda runner: (runner.api.delete(("d", "s7")), runner.settle()),
+    "one changes its ports": lambda runner: create(runner, "s7", ports=[{"port": 81}]),
+    "one asks for an address": lambda runner: create(runner, "s7", loadBalancerIP="10.0.255.1"),
+    "one leaves": lambda runner: create(runner, "s7", type="ClusterIP"),
+    "one loses its status": lambda runner: (runner.api.scribble(("d", "s7"), []), runner.settle()),
+}
+
+
+@pytest.mark.parametrize("what", WORK)
+@pytest.mark.parametrize("waiting", [False, True], ids=["room", "full"])
+def test_one_event_costs_the_same_among_many_as_among_few(
+    what: str, waiting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those who wait, one stands in line for anything and one asks for an address that another has."""
+
+    def cost(existing: int) -> Counter[str]:
+        _api, runner = make(
+            pools_of(big=[f"10.0.0.0-10.0.{existing // 256}.{existing % 256 - 1}", "10.0.255.1/32"])
+        )
         create(runner, *(f"s{number}" for number in range(existing)))
-        book = runner.decider.allocator.book
-        book._holders = Counting(book._holders)
-        Counting.looks = 0
-        create(runner, "one-more")
-        return Counting.looks
+        if waiting:
+            create(runner, "takes-the-last", *(f"w{number}" for number in range(existing // 10)))
+            create(runner, *(f"n{number}" for number in range(existing // 10)), loadBalancerIP="10.0.0.0")
+        with Work(monkeypatch) as work:
+            WORK[what](runner)
+        return work.calls
 
-    assert 0 < cost(2000) == cost(20)
+    few, many = cost(100), cost(1000)
+    assert sum(few.values()) > 0
+    assert many == few
