@@ -76,9 +76,16 @@ class Speaker:
         for informer in self.copies.informers:
             self._daemon.spawn(informer.resource.plural, informer.run())
         self._daemon.spawn("decisions", self._decide_for_ever())
+        self._spawn_ending("first decision", self._decide_when_read())
         await self._daemon.stopping.wait()
         await self.sessions.close(f"vipcast on {self._options.node_name} is stopping")
         await self.recorder.flush(FAREWELL_SECONDS)
+
+    async def _decide_when_read(self) -> None:
+        """A collection without objects is read without a change: nothing else says that it was the last."""
+        for informer in self.copies.informers:
+            await informer.synced.wait()
+        self._wake.set()
 
     async def _decide_for_ever(self) -> None:
         loop, took = asyncio.get_running_loop(), 0.0

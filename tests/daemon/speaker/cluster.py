@@ -61,6 +61,11 @@ class Cluster:
         token = await asyncio.to_thread(self.api.token, self.name, "speaker")
         return self.api.write_kubeconfig(f"speaker-{self.name}", token=token)
 
+    @property
+    def role_path(self) -> str:
+        """Where the Role of the speaker is."""
+        return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.name}/roles/speaker"
+
     async def apply(self, kind: str, name: str, **parts: Any) -> Json:
         """Make or change an object: exactly these parts."""
         resource = KINDS[kind]

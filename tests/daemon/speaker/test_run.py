@@ -170,6 +170,27 @@ async def test_a_peer_in_a_routing_table_that_is_not_ours_has_no_session(
     assert router.sessions == 1
 
 
+async def test_an_empty_collection_that_is_read_last_holds_nothing_up(
+    cluster: Cluster, router: Router
+) -> None:
+    kubeconfig = await cluster.prepare()
+    await cluster.configure(tor=router.port)
+    role = await cluster.client.get(cluster.role_path)
+    rules = [{**rule, "resources": [*rule["resources"]]} for rule in role["rules"]]
+    for rule in rules:
+        rule["resources"] = [each for each in rule["resources"] if each != "communities"]
+    await cluster.client.patch(cluster.role_path, {"rules": rules})
+    async with Speaker(cluster, kubeconfig) as speaker:
+        await eventually(lambda: _only_missing(speaker, "communities"))
+        await cluster.client.patch(cluster.role_path, {"rules": role["rules"]})
+        await until(lambda: router.sessions == 1)
+
+
+async def _only_missing(speaker: Speaker, resource: str) -> bool:
+    copies = (await speaker.status())["copies"]
+    return [each["resource"] for each in copies if not each["synced"]] == [resource]
+
+
 async def _stale(speaker: Speaker) -> Any:
     status = await speaker.status()
     return status if status["configuration"]["stale"] else None
