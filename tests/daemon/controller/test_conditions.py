@@ -198,7 +198,7 @@ def test_metrics_have_the_names_that_dashboards_know() -> None:
     configuration = parse([item, pool("b", "bad")])
     decider.allocator.configure(configuration.pools)
     decider.allocator.allocate(Request(("d", "x"), (4, 6)))
-    metrics.collect(decider, configuration)
+    metrics.collect(decider, configuration, leads=True)
     text = registry.render()
     for line in (
         'metallb_allocator_addresses_total{pool="a"} 6',
@@ -209,5 +209,17 @@ def test_metrics_have_the_names_that_dashboards_know() -> None:
         "metallb_k8s_client_config_loaded_bool 1",
         "metallb_k8s_client_config_stale_bool 0",
         'vipcast_configuration_problems{kind="IPAddressPool",reason="BadAddress"} 1',
+        'leader_election_master_status{name="vipcast-controller"} 1',
     ):
         assert line + "\n" in text
+
+
+def test_a_standby_counts_nothing_that_the_leader_counts() -> None:
+    registry = Registry()
+    metrics = Metrics(registry)
+    metrics.collect(Decider(), parse([pool("a", "bad")]), leads=True)
+    metrics.collect(None, parse([pool("a", "bad")]), leads=False)
+    text = registry.render()
+    assert 'leader_election_master_status{name="vipcast-controller"} 0\n' in text
+    assert "metallb_k8s_client_config_loaded_bool 1\n" in text
+    assert "vipcast_configuration_problems{" not in text and 'pool="a"' not in text
