@@ -173,6 +173,9 @@ def read_advertisements(inventory: Inventory, known: Known) -> tuple[Advertiseme
     """What is announced by BGP. Nothing said means everything, where there is a peer to announce it to."""
     value, place = inventory.shared("advertisements")
     items = as_list(value, place) if value is not None else [{"name": "default"}] if known.peers else []
+    if items and not known.peers:
+        why = "there is nobody to announce to: the group routers has no host, and vipcast_peers none either"
+        raise DeclarationError(Refusal.EMPTY_GROUP, place, why)
     result = tuple(_advertisement(item, place.at(index), known) for index, item in enumerate(items))
     demand_distinct(((one.name, one.name) for one in result), "advertisements", "two cannot share a name")
     return result

@@ -122,7 +122,7 @@ def news(before: t.Sequence[Json], manifest: Json, absent: bool) -> list[Problem
     now = parse(before, namespace=namespace)
     after = [item for item in before if not same(item, manifest)]
     if not absent:
-        after += [dict(manifest, metadata=dict(known(before, manifest), **manifest["metadata"]))]
+        after += [dict(manifest, metadata=merged(known(before, manifest), manifest["metadata"]))]
     then = parse(after, previous=now, namespace=namespace)
     return [problem for problem in then.problems if about(problem, manifest) or is_new(problem, now)]
 
@@ -134,6 +134,12 @@ def same(item: Json, manifest: Json) -> bool:
 def known(before: t.Sequence[Json], manifest: Json) -> Json:
     """What the cluster says of the object, above all its age."""
     return next((item["metadata"] for item in before if same(item, manifest)), {})
+
+
+def merged(metadata: Json, declared: Json) -> Json:
+    """What is known of the object, with what is declared; labels of others stay."""
+    labels = {**(metadata.get("labels") or {}), **(declared.get("labels") or {})}
+    return {**metadata, **declared, "labels": labels}
 
 
 def about(problem: Problem, manifest: Json) -> bool:

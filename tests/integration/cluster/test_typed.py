@@ -355,6 +355,19 @@ def test_what_a_removal_leaves_dangling_is_told_also_before(typed: Any, namespac
         assert [each["object"] for each in result["problems"]] == [f"BGPAdvertisement {namespace}/a"]
 
 
+def test_labels_that_others_set_count_when_an_object_is_judged(
+    typed: Any, api_server: ApiServer, namespace: str
+) -> None:
+    typed("ip_address_pool", "p", **POOL)
+    api_server.kubectl("label", "ipaddresspool", "p", "-n", namespace, "zone=outside")
+    selected = {"ip_address_pool_selectors": [{"match_labels": {"zone": "outside"}}]}
+    typed("bgp_advertisement", "wide", aggregation_length=24, **selected)
+    result = typed("ip_address_pool", "p", addresses=["10.9.0.0/25"], labels={"tier": "1"})
+    assert [(each["object"], each["reason"]) for each in result["problems"]] == [
+        (f"BGPAdvertisement {namespace}/wide", "AggregationTooShort")
+    ]
+
+
 def test_a_password_is_never_shown(typed: Any, get: Any, namespace: str) -> None:
     peer = {"my_asn": 64513, "peer_asn": 64512, "peer_address": "10.0.0.1"}
     for password in ("first-secret", "second-secret"):

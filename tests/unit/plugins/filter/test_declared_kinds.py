@@ -234,6 +234,14 @@ def test_layer_2_alone_needs_no_router() -> None:
         router_intent(found, "r1")
 
 
+def test_an_advertisement_by_bgp_needs_somebody_who_hears_it() -> None:
+    own = {host: {**values, **advertised()} for host, values in layer_2_only().items()}
+    with pytest.raises(
+        AnsibleFilterError, match=r"^vipcast_advertisements .*: there is nobody to announce to"
+    ):
+        declaration(own, {"nodes": ["n1", "n2"], "clients": ["c1"]})
+
+
 def test_peers_alone_need_no_router() -> None:
     own = {host: values for host, values in hostvars().items() if host != "r1"}
     peer = {"name": "isp", "peer_asn": 65000, "peer_address": "10.31.254.1"}
