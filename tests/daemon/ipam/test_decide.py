@@ -281,6 +281,32 @@ def test_services_share_an_address_with_one_key_and_different_ports() -> None:
     assert shown(api)["web2"] == ["10.0.0.1"], "another port lets the next one in"
 
 
+def test_an_event_from_before_two_patches_frees_nothing() -> None:
+    """The watch is two versions behind, and tells of a time when the address had not come yet."""
+    gold = {"serviceSelectors": [{"matchLabels": {"app": "gold"}}]}
+    two = {"addresses": ["10.0.0.2/32"], "serviceAllocation": gold}
+    api, runner = make(ONE)
+    create(runner, "x")
+    runner.configure(())
+    runner.settle()
+    api.put(("d", "gold"), {}, labels={"app": "gold"})
+    runner.deliver()
+    runner.write(("d", "gold"))
+    for pools in (ONE, pools_of(two=["10.0.0.2/32"])):
+        runner.configure(pools)
+        runner.write(("d", "x"))
+    assert api.shown(("d", "x")) == ["10.0.0.2"]
+    runner.configure(pools_of(two=two))
+    while runner.pending:
+        runner.deliver()
+        for key in list(runner.todo):
+            if key != ("d", "x"):
+                runner.write(key)
+        assert shown(api) == {"gold": [], "x": ["10.0.0.2"]}
+    runner.settle()
+    assert shown(api) == {"gold": ["10.0.0.2"], "x": []}
+
+
 class Work:
     """Counts calls into the allocator and its books while it is entered; operations, not seconds."""
 
