@@ -26,6 +26,7 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "events", ("list",)),
     ("apps", "deployments", ("create", "patch", "list")),
     ("apps", "daemonsets", ("create", "patch", "list")),
+    ("policy", "poddisruptionbudgets", ("create", "patch")),
     ("rbac.authorization.k8s.io", "clusterroles", ("create", "patch")),
     ("rbac.authorization.k8s.io", "clusterrolebindings", ("create", "patch")),
     ("rbac.authorization.k8s.io", "roles", ("create", "patch")),
