@@ -81,7 +81,7 @@ def controller_lines(document: _Json, now: datetime) -> Iterator[str]:
         yield from _decisions(controller)
     yield from (f"\n{problem}" for problem in controller["problems"])
     if controller["lead"]["problem"]:
-        yield f"\nthe Lease can't be written: {controller['lead']['problem']}"
+        yield f"\ntrouble with the Lease: {controller['lead']['problem']}"
     yield from (f"\nmay be old: {name}: {problem}" for name, problem in controller["informers"].items())
 
 

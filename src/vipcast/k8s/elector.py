@@ -34,7 +34,7 @@ class Timing:
     renew: float = 0.75  # from one renewal to the next
     deadline: float = 2.25  # a leader that could not renew for so long leads no more
     attempt: float = 1.1  # one write; a second one still fits before the deadline
-    retry: float = 0.25  # after a write that failed
+    retry: float = 0.25  # of a leader, after a write that failed; a standby has more time
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Elector:
             held=self.held if ours else None,
             attempt=None if changed else self.attempt,
             doubt=False,
-            next_at=now,
+            next_at=now if changed else self.next_at,
         )
 
     def answered(self, write: Write, record: Record, now: float) -> Elector:
@@ -141,7 +141,7 @@ class Elector:
 
     def failed(self, now: float, *, conflict: bool) -> Elector:
         """No answer, or a refusal. After a `conflict` the Lease has to be read again."""
-        again = now + self.timing.retry
+        again = now + (self.timing.retry if self.leads(now) else self.timing.renew)
         attempt = None if conflict else self.attempt  # without an answer it may have succeeded all the same
         return replace(self, busy=False, attempt=attempt, doubt=self.doubt or conflict, next_at=again)
 

@@ -52,7 +52,7 @@ class Candidate:
         # The pod's name for people; the rest because a container that starts again has the same name.
         identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
         self.settled = asyncio.Event()  # we lead, or have to wait
-        self.problem: str | None = None  # why the Lease can not be written, for people
+        self._problem: str | None = None  # why the Lease can not be written
         self._client, self._namespace, self._name = client, namespace, name
         self._state = Elector(identity, timing or Timing())
         self._lead: _Lead | None = None
@@ -86,6 +86,11 @@ class Candidate:
         """Since when, as the API writes times."""
         return self._state.seen.acquired or None if self._state.seen and self.leader else None
 
+    @property
+    def problem(self) -> str | None:
+        """Why the Lease can not be written or read, for people."""
+        return self._problem or self._informer.problem
+
     def leads(self) -> bool:
         """Whether we lead at this very moment. It asks the clock, so it is right after any pause."""
         return not self._over and self._state.leads(_now())
@@ -110,7 +115,8 @@ class Candidate:
         self._over = True
         self._disarm()
         await _end(self._end_term())
-        await asyncio.gather(*self._requests)
+        if self._requests:  # to know the version that is given back
+            await asyncio.wait(self._requests, timeout=self._state.timing.attempt)
         self._state, write = self._state.resigned(_wall(), _now())
         if write is not None:
             await self._give_back(write)
@@ -186,9 +192,9 @@ class Candidate:
             self._see()
 
     def _say(self, problem: str | None) -> None:
-        if problem and not self.problem:
+        if problem and not self._problem:
             _log.warning("lease_not_written", extra={"fields": {"why": problem}})
-        self.problem = problem
+        self._problem = problem
 
     # -- the lead --------------------------------------------------------------------------------------------
 

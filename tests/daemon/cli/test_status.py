@@ -139,7 +139,7 @@ def test_a_controller_says_who_leads(lead: dict[str, object], line: str) -> None
 
 def test_a_lease_that_cannot_be_written_is_shown() -> None:
     shown = controller_shows({**LEAD, "leading": False, "problem": "403 Forbidden: no"}, {})
-    assert "\nthe Lease can't be written: 403 Forbidden: no" in shown
+    assert "\ntrouble with the Lease: 403 Forbidden: no" in shown
 
 
 async def test_a_daemon_that_does_not_tell_everybody_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,6 +161,16 @@ def test_an_answer_that_is_older_than_what_was_seen_is_not_believed() -> None:
     assert not state.leads(0.9) and state.seen == OTHER and not state.busy
 
 
+def test_the_same_refusal_again_is_no_reason_to_hurry() -> None:
+    """Such as a namespace that is gone: creating says 404, and the list is as empty as before."""
+    state = Elector("me").observed(None, 0.0)
+    state, write = step(state, 3.0)
+    assert write is not None
+    state = state.failed(3.1, conflict=True).observed(None, 3.2)
+    assert step(state, 3.3)[1] is None
+    assert state.timer() == pytest.approx(3.1 + Timing().renew)
+
+
 def test_giving_it_back() -> None:
     state, write = leader(0.0).resigned(EPOCH + timedelta(seconds=1), 1.0)
     assert not state.leads(1.0)
