@@ -121,32 +121,38 @@ def combine(
     ``config_map`` is namespace and name of the ConfigMap that has pools too. Where a source is whole, a pool
     that no such source has is gone, unless it `stays`.
     """
-    found, whole = _Collection(), any(source.whole for source in sources)
-    problems: list[Problem] = []
-    for source in sources:
-        for item in source.objects:
-            if _matters(item, config_map) and (item["kind"] != "Service" or _is_understood(item, problems)):
-                found.add(item, source)
-    pools = found.of(lambda kind: kind not in _CORE)
-    maps = found.of(lambda kind: kind == "ConfigMap")
-    given = found.of(lambda kind: kind == "Service")
-    services = [_with_cluster_ips(_placed(each.item)) for each in given]
-    new = [item for item in services if not _live(item)]
+    found, problems = _collect(sources, config_map)
+    whole = any(source.whole for source in sources)
 
     def left(given: list[_Given]) -> list[Json]:
         return [each.item for each in given if not whole or each.whole or stays(each.item)]
 
+    pools = found.of(lambda kind: kind not in _CORE)
+    maps = found.of(lambda kind: kind == "ConfigMap")
+    given = found.of(lambda kind: kind == "Service")
+    services = [_with_cluster_ips(_placed(each.item)) for each in given]
+    new = tuple(item for item in services if not _live(item))
     return Snapshot(
         pools=tuple(left(pools)),
         pools_before=tuple(each.before for each in pools if each.before is not None),
         config_map=next(iter(left(maps)), None),
         config_map_before=next((each.before for each in maps), None),
         services=tuple(sorted((item for item in services if _live(item)), key=_key)),
-        new_services=tuple(new),
+        new_services=new,
         namespaces=_labels(found.of(lambda kind: kind == "Namespace")),
         problems=tuple(problems),
         notes=(*found.notes, *_assumed(new)),
     )
+
+
+def _collect(sources: Iterable[Source], config_map: tuple[str, str]) -> tuple[_Collection, list[Problem]]:
+    found = _Collection()
+    problems: list[Problem] = []
+    for source in sources:
+        for item in source.objects:
+            if _matters(item, config_map) and (item["kind"] != "Service" or _is_understood(item, problems)):
+                found.add(item, source)
+    return found, problems
 
 
 # -- one object --------------------------------------------------------------------------------------------
