@@ -333,9 +333,9 @@ def test_a_peer_is_one_object_in_both_versions(api: ApiServer) -> None:
     assert get(api, "bgppeers.v1beta1.metallb.io", "old")["status"]["inForce"]["nodeSelectors"] == [{}]
 
 
-def test_the_old_version_warns(api: ApiServer) -> None:
+def test_the_old_version_warns(api: ApiServer, tmp_path: Path) -> None:
     command = [str(binaries() / "kubectl"), "get", "bgppeers.v1beta1.metallb.io"]
-    environment = {"KUBECONFIG": str(api.kubeconfig), "PATH": "/usr/bin:/bin"}
+    environment = {"KUBECONFIG": str(api.kubeconfig), "HOME": str(tmp_path)}  # HOME: kubectl's cache
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stderr
     assert "write metallb.io/v1beta2, it has the same fields" in told
 
