@@ -44,8 +44,8 @@ class Statuses:
         self._counters_changed = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many objects wait to be written."""
-        return len(self._queue)
+        """How many objects wait to be written; counters that wait for their turn are one."""
+        return len(self._queue) + (1 if self._counters_changed.is_set() else 0)
 
     def check(self) -> None:
         """The configuration was read again."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Kubernetes API: how to reach it (`access`), to speak with it (`client`), to keep a copy (`informer`),
-to say something in it (`events`), to ask who may (`review`). Below them `http`, which is h11 over asyncio.
+to say something in it (`events`), to ask who may (`review`), to agree on who leads (`elector`, `lease`).
+Below them `http`, which is h11 over asyncio.
 """
 
 from vipcast.k8s.access import Access, find_access, in_cluster
