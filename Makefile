@@ -98,6 +98,7 @@ bench: venv ## the figures of README and docs
 	.ci/packages frr iproute2
 	python tests/bench/bgp_announce.py
 	python tests/bench/controller_scale.py --own-server
+	python tests/bench/controller_failover.py
 	python tests/bench/demo.py
 
 .PHONY: clean

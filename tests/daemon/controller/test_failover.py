@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from support.apiserver import ApiServer
 from support.controllers import (
     LEASE,
     NAMESPACE,
+    ROOT,
     Controller,
     clean,
     lease,
@@ -302,3 +305,16 @@ def test_after_an_orderly_hand_over_nothing_is_written_to_those_who_wait(pair: P
     until(pair.standby.leads, TAKEN_OVER_SECONDS)
     until(pair.standby.settled)
     assert pair.versions() == before
+
+
+def test_the_bench_measures_a_kill_and_an_orderly_end() -> None:
+    """With its own API server, and as few as possible; so that its figures can be had again."""
+    bench = ROOT / "tests/bench/controller_failover.py"
+    command = [sys.executable, str(bench), "--kills", "1", "--services", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    _heads, killed, ended, changed = done.stdout.splitlines()
+    assert killed.startswith("leader killed") and killed.split()[2] == "1"
+    assert 0 < float(killed.split()[3]) < TAKEN_OVER_SECONDS
+    assert ended.startswith("leader told to end") and float(ended.split()[-2]) < TAKEN_OVER_SECONDS
+    assert changed == "addresses that changed: 0"
