@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -124,10 +125,22 @@ class Cluster(RuleBasedStateMachine):
         self.runner = Runner(self.api, READY[self.which])
         self.known = self.which  # the pools that the leader knows
 
+    @initialize(which=one_of(CONFIGURATIONS), changes=st.lists(CHANGES, max_size=4), settled=st.booleans())
+    def a_cluster_is_there_already(self, which: int, changes: list[tuple[int, ...]], settled: bool) -> None:
+        self.which = which
+        self._configure()
+        for change in changes:
+            self._change_service(change)
+        if settled:
+            self._settle()
+
     # -- what people do --------------------------------------------------------------------------------------
 
     @rule(change=CHANGES)
     def somebody_makes_or_changes_a_service(self, change: tuple[int, ...]) -> None:
+        self._change_service(change)
+
+    def _change_service(self, change: tuple[int, ...]) -> None:
         key, requested, odds = KEYS[change[0]], REQUESTED[change[2]], change[5]
         spec = {**CLUSTERS[change[1]], **LOCAL[change[3]], "ports": [{"port": (80, 443)[odds % 2]}]}
         if odds >= 18:
@@ -184,8 +197,12 @@ class Cluster(RuleBasedStateMachine):
         self._configure()
 
     @precondition(lambda self: self.runner.todo)
-    @rule(number=st.integers(0, 4), at_once=st.booleans())
-    def one_service_is_written(self, number: int, at_once: bool) -> None:
+    @rule(numbers=st.lists(st.integers(0, 4), min_size=1, max_size=3), at_once=st.booleans())
+    def services_are_written(self, numbers: list[int], at_once: bool) -> None:
+        for number in numbers:
+            self._write(number, at_once)
+
+    def _write(self, number: int, at_once: bool) -> None:
         ready = [key for key in self.runner.todo if key not in self.runner.flights]
         if ready:
             key = ready[number % len(ready)]
