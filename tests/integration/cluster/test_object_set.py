@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from support.apiserver import ApiServer
 
+from .conftest import run_module
+
 LABEL = "vipcast.io/set"
 
 
@@ -209,19 +211,21 @@ def test_objects_of_a_kind_that_comes_later_can_be_tried(call: Any) -> None:
     assert actions(result) == {"a": "create"}
 
 
-def test_a_kind_of_ours_that_an_older_version_lacks_can_be_tried(call: Any, api_server: ApiServer) -> None:
-    """The group is served, this kind of it is not yet: a --check before an upgrade."""
+def test_a_kind_of_ours_that_an_older_version_lacks_can_be_tried() -> None:
+    """The group is served, this kind of it is not yet: a --check before an upgrade.
+
+    On an API server of its own: others have all of our definitions.
+    """
     older = definition("Older", "metallb.io")
     older["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
     older["spec"]["versions"][0]["name"] = "v1beta1"
-    call("object_set", name="older", objects=[older])
     wanted = {"apiVersion": "metallb.io/v1beta1", "kind": "BFDProfile", "metadata": {"name": "a"}}
-    try:
-        arguments = {"name": "x", "namespace": "default", "objects": [wanted]}
-        assert actions(call("object_set", check=True, **arguments)) == {"a": "create"}
-        assert "does not serve BFDProfile" in call("object_set", **arguments)["msg"]
-    finally:
-        api_server.kubectl("delete", "crd", "olders.metallb.io")
+    with ApiServer() as api:
+        given = {"kubeconfig": str(api.kubeconfig), "namespace": "default"}
+        run_module("object_set", {**given, "name": "older", "objects": [older]})
+        arguments = {**given, "name": "x", "objects": [wanted]}
+        assert actions(run_module("object_set", arguments, check=True)) == {"a": "create"}
+        assert "does not serve BFDProfile" in run_module("object_set", arguments)["msg"]
 
 
 def test_secret_values_are_never_shown(pools: Any, namespace: str) -> None:
