@@ -52,6 +52,12 @@ def test_nothing_is_asked_where_nothing_can_answer() -> None:
         assert verify_plan(declared(), cluster(silent)) == []
 
 
+def test_an_address_is_asked_for_where_it_is_announced_by_bgp_or_on_the_segment() -> None:
+    layer_2 = declared(vipcast_advertisements=[], vipcast_l2_advertisements=[{"name": "all"}])
+    assert [one["address"] for one in verify_plan(layer_2, cluster(service()))] == ["10.9.1.1"]
+    assert verify_plan(declared(vipcast_advertisements=[]), cluster(service())) == []
+
+
 def test_enough_requests_to_meet_each_of_the_next_hops_and_pods() -> None:
     (entry,) = verify_plan(declared(), cluster(service()))
     assert entry["requests"] == requests_to_meet(3, 0.0001) == 26

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.vipcast.baremetal.plugins.filter.verify_plan import verify_plan
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import verification
 
@@ -298,9 +297,7 @@ def test_services_that_an_advertisement_leaves_out_have_no_route() -> None:
     assert "service default/back has 10.9.1.2, which no advertisement covers" in found["notes"]
 
 
-def test_an_address_of_the_segment_is_asked_for_and_no_route_is_expected() -> None:
+def test_no_route_is_expected_for_an_address_of_the_segment() -> None:
     layer_2 = declared(vipcast_advertisements=[], vipcast_l2_advertisements=[{"name": "all"}])
     found = verification(layer_2, cluster(service()), [router()], [])
     assert (found["ok"], found["routes"], found["notes"]) == (True, [], []), found["texts"]
-    assert [one["address"] for one in verify_plan(layer_2, cluster(service()))] == ["10.9.1.1"]
-    assert verify_plan(declared(vipcast_advertisements=[]), cluster(service())) == []
