@@ -14,7 +14,7 @@ export COLUMNS ?= 160
 
 LAB ?= inventories/lab
 PLAYBOOK = ansible-playbook -i $(LAB)
-SCENARIOS ?= default drift
+SCENARIOS ?= default drift allocation
 
 .PHONY: help
 help: ## this list
@@ -86,7 +86,7 @@ lab-build: venv
 	@$(PLAYBOOK) playbooks/lab_build.yml
 
 .PHONY: molecule
-molecule: venv ## the lab scenarios (SCENARIOS="default drift")
+molecule: venv ## the lab scenarios (SCENARIOS="default drift allocation")
 	for scenario in $(SCENARIOS); do molecule test -s "$$scenario"; done
 
 .PHONY: test
