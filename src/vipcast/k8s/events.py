@@ -100,7 +100,7 @@ class Recorder:
         self._component, self._host = component, host
         self._quiet, self._hurry = quiet, False
         # One object's events are sent by one task, so that a series stays one Event.
-        self._queues: list[asyncio.Queue[_Series]] = [asyncio.Queue() for _ in range(AT_ONCE)]
+        self._queues: list[asyncio.Queue[_Series]] = [asyncio.Queue() for _number in range(AT_ONCE)]
         self._waiting: dict[_Series, _Note] = {}  # each is in its queue once
         self._buckets: OrderedDict[_Subject, _Bucket] = OrderedDict()
         self._known: OrderedDict[_Series, tuple[str, int]] = OrderedDict()  # Event's name, count

@@ -118,7 +118,7 @@ async def test_files_that_are_no_pair_leave_the_last_good_ones_in_force(
     mount(first, tmp_path / "tls")
     served = await serving(tls=from_folder(tmp_path / "tls"))
     mount(Pair(second.certificate, first.key), tmp_path / "tls")
-    for _ in range(3):
+    for _number in range(3):
         await fetch(served.port, trusting(authority.own.certificate))
     assert [record.message for record in caplog.records] == ["certificate_not_usable"]
     (tmp_path / "tls/tls.crt").unlink()
@@ -172,7 +172,7 @@ async def test_a_certificate_of_our_own_is_a_servers_and_names_the_host(
 async def test_two_certificates_of_our_own_have_two_keys(
     serving: Callable[..., asyncio.Future[Server]],
 ) -> None:
-    first, second = [await serving(tls=await self_signed("node-1")) for _ in range(2)]
+    first, second = [await serving(tls=await self_signed("node-1")) for _number in range(2)]
     assert await shown(first.port) != await shown(second.port)
 
 
@@ -230,9 +230,10 @@ async def test_connections_that_say_nothing_make_room_for_one_that_does(
 ) -> None:
     served = await serving(tls=await self_signed("node-1") if encrypted else None)
     silent = [
-        await asyncio.open_connection("127.0.0.1", served.port) for _ in range(server.MAX_CONNECTIONS + 5)
+        await asyncio.open_connection("127.0.0.1", served.port)
+        for _number in range(server.MAX_CONNECTIONS + 5)
     ]
-    for _ in range(3):
+    for _number in range(3):
         assert "yes" in await fetch(served.port, careless() if encrypted else None)
     assert await asyncio.wait_for(silent[0][0].read(), 5) == b""  # the oldest was hung up on
     newest = asyncio.create_task(silent[-1][0].read())
@@ -274,7 +275,7 @@ async def test_clients_that_leave_at_any_moment_are_no_news(
     serving: Callable[..., asyncio.Future[Server]], caplog: pytest.LogCaptureFixture
 ) -> None:
     served = await serving(tls=await self_signed("node-1"))
-    for _ in range(5):
+    for _number in range(5):
         await shown(served.port)  # hangs up right after the handshake
         _reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(b"\x16\x03\x01 nonsense")

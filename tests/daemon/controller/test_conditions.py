@@ -89,7 +89,7 @@ def test_the_last_good_form_is_kept_in_the_object_until_it_is_good_again() -> No
     assert "stays in force as it was before" in item["status"]["conditions"][0]["message"]
     after_a_restart = parse([item])
     assert after_a_restart.pools == before.pools and after_a_restart.stale == before.stale
-    item, _ = judged(changed(item, addresses=["10.0.1.0/24"], autoAssign=False), before)
+    item, _configuration = judged(changed(item, addresses=["10.0.1.0/24"], autoAssign=False), before)
     assert "inForce" not in item["status"]
 
 
@@ -100,7 +100,7 @@ def test_another_form_in_force_leaves_nothing_of_the_one_before() -> None:
     item, before = judged(changed(item, addresses=["bad"]), before)
     item["spec"] = {"addresses": ["10.0.1.0/24"], "serviceAllocation": {"priority": 2}}
     good = parse([item], previous=before)  # seen, and changed again before anything was written
-    item, _ = judged(changed(item, addresses=["bad"]), good)
+    item, _configuration = judged(changed(item, addresses=["bad"]), good)
     assert item["status"]["inForce"] == {
         "addresses": ["10.0.1.0/24"],
         "serviceAllocation": {"priority": 2},
