@@ -56,13 +56,23 @@ def rbac(**changed: Any) -> list[Json]:
 
 
 def prepare(api: ApiServer, **changed: Any) -> ApiServer:
-    """Our kinds, the namespace and the controller's permissions."""
+    """Our kinds, the namespace and the controller's permissions; no services that other tests left."""
     api.kubectl("apply", "--filename", str(CRDS))
     api.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRDS))
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     api.apply(namespace, *rbac(**changed))
     until(lambda: "communities" in api.kubectl("api-resources", "--api-group=metallb.io"))
+    _delete_load_balancers(api)
     return api
+
+
+def _delete_load_balancers(api: ApiServer) -> None:
+    """A controller would give them addresses that a test counts on."""
+    found = json.loads(api.kubectl("get", "services", "--all-namespaces", "--output=json"))["items"]
+    for item in found:
+        if item["spec"]["type"] == "LoadBalancer":
+            metadata = item["metadata"]
+            api.kubectl("delete", "service", metadata["name"], "--namespace", metadata["namespace"])
 
 
 def clean(api: ApiServer) -> None:
