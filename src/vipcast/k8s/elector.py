@@ -7,7 +7,9 @@ for people and for telling two records apart, nobody's clock is compared with an
 * A record that names a holder is believed for its duration from the moment when *we* saw it change. Only the
   form in which a holder gives a Lease back is free at once.
 * A Lease that was deleted or overwritten is no way round that: it is waited for as if somebody had just
-  renewed it. Otherwise whoever cleans up by hand would make two leaders.
+  renewed it. Otherwise whoever cleans up by hand would make two leaders. Where there is none, one that names
+  nobody is made first and waited for: "none" has no version, so who was away can not tell whether it is the
+  same "none" as before.
 * Every write names the version that it replaces, so that of two only one succeeds.
 * We lead until `deadline` seconds after the *start* of the last write that is known to have succeeded. The
   others wait `lease` seconds after they saw its result. Two clocks may differ in rate by a quarter of that.
@@ -100,10 +102,9 @@ class Elector:
         return self.next_at if self.held is not None else max(self.next_at, self._free_at())
 
     def _free_at(self) -> float:
-        if self.seen is not None and self.seen.released:
+        if self.seen is None or self.seen.released:
             return self.seen_at
-        said = self.seen.duration if self.seen else 0
-        return self.seen_at + min(LONGEST_LEASE, max(said, self.timing.lease))
+        return self.seen_at + min(LONGEST_LEASE, max(self.seen.duration, self.timing.lease))
 
     # -- what happens ----------------------------------------------------------------------------------------
 
@@ -160,7 +161,7 @@ class Elector:
             known=True,
             seen=record,
             seen_at=now,
-            held=write.began,
+            held=write.began if record.holder == self.identity else None,
             clean=self.clean if self.leads(now) else self.seen is not None and self.seen.released,
             attempt=None,
             doubt=False,
@@ -169,6 +170,8 @@ class Elector:
 
     def _wanted(self, wall: datetime) -> Record:
         time, seen = _micro(wall), self.seen
+        if seen is None and self.held is None:
+            return Record("", self.timing.lease, time, time)
         same = seen is not None and seen.holder == self.identity
         return Record(
             holder=self.identity,

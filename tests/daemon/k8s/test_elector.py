@@ -45,11 +45,19 @@ def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     assert state.leads(10.1) and state.clean and state.leader == "me"
 
 
+def test_where_there_is_no_lease_one_that_names_nobody_is_made_and_waited_for() -> None:
+    state, write = step(Elector("me").observed(None, 10.0), 10.0)
+    assert write is not None and write.over is None
+    assert (write.record.holder, write.record.duration) == ("", 3) and not write.record.released
+    state = state.answered(write, replace(write.record, version="1"), 10.1)
+    assert not state.leads(10.1) and state.timer() == pytest.approx(13.1)
+    assert taken(state, 13.1).leads(13.2)
+
+
 @pytest.mark.parametrize(
     ("record", "seconds"),
     [
         (OTHER, 3),
-        (None, 3),  # somebody deleted it, and its holder may not know yet
         (replace(OTHER, holder=""), 3),  # emptied by hand, not given back
         (replace(OTHER, holder="me"), 3),  # written by somebody in our name
         (replace(OTHER, duration=0), 3),
@@ -58,7 +66,7 @@ def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
         (replace(OTHER, duration=10**9), LONGEST_LEASE),
     ],
 )
-def test_anything_else_is_waited_for(record: Record | None, seconds: float) -> None:
+def test_anything_else_is_waited_for(record: Record, seconds: float) -> None:
     state = Elector("me").observed(record, 10.0)
     assert state.timer() == 10.0 + seconds
     assert step(state, 9.9 + seconds)[1] is None

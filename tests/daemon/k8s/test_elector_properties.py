@@ -184,3 +184,16 @@ def test_without_faults_somebody_leads_soon_and_for_good() -> None:
         if world.time > 3.5:
             assert any(each.elector.leads(world.now(each)) for each in world.candidates)
     assert world.stored is not None and world.stored.transitions == 3
+
+
+def test_who_was_away_while_a_lease_came_and_went_waits_like_everybody() -> None:
+    world = Election()
+    world.begin([1.0, 1.0, 1.0], False)
+    world.all_is_well_for_the_others(5, None)
+    world.all_is_well_for_the_others(35, 0)
+    assert any(each.elector.leads(world.now(each)) for each in world.candidates[1:])
+    world.somebody_deletes_the_lease()
+    world.it_acts_with_a_good_network(0)
+    world.at_most_one_leads()
+    world.all_is_well_for_the_others(40, None)
+    assert any(each.elector.leads(world.now(each)) for each in world.candidates)
