@@ -55,6 +55,11 @@ class Record:
         """Whether its last holder gave it back."""
         return not self.holder and self.duration == RELEASED_SECONDS
 
+    @property
+    def unclaimed(self) -> bool:
+        """Whether it names nobody, and nobody gave it back."""
+        return not self.holder and not self.released
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -178,7 +183,7 @@ class Elector:
             duration=self.timing.lease,
             acquired=seen.acquired if seen and same and seen.acquired else time,
             renewed=time,
-            transitions=(seen.transitions + (0 if same else 1)) if seen else 0,
+            transitions=(seen.transitions + (0 if same or seen.unclaimed else 1)) if seen else 0,
         )
 
 
