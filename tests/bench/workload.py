@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 # Whoever measures another tree names it in PYTHONPATH.
 sys.path += [str(ROOT / "src")]
 
-from vipcast.k8s import ApiError, Client, find_access  # noqa: E402
+from vipcast.k8s import STRATEGIC_PATCH, ApiError, Client, find_access  # noqa: E402
 from vipcast.k8s.resource import SERVICES  # noqa: E402
 
 Json = dict[str, Any]
@@ -34,7 +34,6 @@ CLASS = "vipcast.io/bench"  # so that no other controller in the cluster touches
 POOL = "bench"
 RANGE = ipaddress.ip_network("198.18.0.0/15")  # RFC 2544: for benchmarks
 AT_ONCE = 8  # the controller's writers
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 
 def service(name: str) -> Json:

@@ -41,6 +41,12 @@ class Problem:
         where = f"{self.object}: {self.field}" if self.field else f"{self.object}"
         return f"{where}: {self.message} [{self.reason.value}]"
 
+    @property
+    def note(self) -> str:
+        """What an event on the object says; its reason is the problem's."""
+        fate = "not in force" if self.effect is Effect.REFUSED else "without effect"
+        return f"{self.field}: {self.message} ({fate})"
+
 
 class Report:
     """Collects the problems of one object; what is read from it is in force unless something was refused."""

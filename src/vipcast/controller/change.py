@@ -18,9 +18,8 @@ from vipcast.ipam.decide import Outcome
 from vipcast.ipam.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of
 from vipcast.model.addresses import IPAddress
 
-__all__ = ["CONDITION", "STRATEGIC_PATCH", "TAKEN_OVER", "Change", "Note", "make_change"]
+__all__ = ["CONDITION", "TAKEN_OVER", "Change", "Note", "make_change"]
 
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 CONDITION = "vipcast.io/AddressAllocated"
 # Set on a service that waits by whoever takes over (see `fence`); it goes with the next patch.
 TAKEN_OVER = "vipcast.io/taken-over"

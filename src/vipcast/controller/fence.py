@@ -14,10 +14,9 @@ from collections.abc import Iterable
 
 from vipcast.controller.change import TAKEN_OVER
 from vipcast.controller.copies import Copies
-from vipcast.controller.trouble import TROUBLE
 from vipcast.daemon.log import log_for
 from vipcast.ipam.service import Relation
-from vipcast.k8s import ApiError, Client, Json, Key
+from vipcast.k8s import TROUBLE, ApiError, Client, Json, Key
 from vipcast.k8s.resource import SERVICES
 
 __all__ = ["fence"]

@@ -16,18 +16,18 @@ import contextlib
 from collections.abc import Iterator
 
 from vipcast.controller import nodeports
-from vipcast.controller.change import STRATEGIC_PATCH, Change, Note, make_change
+from vipcast.controller.change import Change, Note, make_change
 from vipcast.controller.copies import Copies
 from vipcast.controller.fence import fence
 from vipcast.controller.metrics import Metrics
 from vipcast.controller.newest import Newest
 from vipcast.controller.queue import WorkQueue
 from vipcast.controller.statuses import Statuses, now
-from vipcast.controller.trouble import TROUBLE, is_over
+from vipcast.controller.trouble import is_over
 from vipcast.daemon.log import log_for
 from vipcast.ipam.decide import Decider
 from vipcast.ipam.service import Relation, slim
-from vipcast.k8s import Json, Key, Recorder, key_of
+from vipcast.k8s import STRATEGIC_PATCH, TROUBLE, Json, Key, Recorder, key_of
 from vipcast.k8s.lease import Term
 from vipcast.k8s.resource import SERVICES
 from vipcast.model.configuration import Configuration
@@ -190,7 +190,7 @@ class Leader:
         if patch is None:
             return
         ports = ", ".join(map(str, nodeports.left(item)))
-        answer = await self._client.patch(SERVICES.path(*key), patch, content_type=nodeports.MERGE_PATCH)
+        answer = await self._client.patch(SERVICES.path(*key), patch)
         self._newest.answered(key, slim(answer))
         self._tell(item, Change(notes=(Note(nodeports.RELEASED, f"removed the node ports {ports}"),)))
         self._queue.add(key)

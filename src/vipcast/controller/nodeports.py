@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CONDITION", "LEFT", "MERGE_PATCH", "RELEASED", "condition", "left", "release"]
+__all__ = ["CONDITION", "LEFT", "RELEASED", "condition", "left", "release"]
 
-MERGE_PATCH = "application/merge-patch+json"
 CONDITION = "vipcast.io/NodePortsReleased"
 LEFT = "NodePortsLeft"  # the reason of the condition and of the event
 RELEASED = "NodePortsReleased"  # the reason of the event when they were removed

@@ -10,12 +10,11 @@ from vipcast.controller.conditions import configuration_state, counters, status_
 from vipcast.controller.copies import STATE_NAME, Copies
 from vipcast.controller.metrics import Metrics
 from vipcast.controller.queue import WorkQueue
-from vipcast.controller.trouble import TROUBLE, is_over
+from vipcast.controller.trouble import is_over
 from vipcast.ipam import Allocator
-from vipcast.k8s import Client, Json, Key, Recorder, Resource
+from vipcast.k8s import TROUBLE, Client, Json, Key, Recorder, Resource
 from vipcast.k8s.resource import CONFIGURATION_STATES, IP_ADDRESS_POOLS
 from vipcast.model.configuration import Configuration
-from vipcast.model.reasons import Effect
 
 __all__ = ["Statuses", "now"]
 
@@ -104,9 +103,7 @@ class Statuses:
         said = "\n".join(condition.get("message", "") for condition in conditions)
         for problem in configuration.problems_of(item["kind"], item["metadata"]["name"]):
             if problem.message not in said:
-                fate = "not in force" if problem.effect is Effect.REFUSED else "without effect"
-                message = f"{problem.field}: {problem.message} ({fate})"
-                self._recorder.record(item, problem.reason.value, message, warning=True)
+                self._recorder.record(item, problem.reason.value, problem.note, warning=True)
 
     async def _write_state(self) -> None:
         item = self._copies.state

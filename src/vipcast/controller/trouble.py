@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from vipcast.controller.metrics import Metrics
 from vipcast.daemon.log import log_for
-from vipcast.k8s import AccessError, ApiError, Key, UnreachableError
+from vipcast.k8s import ApiError, Key
 
-__all__ = ["TROUBLE", "is_over"]
-
-TROUBLE = (ApiError, UnreachableError, AccessError)
+__all__ = ["is_over"]
 
 _log = log_for("controller")
 

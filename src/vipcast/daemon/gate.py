@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 from vipcast.daemon.log import log_for
 from vipcast.daemon.server import Handler, Page, Request, text_page
-from vipcast.k8s.errors import AccessError, ApiError, UnreachableError
+from vipcast.k8s.errors import TROUBLE
 from vipcast.k8s.review import Decision, Reviewer, Verdict
 
 __all__ = ["Gate", "local_only"]
 
 _log = log_for("metrics")
-_NOBODY_CAN_SAY = (ApiError, UnreachableError, AccessError)
 _CHALLENGE = (("www-authenticate", "Bearer"),)
 
 
@@ -38,7 +37,7 @@ class Gate:
             return _refuse(401, "send a token: Authorization: Bearer TOKEN")
         try:
             return self._judge(await self._reviewer.review(token))
-        except _NOBODY_CAN_SAY:
+        except TROUBLE:
             return _refuse(503, "the API server did not say who may read this; try again")
         finally:
             self._note(self._reviewer.problem)

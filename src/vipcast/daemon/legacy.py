@@ -19,7 +19,6 @@ from vipcast.k8s.resource import CONFIG_MAPS
 from vipcast.model.legacy import convert
 from vipcast.model.legacy_objects import Conversion, unreadable
 from vipcast.model.problems import ObjectRef, Problem
-from vipcast.model.reasons import Effect
 
 __all__ = ["KEY", "LegacySource", "read_config_map"]
 
@@ -63,9 +62,7 @@ class LegacySource:
             return
         ours = frozenset(problem for problem in problems if problem.object == self.conversion.ref)
         for problem in sorted(ours - self._told, key=str):
-            fate = "not in force" if problem.effect is Effect.REFUSED else "without effect"
-            message = f"{problem.field}: {problem.message} ({fate})"
-            recorder.record(self._item, problem.reason.value, message, warning=True)
+            recorder.record(self._item, problem.reason.value, problem.note, warning=True)
         self._told = ours
 
 

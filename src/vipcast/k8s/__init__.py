@@ -5,8 +5,16 @@ Below them `http`, which is h11 over asyncio.
 """
 
 from vipcast.k8s.access import Access, find_access, in_cluster
-from vipcast.k8s.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Client, Listing, WatchEvent
-from vipcast.k8s.errors import AccessError, ApiError, UnreachableError
+from vipcast.k8s.client import (
+    APPLY_PATCH,
+    JSON_PATCH,
+    MERGE_PATCH,
+    STRATEGIC_PATCH,
+    Client,
+    Listing,
+    WatchEvent,
+)
+from vipcast.k8s.errors import TROUBLE, AccessError, ApiError, UnreachableError
 from vipcast.k8s.events import Recorder
 from vipcast.k8s.informer import Informer
 from vipcast.k8s.resource import Json, Key, Resource, key_of
@@ -15,6 +23,8 @@ __all__ = [
     "APPLY_PATCH",
     "JSON_PATCH",
     "MERGE_PATCH",
+    "STRATEGIC_PATCH",
+    "TROUBLE",
     "Access",
     "AccessError",
     "ApiError",

@@ -19,10 +19,11 @@ from vipcast.k8s.errors import ApiError, UnreachableError
 from vipcast.k8s.http import Http, Response
 from vipcast.k8s.resource import Json
 
-__all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "Client", "Listing", "WatchEvent"]
+__all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "STRATEGIC_PATCH", "Client", "Listing", "WatchEvent"]
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 
 PAGE = 500  # client-go's; the API server then never builds one enormous answer

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AccessError", "ApiError", "UnreachableError"]
+__all__ = ["TROUBLE", "AccessError", "ApiError", "UnreachableError"]
 
 
 class AccessError(Exception):
@@ -27,3 +27,7 @@ class ApiError(Exception):
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+
+
+# All that a call may raise.
+TROUBLE = (ApiError, UnreachableError, AccessError)

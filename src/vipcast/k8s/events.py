@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from vipcast.k8s.client import Client
-from vipcast.k8s.errors import AccessError, ApiError, UnreachableError
+from vipcast.k8s.errors import TROUBLE, ApiError
 from vipcast.k8s.resource import Json, Resource
 
 __all__ = ["Recorder"]
@@ -165,7 +165,7 @@ class Recorder:
         try:
             await self._send(series, note)
             self.sent += 1
-        except (ApiError, UnreachableError, AccessError) as error:
+        except TROUBLE as error:
             self.dropped += 1
             _log.warning("event_not_sent", extra={"fields": {"reason": series[1], "why": str(error)}})
 

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from vipcast.k8s.backoff import Backoff
 from vipcast.k8s.client import Client, WatchEvent
-from vipcast.k8s.errors import AccessError, ApiError, UnreachableError
+from vipcast.k8s.errors import TROUBLE, ApiError
 from vipcast.k8s.resource import Json, Key, Resource, key_of
 
 __all__ = ["Informer"]
@@ -29,7 +29,6 @@ _log = logging.getLogger("vipcast.k8s")
 
 STEADY_SECONDS = 10.0  # a watch that lasted so long worked: what ends it is a new story
 WATCH_SECONDS = 300  # client-go's least; up to twice that, so that watches don't end together
-_TROUBLE = (ApiError, UnreachableError, AccessError)
 
 
 def without_managed_fields(item: Json) -> Json:
@@ -98,7 +97,7 @@ class Informer:
         while True:
             try:
                 await self._follow()
-            except _TROUBLE as error:
+            except TROUBLE as error:
                 await self._recover(error)
 
     async def _follow(self) -> None:

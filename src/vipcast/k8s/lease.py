@@ -23,14 +23,14 @@ from typing import Any
 
 from vipcast.k8s.client import Client
 from vipcast.k8s.elector import Elector, Record, Timing, Write
-from vipcast.k8s.errors import AccessError, ApiError, UnreachableError
+from vipcast.k8s.errors import TROUBLE, ApiError
 from vipcast.k8s.informer import Informer
 from vipcast.k8s.resource import LEASES, Json, Key
 
 __all__ = ["Candidate", "Term", "read_record"]
 
 _log = logging.getLogger("vipcast.k8s")
-_TROUBLE = (ApiError, UnreachableError, AccessError, TimeoutError)
+_TROUBLE = (*TROUBLE, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vipcast.k8s.client import Client
-from vipcast.k8s.errors import AccessError, ApiError, UnreachableError
+from vipcast.k8s.errors import TROUBLE, UnreachableError
 from vipcast.k8s.resource import Json, Resource
 
 __all__ = ["Decision", "Reviewer", "Verdict"]
@@ -72,7 +72,7 @@ class Reviewer:
     async def _ask(self, digest: bytes, token: str) -> Decision:
         try:
             decision = await self._decide_in_time(token)
-        except (ApiError, UnreachableError, AccessError) as error:
+        except TROUBLE as error:
             self.problem = str(error)
             raise
         self.problem = None
