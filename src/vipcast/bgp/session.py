@@ -94,6 +94,12 @@ class Session:
         self._notification = Notification(ErrorCode.CEASE, subcode, encode_shutdown_message(message))
         self._happen(Event.ManualStop, now)
 
+    def abandon(self, now: float, subcode: Cease, why: str) -> None:
+        """End it for a reason of our own; it comes back by itself. Without a connection nothing happens."""
+        if self.state in (State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED):
+            self._notification = Notification(ErrorCode.CEASE, subcode)
+            self._happen(Event.AutomaticStop, now, f"we ended the session: {self._notification}: {why}")
+
     def connected(self, now: float, local: Address) -> None:
         """TCP is up; ``local`` is our address on it: next hop, and router id where none is set."""
         self._local = local

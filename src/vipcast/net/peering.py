@@ -119,8 +119,22 @@ class Peering:
         finally:
             self._end("", Cease.ADMINISTRATIVE_SHUTDOWN)
 
-    async def close(self, message: str = "", *, subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN) -> None:
-        """Cease with ``message`` (RFC 9003), then close. The peer forgets all routes at once."""
+    def bfd_down(self, why: str) -> None:
+        """BFD has lost the peer: the session ends with Cease/BFD Down (RFC 9384) and is tried again."""
+        if self._finished is not None and not self._finished.done():
+            self._guard(lambda: self._session.abandon(self._now(), Cease.BFD_DOWN, why))
+
+    async def close(
+        self,
+        message: str = "",
+        *,
+        subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN,
+        preserve: bool = False,  # noqa: ARG002 - until graceful restart is negotiated
+    ) -> None:
+        """Cease with ``message`` (RFC 9003), then close. The peer forgets all routes at once.
+
+        ``preserve``: it keeps them, if graceful restart was negotiated.
+        """
         self._closed = True
         self._end(message, subcode)
         if self._open_links:
@@ -222,10 +236,12 @@ class Peering:
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        sock = sockets.open_socket(self.settings)
+        address = self.settings.address
+        if address is None:
+            raise OSError("no router is known on this interface")
+        sock = sockets.open_socket(self.settings, address)
         try:
-            peer = sockets.socket_address(self.settings.address, self.settings.port)
-            await loop.sock_connect(sock, peer)
+            await loop.sock_connect(sock, sockets.socket_address(address, self.settings.port))
             await loop.create_connection(lambda: Link(self), sock=sock)
         except BaseException:
             sock.close()

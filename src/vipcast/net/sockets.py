@@ -20,13 +20,13 @@ _TRAFFIC_CLASS = 0xC0
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
-def open_socket(settings: PeerSettings) -> socket.socket:
-    """Not connected yet and non-blocking. Raises OSError where the kernel refuses a setting."""
-    family = socket.AF_INET if settings.address.version == 4 else socket.AF_INET6
+def open_socket(settings: PeerSettings, peer: IPv4Address | IPv6Address) -> socket.socket:
+    """To dial ``peer``: not connected yet, non-blocking. Raises OSError where the kernel refuses a setting."""
+    family = socket.AF_INET if peer.version == 4 else socket.AF_INET6
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        _set_options(sock, settings)
+        _set_options(sock, settings, peer)
         if settings.source_address is not None:
             sock.bind(socket_address(settings.source_address, 0))
     except BaseException:
@@ -35,7 +35,7 @@ def open_socket(settings: PeerSettings) -> socket.socket:
     return sock
 
 
-def _set_options(sock: socket.socket, settings: PeerSettings) -> None:
+def _set_options(sock: socket.socket, settings: PeerSettings, peer: IPv4Address | IPv6Address) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     four = sock.family == socket.AF_INET
     level = socket.IPPROTO_IP if four else socket.IPPROTO_IPV6
@@ -44,7 +44,7 @@ def _set_options(sock: socket.socket, settings: PeerSettings) -> None:
         # RFC 4271 section 5.1.3: an external peer is one hop away; a packet that strays dies there.
         sock.setsockopt(level, socket.IP_TTL if four else socket.IPV6_UNICAST_HOPS, 1)
     if settings.password is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, _md5_key(settings.address, settings.password))
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, _md5_key(peer, settings.password))
 
 
 def _md5_key(peer: IPv4Address | IPv6Address, password: str) -> bytes:
@@ -80,4 +80,4 @@ def explain(error: OSError, settings: PeerSettings) -> str:
         return "this kernel has no TCP MD5 (CONFIG_TCP_MD5SIG): a password cannot be used"
     # asyncio puts its own words into strerror.
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return f"cannot connect to {settings.address} port {settings.port}: {reason}"
+    return f"cannot connect to {settings.place}: {reason}"

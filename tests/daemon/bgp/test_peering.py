@@ -140,6 +140,18 @@ async def test_closing_while_nobody_answers_returns_at_once(lab: Lab) -> None:
     await asyncio.wait_for(task, 0.5)
 
 
+async def test_what_bfd_says_ends_the_session_and_it_comes_back(lab: Lab) -> None:
+    """RFC 9384: Cease/BFD Down; the reason is in the status."""
+    router = Router()
+    peering, _task = lab.start(peer_settings(await lab.serve(router)))
+    peering.bfd_down("too early to matter")
+    await until(lambda: peering.status().established)
+    peering.bfd_down("nothing heard for 0.9 s")
+    assert peering.status().last_error == "we ended the session: Cease/BFD Down: nothing heard for 0.9 s"
+    await until(lambda: Notification(6, 10) in router.heard)
+    await until(lambda: peering.status().counters.established == 2)
+
+
 async def _rubbish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     await reader.read()
@@ -267,6 +279,13 @@ async def test_a_bug_of_ours_is_not_hidden(lab: Lab) -> None:
         ({"password": ""}, "a password of 0 octets"),
         ({"source_address": ip_address("::1")}, "both of one IP version"),
         ({"hold_time": 2}, "hold time 2 s"),
+        ({"address": None}, "neither an address nor an interface"),
+        ({"interface": "a-very-long-name"}, "1 to 15 octets"),
+        ({"address": None, "interface": "eth0", "source_address": ip_address("::1")}, "unnumbered"),
+        ({"remote_asn": None}, "either a number or dynamic"),
+        ({"dynamic_asn": "external"}, "either a number or dynamic"),
+        ({"ttl_security_hops": 0}, "TTL security over 0 hops: 1 to 254"),
+        ({"restart_time": 4096}, "restart time 4096 s: 1 to 4095"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(values: dict[str, object], words: str) -> None:
