@@ -21,7 +21,7 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
 def open_socket(settings: PeerSettings, peer: IPv4Address | IPv6Address) -> socket.socket:
-    """To dial ``peer``: not connected yet, non-blocking. Raises OSError where the kernel refuses a setting."""
+    """To dial ``peer``: not connected yet, non-blocking. OSError: the kernel refuses a setting."""
     family = socket.AF_INET if peer.version == 4 else socket.AF_INET6
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
