@@ -104,6 +104,12 @@ class PeerSettings:
             return f"interface {self.interface}"
         return f"{self.address} port {self.port}"
 
+    @property
+    def endpoint(self) -> str:
+        """Address (or interface) and port as in a URL: the peer's label in metrics."""
+        host = self.interface if self.address is None else str(self.address)
+        return f"[{host}]:{self.port}" if ":" in str(host) else f"{host}:{self.port}"
+
     def session(self) -> SessionSettings:
         if self.remote_asn is None:
             raise LocalError("a dynamic AS number: no session can be made of it yet")

@@ -52,8 +52,7 @@ class SpeakerMetrics:
             metric.clear()
         for peering in peerings.values():
             status, settings = peering.status(), peering.settings
-            host = f"[{settings.address}]" if settings.address.version == 6 else str(settings.address)
-            peer = f"{host}:{settings.port}"
+            peer = settings.endpoint
             self._up.set(status.established, peer=peer)
             self._updates.set(status.counters.messages_out[MessageType.UPDATE], peer=peer)
             self._announced.set(len(status.announced), peer=peer)
