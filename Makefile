@@ -15,6 +15,8 @@ export COLUMNS ?= 160
 LAB ?= inventories/lab
 PLAYBOOK = ansible-playbook -i $(LAB)
 SCENARIOS ?= default drift allocation
+# Debian's packages of the routers that interop tests and benches meet.
+ROUTERS = frr bird2 gobgpd exabgp openbgpd
 
 .PHONY: help
 help: ## this list
@@ -72,7 +74,7 @@ unit: venv ## unit tests of plugins, by ansible-test
 
 .PHONY: daemon
 daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
-	.ci/packages frr iproute2
+	.ci/packages $(ROUTERS) iproute2
 	pytest -n 2 tests/daemon/ipam
 	pytest tests/daemon --ignore tests/daemon/ipam
 
@@ -95,7 +97,7 @@ test: ## everything that decides whether a change is good
 
 .PHONY: bench
 bench: venv ## the figures of README and docs
-	.ci/packages frr iproute2
+	.ci/packages $(ROUTERS) iproute2
 	python tests/bench/bgp_announce.py
 	python tests/bench/controller_scale.py --own-server
 	python tests/bench/controller_failover.py

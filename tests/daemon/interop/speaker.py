@@ -13,12 +13,14 @@ from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
 
-from daemon.interop.frr import ROUTER
+from daemon.interop.network import ROUTER, eventually
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.route import Route
 from vipcast.net.peering import Peering, PeerSettings
 from vipcast.net.status import PeerStatus
+
+__all__ = ["Speaker", "enter", "eventually", "peer"]
 
 _CLONE_NEWNET = 0x40000000
 
@@ -125,11 +127,3 @@ class Speaker:
 
     def wait_up(self, seconds: float = 10) -> PeerStatus:
         return self.wait(lambda s: s.state is State.ESTABLISHED and not s.pending, seconds)
-
-
-def eventually(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.05)
