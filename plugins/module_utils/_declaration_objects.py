@@ -198,6 +198,7 @@ def _advertisement(item: Any, place: Place, known: Known) -> Advertisement:
         aggregation_length_v6=found.get("aggregation_length_v6", 128),
         local_pref=found.get("local_pref", 0),
         communities=tuple(found.get("communities", ())),
+        weighted_by_endpoints=found.get("weighted_by_endpoints", False),
         labels=found.get("labels", {}),
     )
 

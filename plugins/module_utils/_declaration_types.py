@@ -52,6 +52,7 @@ class Advertisement:
     aggregation_length_v6: int
     local_pref: int
     communities: tuple[str, ...]
+    weighted_by_endpoints: bool
     labels: Mapping[str, str]
 
 

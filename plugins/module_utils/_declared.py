@@ -78,6 +78,7 @@ def _advertisement(one: Any) -> dict[str, Any]:
         "aggregation_length_v6": one.aggregation_length_v6,
         "local_pref": one.local_pref,
         "communities": list(one.communities),
+        "weighted_by_endpoints": one.weighted_by_endpoints,
         "labels": dict(one.labels),
     }
 

@@ -117,7 +117,8 @@ def _peer(declared: Data, router: Data) -> dict[str, Any]:
 
 def _advertisement(one: Data) -> dict[str, Any]:
     """Only what differs from the CRD's defaults, so that the object reads like one that a person wrote."""
-    found = _with(one, ("peers",), "node_selectors", "service_selectors", "local_pref", "communities")
+    said = ("node_selectors", "service_selectors", "local_pref", "communities", "weighted_by_endpoints")
+    found = _with(one, ("peers",), *said)
     for key, default in (("aggregation_length", 32), ("aggregation_length_v6", 128)):
         if one[key] != default:
             found[key] = one[key]

@@ -91,6 +91,12 @@ options:
         M(vipcast.baremetal.community).
     type: list
     elements: str
+  weighted_by_endpoints:
+    description:
+      - Tell the routers how many endpoints each node has, as the link bandwidth extended community,
+        so that a router with weighted ECMP sends every node its share.
+      - For services with C(externalTrafficPolicy) C(Local); others have no weight.
+    type: bool
 author:
   - The vipcast founders (@vipcast)
 """

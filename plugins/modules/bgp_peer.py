@@ -119,10 +119,25 @@ options:
     description: Whether the router keeps the routes while the speaker restarts. It cannot be changed later.
     type: bool
     aliases: [graceful_restart]
+  graceful_restart_time:
+    description:
+      - How long the router keeps the routes, in whole seconds up to V(4095s). For
+        O(enable_graceful_restart=true).
+      - Without it, V(120s).
+    type: str
   ebgp_multi_hop:
     description: Whether the router may be more than one hop away. For eBGP only.
     type: bool
     aliases: [ebgp_multihop]
+  ttl_security_hops:
+    description:
+      - Take packets of the router from at most so many hops away (RFC 5082), from 1 (the next one) to 254.
+        Excludes O(ebgp_multi_hop).
+      - The router has to do the same.
+    type: int
+  passive:
+    description: Never connect to the router, wait for it. The speaker has to listen.
+    type: bool
   vrf:
     description: Name of the nodes' VRF that the session is in.
     type: str

@@ -192,6 +192,7 @@ BGP_ADVERTISEMENT = Schema(
         _whole("aggregation_length_v6", (1, 128)),
         _whole("local_pref", _UINT32),
         *_lists("communities"),
+        Option("weighted_by_endpoints", "bool"),
     ),
 )
 
@@ -217,7 +218,10 @@ BGP_PEER = Schema(
         Option("password_secret", "dict", options=(Option("name", required=True), Option("namespace"))),
         Option("bfd_profile"),
         Option("enable_graceful_restart", "bool", aliases=("graceful_restart",)),
+        Option("graceful_restart_time", duration=True),
         Option("ebgp_multi_hop", "bool", aliases=("ebgp_multihop",)),
+        _whole("ttl_security_hops", (1, 254)),
+        Option("passive", "bool"),
         Option("vrf"),
         Option("dual_stack_address_family", "bool"),
         Option("disable_mp", "bool"),

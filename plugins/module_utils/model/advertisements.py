@@ -30,6 +30,7 @@ class BGPAdvertisement:
     peers: tuple[str, ...] = ()
     node_selectors: tuple[Selector, ...] = ()
     service_selectors: tuple[Selector, ...] = ()
+    weighted: bool = False  # by the number of the node's endpoints, see `vipcast.speaker.decide`
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
@@ -111,6 +112,7 @@ class BGPAdvertisement:
             frozenset(self.peers),
             frozenset(self.node_selectors),
             frozenset(self.service_selectors),
+            self.weighted,
         )
 
 
@@ -137,6 +139,7 @@ def read_bgp_advertisement(
         peers=spec.strings("peers"),
         node_selectors=read_selectors(spec, "nodeSelectors"),
         service_selectors=read_selectors(spec, "serviceSelectors"),
+        weighted=spec.boolean("weightedByEndpoints"),
     )
     spec.done()
     _refuse_selected_aggregates(found, spec)

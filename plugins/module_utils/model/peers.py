@@ -29,6 +29,8 @@ DEFAULT_CONNECT_TIME = 10.0
 MAX_ASN = 2**32 - 1
 # What Linux takes as the key of a TCP MD5 signature (TCP_MD5SIG_MAXKEYLEN).
 MAX_PASSWORD = 80
+# The restart time in the capability has 12 bits of seconds (RFC 4724 section 3); FRR's default is ours.
+DEFAULT_RESTART_TIME, MAX_RESTART_TIME = 120, 4095
 # The hold time is a 16-bit number of seconds in the OPEN message.
 MAX_HOLD_TIME = 65535.0
 _AN_ASN = "an AS number from 1 to 4294967295"
@@ -67,6 +69,9 @@ class Peer:
     vrf: str | None = None  # name of the VRF device of the node
     bfd_profile: str | None = None
     graceful_restart: bool = False
+    restart_time: int = DEFAULT_RESTART_TIME  # seconds; means nothing without graceful_restart
+    ttl_security_hops: int | None = None  # RFC 5082; None: off
+    passive: bool = False  # wait for the router's connection
     dual_stack: bool = False  # both address families over this one session
     # Fields of `spec` that the speakers can not follow yet, so that there is no session.
     unsupported: tuple[str, ...] = ()
@@ -129,11 +134,15 @@ def read_peer(name: str, namespace: str, labels: Mapping[str, str], spec: Fields
         vrf=spec.interface("vrf"),
         bfd_profile=spec.string("bfdProfile"),
         graceful_restart=spec.boolean("enableGracefulRestart"),
+        restart_time=_read_restart_time(spec, report),
+        ttl_security_hops=spec.integer("ttlSecurityHops", 1, 254),
+        passive=spec.boolean("passive"),
         dual_stack=spec.boolean("dualStackAddressFamily"),
         unsupported=name_gaps("BGPPeer", spec),
     )
     spec.boolean("disableMP")
     _refuse_multihop(spec, found, report)
+    _refuse_ttl_security(spec, found, report)
     _refuse_two_passwords(spec, found, report)
     spec.done()
     complete = local is not None and (remote or dynamic) and (address or interface)
@@ -225,6 +234,27 @@ def _refuse_multihop(spec: Fields, peer: Peer, report: Report) -> None:
     if peer.multihop and (peer.remote_asn == peer.local_asn or peer.dynamic_asn == INTERNAL):
         message = "is for eBGP, and both ends are of one AS; remove it (iBGP may always take several hops)"
         report.refuse(spec.path("ebgpMultiHop"), Reason.EXCLUSIVE_FIELDS, message)
+
+
+def _refuse_ttl_security(spec: Fields, peer: Peer, report: Report) -> None:
+    """One fixes the time to live at 255, the other lets it be anything."""
+    if peer.multihop and peer.ttl_security_hops is not None:
+        message = "excludes ebgpMultiHop, which it comes with for more than one hop; remove that"
+        report.refuse(spec.path("ttlSecurityHops"), Reason.EXCLUSIVE_FIELDS, message)
+
+
+def _read_restart_time(spec: Fields, report: Report) -> int:
+    seconds = spec.duration("gracefulRestartTime")
+    if seconds is None:
+        return DEFAULT_RESTART_TIME
+    path = spec.path("gracefulRestartTime")
+    if not 1 <= seconds <= MAX_RESTART_TIME or seconds != int(seconds):
+        message = f"is {seconds:g} s, should be whole seconds from 1s to {MAX_RESTART_TIME}s"
+        report.refuse(path, Reason.BAD_TIMERS, message)
+    if not spec.is_set("enableGracefulRestart"):
+        message = "is for enableGracefulRestart, which is not on; set it to true, or remove this"
+        report.refuse(path, Reason.EXCLUSIVE_FIELDS, message)
+    return int(seconds)
 
 
 def _read_timers(spec: Fields, report: Report) -> Timers:

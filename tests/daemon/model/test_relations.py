@@ -69,12 +69,16 @@ def test_a_peer_is_read_completely() -> None:
         "vrf": "red",
         "bfdProfile": "fast",
         "enableGracefulRestart": True,
+        "gracefulRestartTime": "1m",
+        "ttlSecurityHops": 2,
+        "passive": True,
         "dualStackAddressFamily": True,
     }
     [one] = parse([thing("BGPPeer", "x", spec), thing("BFDProfile", "fast")]).peers
     assert (one.address, one.remote_asn, one.dynamic_asn, one.internal) == (None, None, "internal", True)
     assert (one.interface, one.place, one.vrf, one.bfd_profile) == ("eth1", "interface eth1", "red", "fast")
     assert one.shown_asn == 64999 and one.graceful_restart and one.dual_stack
+    assert (one.restart_time, one.ttl_security_hops, one.passive) == (60, 2, True)
     assert one.unsupported == ("dynamicASN", "interface", "localASN", "vrf")
 
 

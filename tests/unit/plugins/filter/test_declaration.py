@@ -67,6 +67,7 @@ def test_the_least_that_can_be_said_is_enough() -> None:
             "aggregation_length_v6": 128,
             "local_pref": 0,
             "communities": [],
+            "weighted_by_endpoints": False,
             "labels": {},
         }
     ]
