@@ -7,6 +7,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Literal
 
 from vipcast.bgp.attributes import AS_TRANS
 from vipcast.bgp.capabilities import FourOctetAsn, Multiprotocol, RouteRefresh
@@ -19,6 +20,9 @@ from vipcast.bgp.wire import Family
 MIN_HOLD_TIME = 3
 MAX_HOLD_TIME = 0xFFFF
 MAX_ASN = 0xFFFFFFFF
+MAX_RESTART_TIME = 0xFFF  # RFC 4724 section 3: twelve bits
+
+Dynamic = Literal["internal", "external"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +30,29 @@ class SessionSettings:
     """``hold_time`` in whole seconds, 0 or at least 3; ``keepalive_time`` None: a third of the hold time.
 
     ``router_id`` None: our IPv4 address on the connection; over IPv6 a number made of ``node_name``, or
-    of our address where there is no name. Raises LocalError for what BGP cannot carry.
+    of our address where there is no name. ``remote_asn`` None: ``dynamic_asn`` says which the peer's may be.
+    ``shown_asn``: the AS that the peer sees instead of ``local_asn``, in the OPEN and in every path.
+    ``families`` are those offered. ``restart_time``: seconds for which the peer keeps our routes while
+    we are away (RFC 4724), None: it forgets them; ``restarting``: our process has just been restarted;
+    ``forwarding_preserved``: traffic went on meanwhile. Raises LocalError for what BGP cannot carry.
     """
 
     local_asn: int
-    remote_asn: int
+    remote_asn: int | None
     hold_time: float = 90
     keepalive_time: float | None = None
     connect_time: float = 5.0
     router_id: IPv4Address | None = None
     node_name: str = ""
+    dynamic_asn: Dynamic | None = None
+    shown_asn: int | None = None
+    families: frozenset[Family] = frozenset(Family)
+    restart_time: int | None = None
+    restarting: bool = False
+    forwarding_preserved: bool = True
 
     def __post_init__(self) -> None:
-        for what, asn in (("local", self.local_asn), ("remote", self.remote_asn)):
-            if not 1 <= asn <= MAX_ASN or asn == AS_TRANS:
-                raise LocalError(f"{what} AS number {asn}: 1 to {MAX_ASN} without {AS_TRANS} would be right")
+        self._check_asns()
         if self.hold_time != int(self.hold_time) or not _acceptable_hold_time(int(self.hold_time)):
             raise LocalError(
                 f"hold time {self.hold_time:g} s: whole seconds, 0 or {MIN_HOLD_TIME} to {MAX_HOLD_TIME}"
@@ -51,10 +63,26 @@ class SessionSettings:
             raise LocalError(f"connect time {self.connect_time:g} s: more than 0 would be right")
         if self.router_id is not None and int(self.router_id) == 0:
             raise LocalError("router id 0.0.0.0: it must not be zero (RFC 6286)")
+        if self.restart_time is not None and not 0 <= self.restart_time <= MAX_RESTART_TIME:
+            raise LocalError(f"restart time {self.restart_time} s: 0 to {MAX_RESTART_TIME} would be right")
+
+    def _check_asns(self) -> None:
+        if (self.remote_asn is None) == (self.dynamic_asn is None):
+            raise LocalError("the peer's AS: either a number, or internal or external")
+        asns = ("local", self.local_asn), ("remote", self.remote_asn), ("shown", self.shown_asn)
+        for what, asn in asns:
+            if asn is not None and (not 1 <= asn <= MAX_ASN or asn == AS_TRANS):
+                raise LocalError(f"{what} AS number {asn}: 1 to {MAX_ASN} without {AS_TRANS} would be right")
+
+    @property
+    def speaking_asn(self) -> int:
+        """The AS that the peer sees us in."""
+        return self.local_asn if self.shown_asn is None else self.shown_asn
 
     @property
     def internal(self) -> bool:
-        return self.local_asn == self.remote_asn
+        """Whether the peer is one of the AS that it sees us in (RFC 4271 section 1.1)."""
+        return self.dynamic_asn == "internal" or self.remote_asn == self.speaking_asn
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +102,8 @@ def _acceptable_hold_time(seconds: int) -> bool:
 
 def make_open(settings: SessionSettings, local: Address) -> Open:
     router_id = settings.router_id or derive_router_id(local, settings.node_name)
-    families = (Multiprotocol(family) for family in Family)
-    return Open.of(settings.local_asn, int(settings.hold_time), router_id, *families, RouteRefresh())
+    families = (Multiprotocol(family) for family in Family if family in settings.families)
+    return Open.of(settings.speaking_asn, int(settings.hold_time), router_id, *families, RouteRefresh())
 
 
 def derive_router_id(local: Address, node_name: str) -> IPv4Address:
@@ -105,12 +133,15 @@ def negotiate(settings: SessionSettings, ours: Open, theirs: Open) -> Negotiated
 
 
 def _check_asn(settings: SessionSettings, theirs: Open) -> None:
-    if theirs.asn != settings.remote_asn:
-        raise RemoteError(
-            ErrorCode.OPEN,
-            OpenError.BAD_PEER_AS,
-            detail=f"the peer is AS {theirs.asn}, AS {settings.remote_asn} is configured",
-        )
+    """RFC 4271 section 6.2. AS 0 is nobody's (RFC 7607 section 2), and AS_TRANS stands for another."""
+    asn, shown = theirs.asn, settings.speaking_asn
+    wrong = asn != settings.remote_asn
+    expected = f"AS {settings.remote_asn} is configured"
+    if settings.dynamic_asn is not None:
+        wrong = (asn == shown) != settings.internal or asn in (0, AS_TRANS)
+        expected = f"an {settings.dynamic_asn} peer of AS {shown} is configured"
+    if wrong:
+        raise RemoteError(ErrorCode.OPEN, OpenError.BAD_PEER_AS, detail=f"the peer is AS {asn}, {expected}")
 
 
 def _check_router_id(settings: SessionSettings, ours: Open, theirs: Open) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -12,7 +13,13 @@ from vipcast.bgp.errors import LocalError
 Prefix = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
+GRACEFUL_SHUTDOWN = 0xFFFF0000  # RFC 8326 section 5: 65535:0
+
+LargeCommunity = tuple[int, int, int]
+
 _MAX = 0xFFFFFFFF
+# The link bandwidth community carries an IEEE single.
+_MAX_BANDWIDTH = struct.unpack(">f", b"\x7f\x7f\xff\xff")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +27,29 @@ class Route:
     """One prefix and how it is to be announced; hashable, because it is the unit of difference.
 
     ``local_pref`` is sent on iBGP only (RFC 4271 section 5.1.5); None means 100 there.
-    ``communities`` are 32-bit values (RFC 1997). Raises LocalError for numbers that are not 32 bits.
+    ``communities`` are 32-bit values (RFC 1997), ``large_communities`` three of them each (RFC 8092).
+    ``bandwidth`` is in octets per second (draft-ietf-idr-link-bandwidth); None: no such community.
+    Raises LocalError for numbers that do not fit.
     """
 
     prefix: Prefix
     local_pref: int | None = None
     communities: frozenset[int] = frozenset()
+    large_communities: frozenset[LargeCommunity] = frozenset()
+    bandwidth: float | None = None
 
     def __post_init__(self) -> None:
         """Here, and not when it is sent: whoever made the route can say where the number came from."""
         if self.local_pref is not None and not 0 <= self.local_pref <= _MAX:
             raise LocalError(f"{self.prefix}: local preference {self.local_pref}: 0 to {_MAX} would be right")
-        for community in (min(self.communities, default=0), max(self.communities, default=0)):
+        for community in self.communities:
             if not 0 <= community <= _MAX:
                 raise LocalError(f"{self.prefix}: community {community}: 0 to {_MAX} would be right")
+        for large in self.large_communities:
+            if len(large) != 3 or not all(0 <= part <= _MAX for part in large):
+                words = ":".join(map(str, large))
+                raise LocalError(f"{self.prefix}: large community {words}: three numbers of 0 to {_MAX}")
+        if self.bandwidth is not None and not 0 <= self.bandwidth <= _MAX_BANDWIDTH:
+            raise LocalError(
+                f"{self.prefix}: bandwidth {self.bandwidth}: 0 to {_MAX_BANDWIDTH:.5g} octets per second"
+            )

@@ -16,8 +16,9 @@ A driver has one connection at a time; it reports on the newest only.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from vipcast.bgp import messages, negotiation
 from vipcast.bgp.backoff import Backoff
@@ -30,6 +31,7 @@ from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRe
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
 from vipcast.bgp.rib import AdjRibOut, Export
 from vipcast.bgp.route import Address, Route
+from vipcast.bgp.wire import Family
 
 # RFC 4271 section 8.2.2: "a large value of 4 minutes" until the peer has named its own.
 LARGE_HOLD_TIME = 240.0
@@ -74,6 +76,7 @@ class Session:
         self.last_error_at: float | None = None
         self._backoff = Backoff(settings.connect_time, jitter)
         self._local: Address | None = None
+        self._next_hops: dict[Family, Address] = {}
         self._frames = FrameBuffer()
         self._outbox = bytearray()
         self._events: deque[SessionEvent] = deque()
@@ -100,9 +103,15 @@ class Session:
             self._notification = Notification(ErrorCode.CEASE, subcode)
             self._happen(Event.AutomaticStop, now, f"we ended the session: {self._notification}: {why}")
 
-    def connected(self, now: float, local: Address) -> None:
-        """TCP is up; ``local`` is our address on it: next hop, and router id where none is set."""
+    def connected(
+        self, now: float, local: Address, next_hops: Mapping[Family, Address] = MappingProxyType({})
+    ) -> None:
+        """TCP is up; ``local`` is our address on it: next hop, and router id where none is set.
+
+        ``next_hops``: global addresses of the interface, for the families that ``local`` does not serve.
+        """
         self._local = local
+        self._next_hops = dict(next_hops)
         self._outbox.clear()
         self.counters.connects += 1
         self._happen(Event.Tcp_CR_Acked, now)
@@ -331,7 +340,7 @@ class Session:
         negotiated, settings = self.negotiated, self.settings
         self.rib.open(
             Export(
-                local_asn=settings.local_asn,
+                local_asn=settings.speaking_asn,
                 internal=settings.internal,
                 four_octet=negotiated.four_octet,
                 families=negotiated.families,
