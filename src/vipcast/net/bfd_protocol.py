@@ -1,0 +1,103 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the BFD process and its clients say to each other: JSON lines over an abstract Unix socket.
+
+    client -> process   {"want": {NAME: settings, ...}}       the whole set, each time
+    process -> client   {"sessions": {NAME: status, ...}}     the whole set, after changes and now and then
+
+    heir -> process     {"take_over": 1}                      see vipcast.bfdd.handover
+
+No asyncio here: the process has none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from ipaddress import ip_address
+from typing import Any
+
+from vipcast.bfd.fsm import BfdState, Diagnostic
+from vipcast.bfd.settings import BfdCounters, BfdSettings, BfdStatus
+
+Json = dict[str, Any]
+
+# A line of 256 sessions is about 200 kB; more is somebody else's mistake.
+MAX_LINE = 1 << 20
+MAX_SESSIONS = 256
+"""Of a node: a bound for memory and for what a hand-over has to carry."""
+
+_SETTINGS = frozenset(field.name for field in fields(BfdSettings))
+_STATUS = frozenset(field.name for field in fields(BfdStatus))
+
+
+class ProtocolError(ValueError):
+    """The other side said what is not in the protocol."""
+
+
+def control_name(namespace: str) -> str:
+    """The abstract socket's name, as ``connect`` and ``bind`` take it."""
+    return f"\0vipcast-bfd/{namespace}"
+
+
+def may_speak(connection: socket.socket) -> bool:
+    """An abstract socket has no file mode: the other side has to run as our user, or as root."""
+    _pid, uid, _gid = struct.unpack(
+        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    )
+    return uid in (0, os.geteuid())
+
+
+def line(message: Json) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def read_line(data: bytes) -> Json:
+    """Raises ProtocolError."""
+    try:
+        message = json.loads(data)
+    except ValueError as error:
+        raise ProtocolError(f"not JSON: {error}") from error
+    if not isinstance(message, dict):
+        raise ProtocolError("not a JSON object")
+    return message
+
+
+def write_settings(settings: BfdSettings) -> Json:
+    written = asdict(settings)
+    written["peer"] = str(settings.peer)
+    written["local"] = None if settings.local is None else str(settings.local)
+    return written
+
+
+def read_settings(written: Mapping[str, Any]) -> BfdSettings:
+    """Raises ProtocolError, or BadSettingsError for settings that cannot work."""
+    try:
+        known = {name: value for name, value in written.items() if name in _SETTINGS}
+        known["peer"] = ip_address(known["peer"])
+        known["local"] = None if known.get("local") is None else ip_address(known["local"])
+        return BfdSettings(**known)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"settings of a session: {error!r}") from error
+
+
+def write_status(status: BfdStatus) -> Json:
+    return asdict(status)
+
+
+def read_status(written: Mapping[str, Any]) -> BfdStatus:
+    """Of a newer process too: what is not known here is left out. Raises ProtocolError."""
+    try:
+        known = {name: value for name, value in written.items() if name in _STATUS}
+        for name in ("state", "remote_state"):
+            known[name] = BfdState(known[name])
+        for name in ("diagnostic", "remote_diagnostic"):
+            known[name] = Diagnostic(known[name])
+        known["counters"] = BfdCounters(**known["counters"])
+        return BfdStatus(**known)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ProtocolError(f"status of a session: {error!r}") from error
