@@ -35,7 +35,7 @@ VERSIONS = {
 # Versions that are read besides: with the same fields, of the same objects.
 OLD_VERSIONS = {"BGPPeer": f"{GROUP}/v1beta1"}
 # Kinds of the group that the load balancer writes: they say nothing of what is wanted.
-REPORTS = ("ConfigurationState", "ServiceBGPStatus", "ServiceL2Status")
+REPORTS = ("BGPSessionState", "ConfigurationState", "ServiceBGPStatus", "ServiceL2Status")
 # The condition of an object that is in force as it is written.
 ACCEPTED = "Accepted"
 

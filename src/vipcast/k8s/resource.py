@@ -11,6 +11,7 @@ __all__ = [
     "BFD_PROFILES",
     "BGP_ADVERTISEMENTS",
     "BGP_PEERS",
+    "BGP_SESSION_STATES",
     "COMMUNITIES",
     "CONFIGURATION_STATES",
     "CONFIG_MAPS",
@@ -22,6 +23,7 @@ __all__ = [
     "NODES",
     "SECRETS",
     "SERVICES",
+    "SERVICE_BGP_STATUSES",
     "Json",
     "Key",
     "Resource",
@@ -79,3 +81,5 @@ BGP_PEERS = Resource("metallb.io", "v1beta2", "bgppeers", "BGPPeer")
 BFD_PROFILES = Resource("metallb.io", "v1beta1", "bfdprofiles", "BFDProfile")
 COMMUNITIES = Resource("metallb.io", "v1beta1", "communities", "Community")
 CONFIGURATION_STATES = Resource("metallb.io", "v1beta1", "configurationstates", "ConfigurationState")
+BGP_SESSION_STATES = Resource("metallb.io", "v1beta1", "bgpsessionstates", "BGPSessionState")
+SERVICE_BGP_STATUSES = Resource("metallb.io", "v1beta1", "servicebgpstatuses", "ServiceBGPStatus")

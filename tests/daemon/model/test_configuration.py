@@ -369,6 +369,8 @@ def test_nothing_that_an_object_says_can_break_the_reader(kind: str, spec: Any, 
     assert parse([item, pool("good", "192.0.2.0/24")], previous=found) == found
 
 
-@pytest.mark.parametrize("kind", ["ConfigurationState", "ServiceL2Status", "ServiceBGPStatus"])
+@pytest.mark.parametrize(
+    "kind", ["BGPSessionState", "ConfigurationState", "ServiceL2Status", "ServiceBGPStatus"]
+)
 def test_what_the_load_balancer_writes_is_no_part_of_the_configuration(kind: str) -> None:
     assert parse([{**pool("x"), "kind": kind}]) == Configuration()
