@@ -3,12 +3,12 @@
 """The state machine of RFC 4271 section 8, as a table: (state, event) -> (next state, actions).
 
 Read it with section 8.2.2 beside it: one block for each state, one row for each event, in the RFC's order,
-and the block's "any other event" last. Every pair is in the table. Nothing happens here; ``session`` carries
-the actions out.
+and the block's "any other event" last. Every pair is in the table. Where section 8.2.2 asks about DelayOpen,
+the other answer is in ``DELAYED``. Nothing happens here; ``session`` carries the actions out.
 
 What differs from section 8.2.2, and why:
 
-- DelayOpen (events 12 and 20) is not implemented: both are "any other event". OPEN is sent once TCP is up.
+- A passive session never dials: its ConnectRetryTimer does not run, so event 9 does not come in Active.
 - A NOTIFICATION is never answered by one, in OpenSent neither (section 6.4: nothing is reported back).
 - A header error in Established is answered by its own NOTIFICATION (section 6.1), not by an FSM error.
 - A second OPEN on one connection is an FSM error (RFC 6608 section 3): collisions are between connections.
@@ -19,6 +19,8 @@ What differs from section 8.2.2, and why:
 from __future__ import annotations
 
 from enum import Enum, IntEnum, auto
+
+from vipcast.bgp.codes import ErrorCode, FsmError
 
 
 class State(Enum):
@@ -82,8 +84,9 @@ class Action(Enum):
     NOTIFY_RECEIVED_ERROR = auto()
     START_CONNECT_RETRY = auto()
     STOP_CONNECT_RETRY = auto()
+    START_DELAY_OPEN = auto()
+    STOP_DELAY_OPEN = auto()
     START_LARGE_HOLD = auto()
-    START_NEGOTIATED_TIMERS = auto()
     RESTART_HOLD = auto()
     RESTART_KEEPALIVE = auto()
     RELEASE = auto()
@@ -110,7 +113,7 @@ _STARTS = (
 # Another connection than this session's: judged by whoever owns both (section 6.8).
 _OTHER_CONNECTION = (Event.TcpConnection_Valid, Event.Tcp_CR_Invalid)
 _SECOND_CONNECTION = (*_OTHER_CONNECTION, Event.Tcp_CR_Acked, Event.TcpConnectionConfirmed)
-_TCP_UP = (Event.Tcp_CR_Acked, Event.TcpConnectionConfirmed)
+TCP_UP = (Event.Tcp_CR_Acked, Event.TcpConnectionConfirmed)
 _MESSAGE_ERRORS = (Event.BGPHeaderErr, Event.BGPOpenMsgErr)
 
 _A = Action
@@ -118,7 +121,15 @@ _STOP = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.CLEAR_RETRIES, _A.STO
 _FAIL = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.COUNT_RETRY, _A.BACK_OFF)
 _DIAL = (_A.START_CONNECT_RETRY, _A.DIAL)
 _FRESH = (_A.CLEAR_RETRIES, _A.STOP_BACK_OFF)
-_OPEN = (_A.STOP_CONNECT_RETRY, _A.SEND_OPEN, _A.START_LARGE_HOLD)
+_OPEN = (_A.STOP_CONNECT_RETRY, _A.STOP_DELAY_OPEN, _A.SEND_OPEN, _A.START_LARGE_HOLD)
+_ANSWER_OPEN = (
+    _A.STOP_CONNECT_RETRY,
+    _A.STOP_DELAY_OPEN,
+    _A.SEND_OPEN,
+    _A.SEND_KEEPALIVE,
+    _A.RESTART_HOLD,
+    _A.RESTART_KEEPALIVE,
+)
 
 
 def _rows(events: tuple[Event, ...], state: State, *actions: Action) -> dict[Event, Transition]:
@@ -135,13 +146,16 @@ _IDLE: dict[Event, Transition] = {
         (
             Event.ManualStart_with_PassiveTcpEstablishment,
             Event.AutomaticStart_with_PassiveTcpEstablishment,
-            Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment,
         ),
         State.ACTIVE,
         *_FRESH,
         _A.START_CONNECT_RETRY,
     ),
-    Event.AutomaticStart_with_DampPeerOscillations: (State.CONNECT, _DIAL),
+    Event.AutomaticStart_with_DampPeerOscillations: (State.CONNECT, (_A.STOP_BACK_OFF, *_DIAL)),
+    Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment: (
+        State.ACTIVE,
+        (_A.STOP_BACK_OFF, _A.START_CONNECT_RETRY),
+    ),
     Event.IdleHoldTimer_Expires: (State.CONNECT, _DIAL),
     Event.ManualStop: (State.IDLE, (_A.STOP_BACK_OFF,)),
 }
@@ -150,9 +164,14 @@ _IDLE_OTHER: Transition = (State.IDLE, ())
 _CONNECT: dict[Event, Transition] = {
     **_ignored(State.CONNECT, *_STARTS, *_OTHER_CONNECTION),
     Event.ManualStop: (State.IDLE, _STOP),
-    Event.ConnectRetryTimer_Expires: (State.CONNECT, (_A.HANG_UP, _A.COUNT_RETRY, *_DIAL)),
-    **_rows(_TCP_UP, State.OPEN_SENT, *_OPEN),
+    Event.ConnectRetryTimer_Expires: (
+        State.CONNECT,
+        (_A.HANG_UP, _A.COUNT_RETRY, _A.STOP_DELAY_OPEN, *_DIAL),
+    ),
+    Event.DelayOpenTimer_Expires: (State.OPEN_SENT, _OPEN),
+    **_rows(TCP_UP, State.OPEN_SENT, *_OPEN),
     Event.TcpConnectionFails: (State.IDLE, _FAIL),
+    Event.BGPOpen_with_DelayOpenTimer_running: (State.OPEN_CONFIRM, _ANSWER_OPEN),
     **_rows((*_MESSAGE_ERRORS, Event.NotifMsgVerErr), State.IDLE, *_FAIL),
 }
 _CONNECT_OTHER: Transition = (State.IDLE, _FAIL)
@@ -161,8 +180,10 @@ _ACTIVE: dict[Event, Transition] = {
     **_ignored(State.ACTIVE, *_STARTS, *_OTHER_CONNECTION),
     Event.ManualStop: (State.IDLE, _STOP),
     Event.ConnectRetryTimer_Expires: (State.CONNECT, _DIAL),
-    **_rows(_TCP_UP, State.OPEN_SENT, *_OPEN),
+    Event.DelayOpenTimer_Expires: (State.OPEN_SENT, _OPEN),
+    **_rows(TCP_UP, State.OPEN_SENT, *_OPEN),
     Event.TcpConnectionFails: (State.IDLE, _FAIL),
+    Event.BGPOpen_with_DelayOpenTimer_running: (State.OPEN_CONFIRM, _ANSWER_OPEN),
     **_rows((*_MESSAGE_ERRORS, Event.NotifMsgVerErr), State.IDLE, *_FAIL),
 }
 _ACTIVE_OTHER: Transition = (State.IDLE, _FAIL)
@@ -187,7 +208,7 @@ _OPEN_SENT: dict[Event, Transition] = {
     ),
     Event.BGPOpen: (
         State.OPEN_CONFIRM,
-        (_A.STOP_CONNECT_RETRY, _A.SEND_KEEPALIVE, _A.START_NEGOTIATED_TIMERS),
+        (_A.STOP_CONNECT_RETRY, _A.SEND_KEEPALIVE, _A.RESTART_HOLD, _A.RESTART_KEEPALIVE),
     ),
 }
 
@@ -228,5 +249,39 @@ TABLE: dict[tuple[State, Event], Transition] = {
 }
 
 
-def transition(state: State, event: Event) -> Transition:
-    return TABLE[state, event]
+_WAIT_TO_OPEN = (_A.STOP_CONNECT_RETRY, _A.START_DELAY_OPEN)
+# A peer of another version that says so before our OPEN is no reason to count and to back off more.
+_LEAVE = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.BACK_OFF)
+
+DELAYED: dict[tuple[State, Event], Transition] = {
+    **{(state, event): (state, _WAIT_TO_OPEN) for state in (State.CONNECT, State.ACTIVE) for event in TCP_UP},
+    (State.CONNECT, Event.TcpConnectionFails): (
+        State.ACTIVE,
+        (_A.RELEASE, _A.HANG_UP, _A.START_CONNECT_RETRY),
+    ),
+    (State.CONNECT, Event.NotifMsgVerErr): (State.IDLE, _LEAVE),
+    (State.ACTIVE, Event.NotifMsgVerErr): (State.IDLE, _LEAVE),
+}
+"""What differs where the DelayOpen attribute is set (events 16 and 17) or its timer runs (18 and 24)."""
+
+
+def transition(state: State, event: Event, *, delayed: bool = False) -> Transition:
+    """``delayed``: DelayOpen is set, or its timer runs: whichever section 8.2.2 asks for."""
+    usual = TABLE[state, event]
+    return DELAYED.get((state, event), usual) if delayed else usual
+
+
+ERROR_EVENTS = {
+    ErrorCode.HEADER: Event.BGPHeaderErr,
+    ErrorCode.OPEN: Event.BGPOpenMsgErr,
+    ErrorCode.UPDATE: Event.UpdateMsgErr,
+    ErrorCode.ROUTE_REFRESH: Event.RouteRefreshMsgErr,
+}
+"""Which event it is that the peer sent something wrong, by the code of its answer."""
+
+FSM_SUBCODES = {
+    State.OPEN_SENT: FsmError.IN_OPEN_SENT,
+    State.OPEN_CONFIRM: FsmError.IN_OPEN_CONFIRM,
+    State.ESTABLISHED: FsmError.IN_ESTABLISHED,
+}
+"""RFC 6608 section 3."""

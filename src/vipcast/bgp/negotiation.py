@@ -34,7 +34,9 @@ class SessionSettings:
     ``shown_asn``: the AS that the peer sees instead of ``local_asn``, in the OPEN and in every path.
     ``families`` are those offered. ``restart_time``: seconds for which the peer keeps our routes while
     we are away (RFC 4724), None: it forgets them; ``restarting``: our process has just been restarted;
-    ``forwarding_preserved``: traffic went on meanwhile. Raises LocalError for what BGP cannot carry.
+    ``forwarding_preserved``: traffic went on meanwhile. ``delay_open_time``: for how long the peer's OPEN is
+    awaited before ours is sent (RFC 4271 section 8.1.1), 0: not at all.
+    Raises LocalError for what BGP cannot carry.
     """
 
     local_asn: int
@@ -50,6 +52,7 @@ class SessionSettings:
     restart_time: int | None = None
     restarting: bool = False
     forwarding_preserved: bool = True
+    delay_open_time: float = 0.0
 
     def __post_init__(self) -> None:
         self._check_asns()
@@ -61,6 +64,8 @@ class SessionSettings:
             raise LocalError(f"keepalive time {self.keepalive_time:g} s: more than 0 would be right")
         if self.connect_time <= 0:
             raise LocalError(f"connect time {self.connect_time:g} s: more than 0 would be right")
+        if self.delay_open_time < 0:
+            raise LocalError(f"delay open time {self.delay_open_time:g} s: 0 or more would be right")
         if self.router_id is not None and int(self.router_id) == 0:
             raise LocalError("router id 0.0.0.0: it must not be zero (RFC 6286)")
         if self.restart_time is not None and not 0 <= self.restart_time <= MAX_RESTART_TIME:

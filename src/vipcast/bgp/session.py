@@ -17,70 +17,58 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 
 from vipcast.bgp import messages, negotiation
-from vipcast.bgp.backoff import Backoff
-from vipcast.bgp.codes import Cease, ErrorCode, FsmError, encode_shutdown_message
-from vipcast.bgp.counters import Counters
+from vipcast.bgp.codes import Cease, ErrorCode, encode_shutdown_message
 from vipcast.bgp.errors import RemoteError
+from vipcast.bgp.events import Dial, HangUp, SessionEvent, StateChanged
 from vipcast.bgp.framing import FrameBuffer, MessageType
-from vipcast.bgp.fsm import Action, Event, State, transition
+from vipcast.bgp.fsm import ERROR_EVENTS, FSM_SUBCODES, TCP_UP, Action, Event, State, transition
+from vipcast.bgp.memory import PeerMemory
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
-from vipcast.bgp.rib import AdjRibOut, Export
+from vipcast.bgp.rib import Export
 from vipcast.bgp.route import Address, Route
+from vipcast.bgp.timers import EXPIRED, Timers
 from vipcast.bgp.wire import Family
-
-# RFC 4271 section 8.2.2: "a large value of 4 minutes" until the peer has named its own.
-LARGE_HOLD_TIME = 240.0
-# RFC 9687 section 5: the greater of 8 minutes and twice the hold time.
-MIN_SEND_HOLD_TIME = 480.0
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """Open a TCP connection; report by ``connected`` or ``connection_failed``."""
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """Give up the connection, or the attempt, after what ``data_to_send`` has given is written. No report."""
-
-
-@dataclass(frozen=True, slots=True)
-class StateChanged:
-    """``why`` is empty where the change is good news."""
-
-    old: State
-    new: State
-    why: str = ""
-
-
-SessionEvent = Dial | HangUp | StateChanged
 
 
 class Session:
-    """See the module. ``jitter`` gives factors for timers, 0.75 to 1.0 by RFC 4271 section 10."""
+    """See the module. ``jitter`` gives factors for timers, 0.75 to 1.0 by RFC 4271 section 10.
 
-    def __init__(self, settings: SessionSettings, *, jitter: Callable[[], float] = lambda: 1.0) -> None:
+    ``memory``: what other sessions with this peer have left. ``yields``: asked with each OPEN that is right,
+    whether another connection is to be preferred (RFC 4271 section 6.8).
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        *,
+        jitter: Callable[[], float] = lambda: 1.0,
+        memory: PeerMemory | None = None,
+        yields: Callable[[Session, Open], bool] = lambda _session, _open: False,
+    ) -> None:
         self.settings = settings
         self.state = State.IDLE
-        self.rib = AdjRibOut()
-        self.counters = Counters()
+        self.memory = memory or PeerMemory.of(settings, jitter)
+        self.rib = self.memory.rib
+        self.counters = self.memory.counters
+        self.accepted = False
+        """Whether the peer has made the connection."""
         self.negotiated: Negotiated | None = None
         self.local_open: Open | None = None
         self.remote_open: Open | None = None
-        self.last_error = ""
-        self.last_error_at: float | None = None
-        self._backoff = Backoff(settings.connect_time, jitter)
+        self._backoff = self.memory.backoff
+        self._yields = yields
+        self._passive = False
         self._local: Address | None = None
         self._next_hops: dict[Family, Address] = {}
         self._frames = FrameBuffer()
         self._outbox = bytearray()
         self._events: deque[SessionEvent] = deque()
-        self._timers: dict[Event, float] = {}
+        self._timers = Timers(self._backoff)
         self._notification = Notification(ErrorCode.CEASE, Cease.UNSPECIFIC)
         self._update = Update()
         self._refresh = RouteRefresh(0, 0)
@@ -88,7 +76,8 @@ class Session:
     # ---- inputs ----
 
     def start(self, now: float, *, passive: bool = False) -> None:
-        """``passive``: wait for the peer to dial before dialling."""
+        """``passive``: never dial, wait for the peer."""
+        self._passive = passive
         start = Event.ManualStart_with_PassiveTcpEstablishment if passive else Event.ManualStart
         self._happen(start, now)
 
@@ -103,18 +92,34 @@ class Session:
             self._notification = Notification(ErrorCode.CEASE, subcode)
             self._happen(Event.AutomaticStop, now, f"we ended the session: {self._notification}: {why}")
 
+    def dump(self, now: float) -> None:
+        """Another connection is preferred (RFC 4271 section 6.8, RFC 4486 section 4). Nobody's fault."""
+        self._notification = Notification(ErrorCode.CEASE, Cease.COLLISION)
+        self._happen(Event.OpenCollisionDump, now)
+
+    def wake(self, now: float) -> None:
+        """Leave the rest in Idle early: the peer is there."""
+        self._happen(Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment, now)
+
     def connected(
-        self, now: float, local: Address, next_hops: Mapping[Family, Address] = MappingProxyType({})
+        self,
+        now: float,
+        local: Address,
+        next_hops: Mapping[Family, Address] = MappingProxyType({}),
+        *,
+        accepted: bool = False,
     ) -> None:
         """TCP is up; ``local`` is our address on it: next hop, and router id where none is set.
 
         ``next_hops``: global addresses of the interface, for the families that ``local`` does not serve.
+        ``accepted``: the peer has dialled.
         """
         self._local = local
         self._next_hops = dict(next_hops)
         self._outbox.clear()
         self.counters.connects += 1
-        self._happen(Event.Tcp_CR_Acked, now)
+        self.accepted = accepted
+        self._happen(Event.TcpConnectionConfirmed if accepted else Event.Tcp_CR_Acked, now)
 
     def connection_failed(self, now: float, why: str) -> None:
         """The dialled connection did not come up, or the one that was up is gone."""
@@ -148,12 +153,11 @@ class Session:
 
     def write_blocked(self, now: float) -> None:
         """The driver cannot write: the peer has stopped reading (RFC 9687 section 4)."""
-        if self.negotiated is not None and self.negotiated.hold_time:
-            hold = max(MIN_SEND_HOLD_TIME, 2 * self.negotiated.hold_time)
-            self._timers.setdefault(Event.SendHoldTimer_Expires, now + hold)
+        if self.negotiated is not None:
+            self._timers.start_send_hold(now, self.negotiated)
 
     def write_resumed(self) -> None:
-        self._timers.pop(Event.SendHoldTimer_Expires, None)
+        self._timers.stop(Event.SendHoldTimer_Expires)
 
     # ---- outputs ----
 
@@ -175,16 +179,25 @@ class Session:
         return self._events.popleft() if self._events else None
 
     def timer(self) -> float | None:
-        return min(self._timers.values(), default=None)
+        return self._timers.next()
 
     def handle_timer(self, now: float) -> None:
         """Everything that is due, the earliest first."""
-        while due := [(at, event) for event, at in self._timers.items() if at <= now]:
-            _when, event = min(due)
-            del self._timers[event]
-            self._happen(event, now, _EXPIRED.get(event, ""))
+        while (event := self._timers.pop_due(now)) is not None:
+            if event is Event.IdleHoldTimer_Expires and self._passive:
+                self.wake(now)
+            else:
+                self._happen(event, now, EXPIRED.get(event, ""))
 
     # ---- to look at ----
+
+    @property
+    def last_error(self) -> str:
+        return self.memory.last_error
+
+    @property
+    def last_error_at(self) -> float | None:
+        return self.memory.last_error_at
 
     @property
     def busy(self) -> bool:
@@ -194,8 +207,8 @@ class Session:
     @property
     def next_attempt(self) -> float | None:
         """When the next connection is tried, where none is up."""
-        idle = self._timers.get(Event.IdleHoldTimer_Expires)
-        return idle if idle is not None else self._timers.get(Event.ConnectRetryTimer_Expires)
+        idle = self._timers.at(Event.IdleHoldTimer_Expires)
+        return idle if idle is not None else self._timers.at(Event.ConnectRetryTimer_Expires)
 
     # ---- what the peer says ----
 
@@ -221,42 +234,51 @@ class Session:
                 self._happen(event, now, f"the peer ended the session: {message}")
 
     def _receive_open(self, message: Open, now: float) -> None:
-        if self.state is State.OPEN_SENT and self.local_open is not None:
-            self.remote_open = message
+        delayed = self._delayed(Event.BGPOpen)
+        if self.state is State.OPEN_SENT or delayed:
+            self.remote_open, self.local_open = message, self._open()
             try:
                 self.negotiated = negotiation.negotiate(self.settings, self.local_open, message)
             except RemoteError as error:
                 self._refuse(error, now)
                 return
-        self._happen(Event.BGPOpen, now, "OPEN")
+            if self._yields(self, message):
+                self.dump(now)
+                return
+        event = Event.BGPOpen_with_DelayOpenTimer_running if delayed else Event.BGPOpen
+        self._happen(event, now, "OPEN")
 
     def _refuse(self, error: RemoteError, now: float) -> None:
         """Answer what was wrong with what the peer sent."""
         self._notification = Notification(error.code, error.subcode, error.data)
-        self._happen(_ERROR_EVENTS[error.code], now, f"we ended the session: {error}")
+        self._happen(ERROR_EVENTS[error.code], now, f"we ended the session: {error}")
 
     # ---- transitions ----
 
     def _happen(self, event: Event, now: float, why: str = "") -> None:
         old = self.state
-        self.state, actions = transition(old, event)
-        if Action.BACK_OFF in actions or Action.COUNT_RETRY in actions:
+        self.state, actions = transition(old, event, delayed=self._delayed(event))
+        bad = event is not Event.OpenCollisionDump and not _BAD_NEWS.isdisjoint(actions)
+        if bad:
             self._note_error(old, event, why, now)
         for action in actions:
-            self._do(action, old, now)
+            self._do(action, event, old, now)
         if self.state is not old:
-            self._events.append(StateChanged(old, self.state, self._why(actions)))
+            self._events.append(StateChanged(old, self.state, self.last_error if bad else ""))
 
-    def _why(self, actions: tuple[Action, ...]) -> str:
-        return self.last_error if Action.COUNT_RETRY in actions else ""
+    def _delayed(self, event: Event) -> bool:
+        """RFC 4271 section 8.2.2: whether DelayOpen is set where TCP comes up, or else its timer runs."""
+        if event in TCP_UP:
+            return self.settings.delay_open_time > 0
+        return self._timers.at(Event.DelayOpenTimer_Expires) is not None
 
     def _note_error(self, old: State, event: Event, why: str, now: float) -> None:
         if Action.NOTIFY_FSM_ERROR in transition(old, event)[1]:
             why = f"we ended the session: {why or event.name} in {old.value} is not expected"
-        self.last_error = why or event.name
-        self.last_error_at = now
+        self.memory.last_error = why or event.name
+        self.memory.last_error_at = now
 
-    def _do(self, action: Action, old: State, now: float) -> None:  # noqa: PLR0912 - one arm for each action
+    def _do(self, action: Action, event: Event, old: State, now: float) -> None:  # noqa: PLR0912 - one arm for each action
         match action:
             case Action.DIAL:
                 self._events.append(Dial())
@@ -265,7 +287,7 @@ class Session:
             case Action.SEND_OPEN:
                 self._send_open()
             case Action.SEND_KEEPALIVE:
-                self._send_keepalive()
+                self._send_keepalive(old)
             case Action.NOTIFY_CEASE | Action.NOTIFY_RECEIVED_ERROR:
                 self._send(self._notification)
             case Action.NOTIFY_HOLD_TIMER:
@@ -273,29 +295,32 @@ class Session:
             case Action.NOTIFY_SEND_HOLD_TIMER:
                 self._send(Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0))
             case Action.NOTIFY_FSM_ERROR:
-                self._send(Notification(ErrorCode.FSM, _FSM_SUBCODES[old]))
+                self._send(Notification(ErrorCode.FSM, FSM_SUBCODES[old]))
             case Action.START_CONNECT_RETRY:
-                self._timers[Event.ConnectRetryTimer_Expires] = now + self._backoff.connect_retry(old)
+                if not self._passive:
+                    self._timers.start_connect_retry(now, old)
             case Action.STOP_CONNECT_RETRY:
-                self._timers.pop(Event.ConnectRetryTimer_Expires, None)
+                self._timers.stop(Event.ConnectRetryTimer_Expires)
+            case Action.START_DELAY_OPEN:
+                self._timers.start_delay_open(now, self.settings.delay_open_time)
+            case Action.STOP_DELAY_OPEN:
+                self._timers.stop(Event.DelayOpenTimer_Expires)
             case Action.START_LARGE_HOLD:
-                self._timers[Event.HoldTimer_Expires] = now + LARGE_HOLD_TIME
-            case Action.START_NEGOTIATED_TIMERS:
-                self._start_negotiated_timers(now)
-            case Action.RESTART_HOLD:
-                self._restart_hold(now)
-            case Action.RESTART_KEEPALIVE:
-                self._restart_keepalive(now)
+                self._timers.start_large_hold(now)
+            case Action.RESTART_HOLD if self.negotiated is not None:
+                self._timers.start_hold(now, self.negotiated)
+            case Action.RESTART_KEEPALIVE if self.negotiated is not None:
+                self._timers.start_keepalive(now, self.negotiated)
             case Action.RELEASE:
-                self._release(old, now)
+                self._release(event, old, now)
             case Action.COUNT_RETRY:
                 self.counters.retries += 1
             case Action.CLEAR_RETRIES:
                 self.counters.retries = 0
             case Action.BACK_OFF:
-                self._timers[Event.IdleHoldTimer_Expires] = now + self._backoff.idle_hold(old)
+                self._timers.start_idle_hold(now, old)
             case Action.STOP_BACK_OFF:
-                self._timers.pop(Event.IdleHoldTimer_Expires, None)
+                self._timers.stop(Event.IdleHoldTimer_Expires)
             case Action.SEND_ROUTES:
                 self._established(now)
             case Action.TAKE_UPDATE:
@@ -310,32 +335,23 @@ class Session:
         self.counters.sent(MessageType[_TYPE_NAMES[type(message)]])
 
     def _send_open(self) -> None:
-        assert self._local is not None
-        self.local_open = negotiation.make_open(self.settings, self._local)
+        self.local_open = self._open()
         self._send(self.local_open)
 
-    def _send_keepalive(self) -> None:
+    def _open(self) -> Open:
+        assert self._local is not None
+        settings = replace(self.settings, restarting=self.memory.restarting)
+        return negotiation.make_open(settings, self._local)
+
+    def _send_keepalive(self, old: State) -> None:
         """What still waits to be written says as much; so a peer that doesn't read costs nothing."""
-        if not self._outbox:
+        if not self._outbox or old is not State.ESTABLISHED:
             self._send(Keepalive())
-
-    def _start_negotiated_timers(self, now: float) -> None:
-        self._timers.pop(Event.HoldTimer_Expires, None)
-        self._restart_hold(now)
-        self._restart_keepalive(now)
-
-    def _restart_hold(self, now: float) -> None:
-        if self.negotiated is not None and self.negotiated.hold_time:
-            self._timers[Event.HoldTimer_Expires] = now + self.negotiated.hold_time
-
-    def _restart_keepalive(self, now: float) -> None:
-        if self.negotiated is not None and self.negotiated.keepalive_time:
-            wait = self.negotiated.keepalive_time * self._backoff.jitter()
-            self._timers[Event.KeepaliveTimer_Expires] = now + wait
 
     def _established(self, now: float) -> None:
         assert self.negotiated is not None and self._local is not None
         self._backoff.established(now)
+        self.memory.restarting = False
         self.counters.established += 1
         negotiated, settings = self.negotiated, self.settings
         self.rib.open(
@@ -348,13 +364,15 @@ class Session:
             )
         )
 
-    def _release(self, old: State, now: float) -> None:
-        self._backoff.ended(old, now)
+    def _release(self, event: Event, old: State, now: float) -> None:
+        if event is not Event.OpenCollisionDump:
+            self._backoff.ended(old, now)
         self._timers.clear()
         self._frames = FrameBuffer()
         self.negotiated = None
         self._local = None
-        self.rib.close()
+        if old is State.ESTABLISHED:
+            self.rib.close()
 
     def _take_update(self) -> None:
         """Nothing is installed: what a peer announces is counted and forgotten."""
@@ -371,27 +389,7 @@ class Session:
             self.rib.resend(self._refresh.family)
 
 
-_EXPIRED = {
-    Event.HoldTimer_Expires: "we ended the session: Hold Timer Expired: nothing heard from the peer",
-    Event.SendHoldTimer_Expires: "we ended the session: Send Hold Timer Expired: the peer does not read",
-    Event.ConnectRetryTimer_Expires: (
-        "no answer to the TCP connection in time: a wrong address, a firewall, "
-        "more than one hop without multihop, or a password that differs"
-    ),
-}
-
-_ERROR_EVENTS = {
-    ErrorCode.HEADER: Event.BGPHeaderErr,
-    ErrorCode.OPEN: Event.BGPOpenMsgErr,
-    ErrorCode.UPDATE: Event.UpdateMsgErr,
-    ErrorCode.ROUTE_REFRESH: Event.RouteRefreshMsgErr,
-}
-
-_FSM_SUBCODES = {
-    State.OPEN_SENT: FsmError.IN_OPEN_SENT,
-    State.OPEN_CONFIRM: FsmError.IN_OPEN_CONFIRM,
-    State.ESTABLISHED: FsmError.IN_ESTABLISHED,
-}
+_BAD_NEWS = frozenset((Action.BACK_OFF, Action.COUNT_RETRY))
 
 _TYPE_NAMES: dict[type[Message], str] = {
     Open: "OPEN",

@@ -20,10 +20,11 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
 from vipcast.bgp.codes import Cease
+from vipcast.bgp.events import Dial, HangUp, SessionEvent, StateChanged
 from vipcast.bgp.fsm import State
 from vipcast.bgp.rib import Withheld
 from vipcast.bgp.route import Route
-from vipcast.bgp.session import Dial, HangUp, Session, SessionEvent, StateChanged
+from vipcast.bgp.session import Session
 from vipcast.net import sockets
 from vipcast.net.link import LINGER, Link
 from vipcast.net.settings import PeerSettings

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections import deque
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from vipcast.bgp.events import Dial, HangUp, StateChanged
 from vipcast.bgp.fsm import State
 from vipcast.bgp.negotiation import SessionSettings
-from vipcast.bgp.session import Dial, HangUp, Session, StateChanged
+from vipcast.bgp.session import Session
 
 LATENCY = 0.001
 

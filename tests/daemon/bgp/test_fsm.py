@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from vipcast.bgp.fsm import TABLE, Action, Event, State, transition
+from vipcast.bgp.fsm import DELAYED, TABLE, Action, Event, State, transition
 
 LETTERS = {
     "I": State.IDLE,
@@ -21,8 +21,8 @@ LETTERS = {
 #            1234567 890123 4567 8 9012345678 901
 NEXT_STATE = {
     "I": "CICAACA IIIIIC IIII I IIIIIIIIII III",
-    "C": "CICCCCC ICIIII CCSS I IIIIIIIIII III",
-    "A": "AIAAAAA ICIIII AASS I IIIIIIIIII III",
+    "C": "CICCCCC ICIISI CCSS I IOIIIIIIII III",
+    "A": "AIAAAAA ICIISI AASS I IOIIIIIIII III",
     "S": "SISSSSS IIIIII SSSS A OIIIIIIIII III",
     "O": "OIOOOOO IIIOII OOOO I IIIIIIIEII III",
     "E": "EIEEEEE IIIEII EEEE I IIIIIIIEEI IEI",
@@ -66,10 +66,31 @@ def test_what_holds_for_every_pair(state: State, event: Event) -> None:
     assert (Action.DIAL in actions) == (
         after is State.CONNECT and (state is not State.CONNECT or event is Event.ConnectRetryTimer_Expires)
     )
-    assert (Action.SEND_OPEN in actions) == (after is State.OPEN_SENT and state is not State.OPEN_SENT)
+    assert (Action.SEND_OPEN in actions) == (after in CONNECTED and state not in CONNECTED)
     assert (Action.SEND_ROUTES in actions) == (after is State.ESTABLISHED and state is not State.ESTABLISHED)
     if after is state and Action.DIAL not in actions:
         assert Action.RELEASE not in actions
+
+
+def test_with_delay_open_the_questions_of_section_8_2_2_are_answered_otherwise() -> None:
+    """It asks where TCP comes up or fails and where a version error comes, in Connect and Active."""
+    c, a = State.CONNECT, State.ACTIVE
+    assert {pair: after for pair, (after, _actions) in DELAYED.items()} == {
+        (c, Event.Tcp_CR_Acked): c,
+        (c, Event.TcpConnectionConfirmed): c,
+        (c, Event.TcpConnectionFails): a,
+        (c, Event.NotifMsgVerErr): State.IDLE,
+        (a, Event.Tcp_CR_Acked): a,
+        (a, Event.TcpConnectionConfirmed): a,
+        (a, Event.NotifMsgVerErr): State.IDLE,
+    }
+    for state, event in product(State, Event):
+        if (state, event) not in DELAYED:
+            assert transition(state, event, delayed=True) == transition(state, event)
+        else:
+            actions = transition(state, event, delayed=True)[1]
+            assert (Action.START_DELAY_OPEN in actions) == event.name.startswith(("Tcp_", "TcpConnectionC"))
+            assert Action.COUNT_RETRY not in actions
 
 
 @pytest.mark.parametrize("state", CONNECTED)

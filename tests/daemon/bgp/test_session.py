@@ -13,12 +13,13 @@ from daemon.bgp.wire_cases import CASES
 from vipcast.bgp.capabilities import FourOctetAsn, Multiprotocol, Unknown
 from vipcast.bgp.codes import Cease, ErrorCode
 from vipcast.bgp.errors import LocalError
+from vipcast.bgp.events import Dial, HangUp, StateChanged
 from vipcast.bgp.framing import FrameBuffer, MessageType
 from vipcast.bgp.fsm import Action, Event, State, transition
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update, decode, encode
 from vipcast.bgp.negotiation import derive_router_id
 from vipcast.bgp.route import Route
-from vipcast.bgp.session import Dial, HangUp, Session, StateChanged
+from vipcast.bgp.session import Session
 from vipcast.bgp.wire import Family
 
 LOCAL = ip_address("10.99.0.1")
@@ -79,8 +80,81 @@ def test_every_event_in_every_state_leaves_a_session_that_makes_sense(state: Sta
     if after is not state:
         assert any(isinstance(e, StateChanged) and (e.old, e.new) == (state, after) for e in events)
     if after is State.IDLE and state is not State.IDLE and event is not Event.ManualStop:
-        assert session.last_error
+        assert bool(session.last_error) == (event is not Event.OpenCollisionDump)
         assert session.timer() is not None, "nothing would ever bring it back"
+
+
+def delayed(state: State) -> Session:
+    """In Connect or Active with TCP up: the DelayOpenTimer runs."""
+    session = Session(settings(delay_open_time=3.0))
+    session.start(0.0, passive=state is State.ACTIVE)
+    session.connected(0.0, LOCAL, accepted=state is State.ACTIVE)
+    done(session)
+    return session
+
+
+@pytest.mark.parametrize(("state", "event"), list(product((State.CONNECT, State.ACTIVE), Event)))
+def test_every_event_while_the_open_is_delayed_leaves_a_session_that_makes_sense(
+    state: State, event: Event
+) -> None:
+    session = delayed(state)
+    session._happen(event, 1.0, "test")
+    after, actions = transition(state, event, delayed=True)
+    assert session.state is after
+    assert not any(isinstance(message, Notification) for message in said(session))
+    assert (HangUp() in done(session)) == (Action.HANG_UP in actions)
+    if after is State.IDLE and event is not Event.ManualStop:
+        assert session.timer() is not None, "nothing would ever bring it back"
+
+
+@pytest.mark.parametrize("state", [State.CONNECT, State.ACTIVE])
+def test_a_delayed_open_goes_out_when_the_peer_has_spoken_or_time_is_up(state: State) -> None:
+    """RFC 4271 section 8.2.2, events 20 and 12."""
+    answered = delayed(state)
+    assert (answered.state, said(answered)) == (state, [])
+    answered.receive_data(encode(peer_open()), 1.0)
+    ours, keepalive = said(answered)
+    assert (type(ours), keepalive, answered.state) == (Open, Keepalive(), State.OPEN_CONFIRM)
+    answered.receive_data(encode(Keepalive()), 1.1)
+    assert answered.state is State.ESTABLISHED
+    late = delayed(state)
+    late.handle_timer(2.9)
+    assert said(late) == []
+    late.handle_timer(3.0)
+    assert [type(message) for message in said(late)] == [Open]
+    late.receive_data(encode(peer_open()), 3.1)
+    assert late.state is State.OPEN_CONFIRM
+
+
+def test_a_connection_lost_while_the_open_is_delayed_is_awaited_anew() -> None:
+    session = delayed(State.CONNECT)
+    session.connection_failed(1.0, "the peer closed the connection")
+    assert session.state is State.ACTIVE
+    session.handle_timer(6.0)
+    assert Dial() in done(session)
+
+
+def test_a_wrong_open_before_ours_is_not_answered() -> None:
+    """SendNOTIFICATIONwithoutOPEN (RFC 4271 section 8.1.1) is off: who has not met us is told nothing."""
+    session = delayed(State.CONNECT)
+    session.receive_data(encode(peer_open(asn=64999)), 1.0)
+    assert (said(session), session.state) == ([], State.IDLE)
+    assert "the peer is AS 64999" in session.last_error
+
+
+def test_a_passive_session_never_dials() -> None:
+    session = Session(settings())
+    session.start(0.0, passive=True)
+    for _again in range(5):
+        assert session.timer() is None, "it waits for the peer, however long that takes"
+        session.connected(1.0, LOCAL, accepted=True)
+        session.receive_data(encode(Notification(6, 4)), 2.0)
+        at = session.timer()
+        assert at is not None
+        session.handle_timer(at)
+        assert session.state is State.ACTIVE
+        assert Dial() not in done(session)
+        said(session)
 
 
 @pytest.mark.parametrize("state", State)

@@ -1,0 +1,84 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A session's timers (RFC 4271 section 10): each is named by the event of its expiry.
+
+Times are seconds of the clock that the session is given.
+"""
+
+from __future__ import annotations
+
+from vipcast.bgp.backoff import Backoff
+from vipcast.bgp.fsm import Event, State
+from vipcast.bgp.negotiation import Negotiated
+
+# RFC 4271 section 8.2.2: "a large value of 4 minutes" until the peer has named its own.
+LARGE_HOLD_TIME = 240.0
+# RFC 9687 section 5: the greater of 8 minutes and twice the hold time.
+MIN_SEND_HOLD_TIME = 480.0
+
+EXPIRED = {
+    Event.HoldTimer_Expires: "we ended the session: Hold Timer Expired: nothing heard from the peer",
+    Event.SendHoldTimer_Expires: "we ended the session: Send Hold Timer Expired: the peer does not read",
+    Event.ConnectRetryTimer_Expires: (
+        "no answer to the TCP connection in time: a wrong address, a firewall, "
+        "more than one hop without multihop, or a password that differs"
+    ),
+}
+"""What an expiry means to a person, where it ends something."""
+
+
+class Timers:
+    """``start_*`` begins anew, whether the timer runs or not."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._due: dict[Event, float] = {}
+
+    def next(self) -> float | None:
+        return min(self._due.values(), default=None)
+
+    def at(self, event: Event) -> float | None:
+        return self._due.get(event)
+
+    def pop_due(self, now: float) -> Event | None:
+        """The earliest that has expired; it runs no more."""
+        due = [(at, event) for event, at in self._due.items() if at <= now]
+        if not due:
+            return None
+        _when, event = min(due)
+        del self._due[event]
+        return event
+
+    def stop(self, event: Event) -> None:
+        self._due.pop(event, None)
+
+    def clear(self) -> None:
+        self._due.clear()
+
+    def start_connect_retry(self, now: float, state: State) -> None:
+        self._due[Event.ConnectRetryTimer_Expires] = now + self._backoff.connect_retry(state)
+
+    def start_idle_hold(self, now: float, state: State) -> None:
+        self._due[Event.IdleHoldTimer_Expires] = now + self._backoff.idle_hold(state)
+
+    def start_delay_open(self, now: float, seconds: float) -> None:
+        self._due[Event.DelayOpenTimer_Expires] = now + seconds
+
+    def start_large_hold(self, now: float) -> None:
+        self._due[Event.HoldTimer_Expires] = now + LARGE_HOLD_TIME
+
+    def start_hold(self, now: float, negotiated: Negotiated) -> None:
+        self.stop(Event.HoldTimer_Expires)
+        if negotiated.hold_time:
+            self._due[Event.HoldTimer_Expires] = now + negotiated.hold_time
+
+    def start_keepalive(self, now: float, negotiated: Negotiated) -> None:
+        if negotiated.keepalive_time:
+            wait = negotiated.keepalive_time * self._backoff.jitter()
+            self._due[Event.KeepaliveTimer_Expires] = now + wait
+
+    def start_send_hold(self, now: float, negotiated: Negotiated) -> None:
+        """Not anew: it says for how long the peer has not read."""
+        if negotiated.hold_time:
+            hold = max(MIN_SEND_HOLD_TIME, 2 * negotiated.hold_time)
+            self._due.setdefault(Event.SendHoldTimer_Expires, now + hold)
