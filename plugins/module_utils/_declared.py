@@ -130,7 +130,23 @@ def router_intent(declared: Mapping[str, Any], host: str) -> dict[str, Any]:
         "maximum_paths": len(nodes),
         "maximum_prefix": router.get("maximum_prefix") or _capacity(declared, router["name"]),
         "timers": dict(declared["timers"]),
+        "bfd_profiles": _profiles(declared, router),
     }
+
+
+def _profiles(declared: Mapping[str, Any], router: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The BFD profile that the router's nodes use, as the other end sees it.
+
+    What one end sends the other receives: with the intervals exchanged both directions have exactly the
+    declared ones, since the slower end of a direction decides (RFC 5880, 6.8.7).
+    """
+    exchanged = {"receive_interval": "transmit_interval", "transmit_interval": "receive_interval"}
+    same = ("name", "detect_multiplier", "echo_mode", "echo_interval", "minimum_ttl")
+    return [
+        {exchanged.get(key, key): value for key, value in one.items() if key in (*same, *exchanged)}
+        for one in declared.get("bfd_profiles", ())
+        if one["name"] == router.get("peer", {}).get("bfd_profile")
+    ]
 
 
 def find_router(declared: Mapping[str, Any], host: str) -> Mapping[str, Any]:
@@ -163,7 +179,25 @@ def _neighbor(
     }
     if router.get("password"):
         neighbor["password"] = router["password"]
-    return neighbor
+    return {**neighbor, **_of_the_session(peer)}
+
+
+# Said of the BGPPeer, and meant for both ends under one name.
+_BOTH_ENDS = ("bfd_profile", "ttl_security_hops")
+# As far as a packet can go: BGPPeer has no number for it.
+_ANY_HOPS = 255
+
+
+def _of_the_session(peer: Mapping[str, Any]) -> dict[str, Any]:
+    """What the BGPPeer's options mean for the router's end: it is who dials where the nodes are passive."""
+    found = {key: peer[key] for key in _BOTH_ENDS if peer.get(key) is not None}
+    if peer.get("dual_stack_address_family"):
+        found["families"] = ["ipv4", "ipv6"]
+    if peer.get("enable_graceful_restart"):
+        found["graceful_restart"] = True
+    if peer.get("ebgp_multi_hop"):
+        found["ebgp_multihop"] = _ANY_HOPS
+    return found
 
 
 def announced_networks(declared: Mapping[str, Any], router: str) -> list[tuple[AddressRange, int]]:

@@ -76,6 +76,62 @@ options:
         type: list
         elements: str
         choices: [ipv4, ipv6]
+      ttl_security_hops:
+        description:
+          - How many hops away the neighbor is at most; packets from farther away are refused (GTSM,
+            RFC 5082).
+          - The neighbor has to send with a TTL of 255.
+        type: int
+      passive:
+        description: Whether the router waits for the neighbor to connect instead of connecting itself.
+        type: bool
+        default: false
+      bfd_profile:
+        description: Name in O(bfd_profiles). With it BFD (RFC 5880) ends the session of a neighbor that is
+          gone.
+        type: str
+      graceful_restart:
+        description:
+          - Whether to keep the routes of the neighbor while it restarts (RFC 4724), whatever else is
+            configured on the router.
+          - FRR does so by default. A running session takes it up when it is made anew.
+          - With O(neighbors[].bfd_profile) too, BFD that goes down is ignored while the neighbor restarts if
+            its BFD shares the fate of its BGP (C(bfd check-control-plane-failure), RFC 5882, section 4.3).
+        type: bool
+        default: false
+  bfd_profiles:
+    description:
+      - BFD profiles on the router, called V(NAME-) and the name given here. One of ours that is not declared
+        any more is removed.
+      - FRR's daemon C(bfdd) has to run; see O(vipcast.baremetal.frr_daemon#module:daemons).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The profile's name.
+        type: str
+        required: true
+      receive_interval:
+        description: Milliseconds between two packets of the neighbor that the router can take. FRR's default
+          is 300.
+        type: int
+      transmit_interval:
+        description: Milliseconds between two packets of the router. FRR's default is 300.
+        type: int
+      detect_multiplier:
+        description: So many packets are missed before the other end is gone. FRR's default is 3.
+        type: int
+      echo_mode:
+        description: Whether the router sends echo packets, which the neighbor's kernel returns.
+        type: bool
+        default: false
+      echo_interval:
+        description: Milliseconds between two echo packets in each direction. FRR's default is 50.
+        type: int
+      minimum_ttl:
+        description: The least TTL of packets from a neighbor several hops away. FRR's default is 254.
+        type: int
   prefixes:
     description: What is accepted from the neighbors. An empty list accepts nothing.
     type: list
@@ -197,6 +253,21 @@ EXAMPLES = r"""
       hold: 9
       keepalive: 3
       connect: 5
+
+- name: Notice a dead node within a third of a second, and forgive a speaker that restarts
+  vipcast.baremetal.bgp_router:
+    asn: 64512
+    neighbors:
+      - address: 10.31.8.1
+        remote_as: 64513
+        bfd_profile: fast
+        graceful_restart: true
+    bfd_profiles:
+      - name: fast
+        receive_interval: 100
+        transmit_interval: 100
+    prefixes:
+      - prefix: 10.9.0.0/16
 
 - name: What the declaration of this router says
   vipcast.baremetal.bgp_router: "{{ hostvars | vipcast.baremetal.declaration(groups)

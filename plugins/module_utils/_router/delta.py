@@ -12,6 +12,7 @@ everything).
 
 from __future__ import annotations
 
+from . import bfd
 from .settings import FAMILIES, OUTSIDE, ROUTER, Settings, neighbor_of
 
 
@@ -30,10 +31,12 @@ def commands(before: Settings, after: Settings) -> list:
     lines += _lists(before, after, "prefix-list", adding=True)
     lines += _route_maps(before, after)
     lines += _lists(before, after, "prefix-list", adding=False)
+    keys = changed(before, after)
+    lines += bfd.lines(after, keys, adding=True)
     inside = _bgp(before, after) + _neighbor_lines(before, after) + _family_lines(before, after)
     if inside or before.get(ROUTER) != after.get(ROUTER):
         lines += _bgp_block(after, inside or [""])
-    return lines
+    return lines + bfd.lines(after, keys, adding=False)
 
 
 def changed(before: Settings, after: Settings) -> list:
@@ -120,10 +123,16 @@ def _bgp(before: Settings, after: Settings) -> list:
 
 
 def _neighbor_lines(before: Settings, after: Settings) -> list:
-    """The AS first: it is what makes a neighbour exist."""
-    keys = [key for key in changed(before, after) if key[0] == "neighbor"]
-    keys.sort(key=lambda key: (key[1], key[2] not in ("remote-as", "peer-group"), key[2]))
+    """The AS first: it is what makes a neighbour exist. What goes makes room for what excludes it (the hops
+    of GTSM and of multihop)."""
+    keys = [key for key in changed(before, after) if key[0] == "neighbor" and not _goes_along(key, after)]
+    keys.sort(key=lambda key: (key[1], key[2] not in ("remote-as", "peer-group"), key in after, key[2]))
     return [f" {_attribute(before, after, key, f'neighbor {key[1]}')}" for key in keys]
+
+
+def _goes_along(key: tuple, after: Settings) -> bool:
+    """ "no bfd" says this too."""
+    return str(key[2]).startswith("bfd ") and (*key[:2], "bfd") not in after
 
 
 def _family_lines(before: Settings, after: Settings) -> list:
@@ -166,6 +175,16 @@ def _family_attribute(before: Settings, after: Settings, key: tuple) -> str:
     return _attribute(before, after, key, head)
 
 
+# Lines whose value belongs to their "no" too.
+_NAMED_WHEN_REMOVED = (
+    "maximum-prefix",
+    "soft-reconfiguration",
+    "peer-group",
+    "ttl-security hops",
+    "bfd profile",
+)
+
+
 def _attribute(before: Settings, after: Settings, key: tuple, head: str) -> str:
     if key[-2] == "other":
         opposite = key[-1][3:] if key[-1].startswith("no ") else f"no {key[-1]}"
@@ -173,5 +192,5 @@ def _attribute(before: Settings, after: Settings, key: tuple, head: str) -> str:
         return f"no {head} {line[3:]}" if line.startswith("no ") else f"{head} {line}"
     if key in after:
         return f"{head} {key[-1]} {after[key]}".rstrip()
-    value = before[key] if key[-1] in ("maximum-prefix", "soft-reconfiguration", "peer-group") else ""
+    value = before[key] if key[-1] in _NAMED_WHEN_REMOVED else ""
     return f"no {head} {key[-1]} {value}".rstrip()

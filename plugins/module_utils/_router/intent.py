@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from . import bfd
 from .settings import FAMILIES
 from .syntax import canonical_address, is_address
 
@@ -50,7 +51,8 @@ class Refusal(Exception):  # noqa: N818 - a decision with a name, not a failure 
 
 @dataclass(frozen=True)
 class Neighbor:
-    """One BGP neighbour. C(families) are the address families that are active on its session."""
+    """One BGP neighbour. C(families) are the address families that are active on its session, C(bfd_profile)
+    the full name of a profile."""
 
     address: str
     remote_as: int
@@ -59,6 +61,15 @@ class Neighbor:
     ebgp_multihop: int | None
     update_source: str | None
     families: tuple
+    ttl_security_hops: int | None
+    passive: bool
+    bfd_profile: str | None
+    graceful_restart: bool
+
+    @property
+    def carries_foreign_next_hops(self) -> bool:
+        """IPv4 routes over an IPv6 session have IPv6 next hops (RFC 8950)."""
+        return ":" in self.address and FAMILIES[0] in self.families
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,7 @@ class Intent:
     keepalive: int | None
     connect: int | None
     multipath_relax: bool | None
+    bfd_profiles: tuple = ()
     local_terminals: bool = False
     present: bool = True
 
@@ -131,7 +143,9 @@ def intent_from(options: Mapping) -> Intent:
         asn=_asn(options["asn"], "asn"),
         name=_name(options.get("name") or "VIPCAST"),
         router_id=_router_id(options.get("router_id")),
-        neighbors=tuple(_neighbor(entry) for entry in options.get("neighbors") or ()),
+        neighbors=tuple(
+            _neighbor(entry, options.get("name") or "VIPCAST") for entry in options.get("neighbors") or ()
+        ),
         prefixes=tuple(_prefix(entry) for entry in options.get("prefixes") or ()),
         maximum_paths=_bounded(options.get("maximum_paths"), "maximum_paths", 1, 65535),
         maximum_prefix=_bounded(options.get("maximum_prefix"), "maximum_prefix", 1, 2**32 - 1),
@@ -139,6 +153,9 @@ def intent_from(options: Mapping) -> Intent:
         keepalive=_bounded(timers.get("keepalive"), "timers.keepalive", 1, 65535),
         connect=_bounded(timers.get("connect"), "timers.connect", 1, 65535),
         multipath_relax=options.get("multipath_relax"),
+        bfd_profiles=tuple(
+            _profile(entry, options.get("name") or "VIPCAST") for entry in options.get("bfd_profiles") or ()
+        ),
         local_terminals=bool(options.get("local_terminals")),
         present=options.get("state", "present") == "present",
     )
@@ -156,6 +173,18 @@ def _check_together(intent: Intent) -> None:
         if addresses.count(address) > 1:
             raise _refuse(
                 f"neighbors: {address} is declared {addresses.count(address)} times; keep one of them"
+            )
+    profiles = [profile.name for profile in intent.bfd_profiles]
+    for neighbor in intent.neighbors:
+        if neighbor.ttl_security_hops is not None and neighbor.ebgp_multihop is not None:
+            raise _refuse(
+                f"neighbors: {neighbor.address}: ttl_security_hops and ebgp_multihop exclude each other: "
+                "the former says how far away the neighbor is, too"
+            )
+        if neighbor.bfd_profile is not None and neighbor.bfd_profile not in profiles:
+            raise _refuse(
+                f"neighbors: {neighbor.address}: bfd_profile: there is no {neighbor.bfd_profile} in "
+                f"bfd_profiles, which has {', '.join(profiles) or 'none'}"
             )
     if (intent.hold is None) != (intent.keepalive is None):
         raise _refuse("timers: hold and keepalive belong together; give both or neither")
@@ -195,7 +224,35 @@ def _router_id(value: str | None) -> str | None:
         raise _refuse(f"router_id: {value!r} is not written like an IPv4 address (RFC 6286)") from None
 
 
-def _neighbor(entry: Mapping) -> Neighbor:
+def _profile(entry: Mapping, prefix: str) -> bfd.Profile:
+    where = f"bfd_profiles: {entry['name']}"
+
+    def number(name: str, default: int, lowest: int, highest: int) -> int:
+        found = _bounded(entry.get(name), f"{where}: {name}", lowest, highest)
+        return default if found is None else found
+
+    return bfd.Profile(
+        name=_profile_name(entry["name"], prefix, where),
+        detect_multiplier=number("detect_multiplier", 3, 2, 255),
+        transmit_interval=number("transmit_interval", 300, 10, 60000),
+        receive_interval=number("receive_interval", 300, 10, 60000),
+        echo_mode=bool(entry.get("echo_mode")),
+        echo_interval=number("echo_interval", 50, 10, 60000),
+        minimum_ttl=number("minimum_ttl", 254, 1, 254),
+    )
+
+
+def _profile_name(name: str, prefix: str, where: str) -> str:
+    """A name that says whose it is, as those of the route maps do."""
+    full = f"{prefix}-{name}"
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or len(full) > bfd.LONGEST_NAME:
+        raise _refuse(
+            f"{where}: {full!r} is no profile's name: at most {bfd.LONGEST_NAME} letters, digits, -, _ or ."
+        )
+    return full
+
+
+def _neighbor(entry: Mapping, prefix: str) -> Neighbor:
     try:
         address = ipaddress.ip_address(entry["address"])
     except ValueError:
@@ -210,6 +267,12 @@ def _neighbor(entry: Mapping) -> Neighbor:
         ebgp_multihop=_bounded(entry.get("ebgp_multihop"), f"{where}: ebgp_multihop", 1, 255),
         update_source=_word(entry.get("update_source"), f"{where}: update_source"),
         families=tuple(family for family in FAMILIES if family.split()[0] in families),
+        ttl_security_hops=_bounded(entry.get("ttl_security_hops"), f"{where}: ttl_security_hops", 1, 254),
+        passive=bool(entry.get("passive")),
+        bfd_profile=_profile_name(entry["bfd_profile"], prefix, f"{where}: bfd_profile")
+        if entry.get("bfd_profile")
+        else None,
+        graceful_restart=bool(entry.get("graceful_restart")),
     )
 
 

@@ -13,6 +13,19 @@ NEIGHBOR = {
     "ebgp_multihop": {"type": "int"},
     "update_source": {"type": "str"},
     "families": {"type": "list", "elements": "str", "choices": ["ipv4", "ipv6"]},
+    "ttl_security_hops": {"type": "int"},
+    "passive": {"type": "bool", "default": False},
+    "bfd_profile": {"type": "str"},
+    "graceful_restart": {"type": "bool", "default": False},
+}
+BFD_PROFILE = {
+    "name": {"type": "str", "required": True},
+    "receive_interval": {"type": "int"},
+    "transmit_interval": {"type": "int"},
+    "detect_multiplier": {"type": "int"},
+    "echo_mode": {"type": "bool", "default": False},
+    "echo_interval": {"type": "int"},
+    "minimum_ttl": {"type": "int"},
 }
 PREFIX = {
     "prefix": {"type": "str", "required": True},
@@ -30,6 +43,7 @@ BGP_ROUTER: dict = {
     "maximum_paths": {"type": "int"},
     "maximum_prefix": {"type": "int"},
     "multipath_relax": {"type": "bool"},
+    "bfd_profiles": {"type": "list", "elements": "dict", "default": [], "options": BFD_PROFILE},
     "timers": {"type": "dict", "options": TIMERS},
     "local_terminals": {"type": "bool", "default": False},
     "replace_as": {"type": "bool", "default": False},

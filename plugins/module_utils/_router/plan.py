@@ -10,7 +10,7 @@ declared is recognised and removed, while neighbours of other people are left al
 
 from __future__ import annotations
 
-from . import syntax
+from . import bfd, syntax
 from .intent import Intent, Neighbor, Prefix, Reason, Refusal
 from .settings import FAMILIES, OUTSIDE, ROUTER, Config, Settings, family_key, neighbor_of
 
@@ -26,6 +26,14 @@ OWNED = (
     "update-source",
     "shutdown",
     "passive",
+    "ttl-security hops",
+    "capability extended-nexthop",
+    "bfd",
+    "bfd profile",
+    "bfd check-control-plane-failure",
+    "graceful-restart",
+    "graceful-restart-helper",
+    "graceful-restart-disable",
 )
 OWNED_IN_FAMILY = (
     "activate",
@@ -54,11 +62,13 @@ def plan(config: Config, intent: Intent, limit: int, replace_as: bool = False) -
         for neighbor in intent.neighbors:
             _plan_neighbor(target, intent, neighbor)
         _plan_filters(target, intent)
+        _plan_profiles(target, intent)
         if intent.local_terminals:
             _plan_terminals(target, intent)
     else:
         _remove_terminals(target, intent)
         _remove_filters(target, intent, config.other)
+        _plan_profiles(target, intent)
     return target
 
 
@@ -151,11 +161,51 @@ def _plan_neighbor(target: Settings, intent: Intent, neighbor: Neighbor) -> None
         "timers connect": intent.connect,
         "ebgp-multihop": neighbor.ebgp_multihop,
         "update-source": neighbor.update_source,
+        "ttl-security hops": neighbor.ttl_security_hops,
+        "passive": "" if neighbor.passive else None,
+        "capability extended-nexthop": "" if neighbor.carries_foreign_next_hops else None,
+        **_detection(neighbor),
     }
     for name in OWNED:
         _assign(target, ("neighbor", neighbor.address, name), wanted.get(name))
     for family in FAMILIES:
         _plan_family(target, intent, neighbor, family)
+
+
+def _detection(neighbor: Neighbor) -> dict:
+    """How a dead neighbour is told from one whose speaker restarts.
+
+    FRR keeps the routes of a restarting neighbour unless somebody switched that off for the whole instance:
+    said for the neighbour, it does in any case. With both, only BFD that shares the fate of the
+    neighbour's BGP is not believed while that restarts (RFC 5882, 4.3.2).
+    """
+    found: dict = {}
+    if neighbor.bfd_profile:
+        found.update({"bfd": "", "bfd profile": neighbor.bfd_profile})
+    if neighbor.graceful_restart:
+        found["graceful-restart-helper"] = ""
+    if neighbor.bfd_profile and neighbor.graceful_restart:
+        found["bfd check-control-plane-failure"] = ""
+    return found
+
+
+def _plan_profiles(target: Settings, intent: Intent) -> None:
+    """Ours as they are declared. Another one stays while a neighbour that is not ours uses it."""
+    profiles = intent.bfd_profiles if intent.present else ()
+    used = {value for key, value in target.items() if key[-1] == "bfd profile"}
+    kept = used - {profile.name for profile in profiles}
+    for key in [key for key in target if key[0] == bfd.KIND and is_our_profile(key, intent)]:
+        if key[1] not in kept:
+            del target[key]
+    for profile in profiles:
+        target[bfd.key_of(profile.name)] = ""
+        for option, value in profile.options().items():
+            target[bfd.key_of(profile.name, option)] = value
+
+
+def is_our_profile(key: tuple, intent: Intent) -> bool:
+    """Whether a profile's name begins as those of ours do."""
+    return str(key[1]).startswith(f"{intent.name}-")
 
 
 def _plan_family(target: Settings, intent: Intent, neighbor: Neighbor, family: str) -> None:

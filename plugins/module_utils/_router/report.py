@@ -6,10 +6,10 @@ ours."""
 
 from __future__ import annotations
 
-from . import syntax
+from . import bfd, syntax
 from .delta import changed
 from .intent import Intent
-from .plan import OWNED, OWNED_IN_FAMILY, ours
+from .plan import OWNED, OWNED_IN_FAMILY, is_our_profile, ours
 from .settings import ROUTER, Config, Settings, neighbor_of
 
 _MISSING = "missing"
@@ -27,8 +27,8 @@ def _is_managed(key: tuple, intent: Intent, addresses: set) -> bool:
         return key[1] in (intent.inbound, intent.outbound)
     if key[0] == "prefix-list":
         return bool(key[2] == intent.pools)
-    if key[0] in ("access-list", "vty"):
-        return _is_managed_terminal(key, intent)
+    if key[0] in ("access-list", "vty", bfd.KIND):
+        return is_our_profile(key, intent) if key[0] == bfd.KIND else _is_managed_terminal(key, intent)
     neighbor = neighbor_of(key)
     if neighbor is None:
         return _is_managed_option(key, intent)
@@ -62,11 +62,12 @@ def _is_shown(key: tuple, value: str) -> bool:
     return not (key[-1] == "activate" and value == "no")
 
 
+_PLACES = ("router", "bgp", "neighbor", "family", "prefix-list", "route-map", "access-list", "vty", bfd.KIND)
+
+
 def _order(item: tuple) -> tuple:
     key = item[0]
-    place = ("router", "bgp", "neighbor", "family", "prefix-list", "route-map", "access-list", "vty").index(
-        key[0]
-    )
+    place = _PLACES.index(key[0])
     return (place, *[part.zfill(10) if part.isdigit() else part for part in key[1:]])
 
 
@@ -115,10 +116,10 @@ def _missing_filters(before: Settings, after: Settings) -> dict:
     """Whole route maps and prefix lists that are missing, or that are there and should not be."""
     found = {}
     for key in changed(before, after):
-        if key[0] not in ("route-map", "prefix-list", "access-list"):
+        if key[0] not in ("route-map", "prefix-list", "access-list", bfd.KIND):
             continue
-        name = key[:2] if key[0] == "route-map" else key[:3]
-        title = f"route-map {key[1]}" if key[0] == "route-map" else f"{key[1]} {key[0]} {key[2]}"
+        name = key[:2] if key[0] in ("route-map", bfd.KIND) else key[:3]
+        title = " ".join(key[:2]) if len(name) == 2 else f"{key[1]} {key[0]} {key[2]}"
         size = len(name)
         if not any(other[:size] == name for other in before):
             found[name] = (title, "running configuration", _rules(after, name), _MISSING)
@@ -133,6 +134,8 @@ def _explained(key: tuple, filters: dict) -> bool:
 
 def _rules(settings: Settings, name: tuple) -> str:
     keys = [key for key in sorted(settings) if key[: len(name)] == name]
+    if name[0] == bfd.KIND:
+        return ", ".join(f"{key[2]} {settings[key]}".strip() for key in keys[1:]) or "FRR's defaults"
     return ", ".join(settings[key] or key[-1] for key in keys)
 
 
@@ -169,6 +172,7 @@ def _place(key: tuple, after: Settings) -> tuple:
         "prefix-list": lambda: (f"entry {key[3]} of {key[1]} prefix-list {key[2]}", running),
         "access-list": lambda: (f"entry {key[3]} of {key[1]} access-list {key[2]}", running),
         "vty": lambda: (str(key[1]), "line vty"),
+        bfd.KIND: lambda: (f"{key[-1]} of bfd-profile {key[1]}", running),
     }
     return places[key[0]]()
 

@@ -18,6 +18,8 @@ line:
   ("route-map", "VIPCAST-IN", "10", "match ip address prefix-list VIPCAST-POOLS")  ""
   ("access-list", "ip", "VIPCAST-VTY", "5")                   "permit 127.0.0.0/8"
   ("vty", "access-class")                                     "VIPCAST-VTY"
+  ("bfd-profile", "VIPCAST-fast")                             ""
+  ("bfd-profile", "VIPCAST-fast", "receive-interval")         "100"
 
 Whether a family is active for a neighbour is always there as "yes" or "no", because a configuration shows
 only the
@@ -29,7 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import syntax
+from . import bfd, syntax
 
 Key = tuple
 Settings = dict
@@ -37,7 +39,7 @@ Settings = dict
 FAMILIES = ("ipv4 unicast", "ipv6 unicast")
 ROUTER = ("router", "bgp")
 # First words of the keys that do not go when an instance goes.
-OUTSIDE = ("prefix-list", "route-map", "access-list", "vty")
+OUTSIDE = ("prefix-list", "route-map", "access-list", "vty", "bfd-profile")
 _DEFAULT_V4 = ("bgp", "default ipv4-unicast")
 _DEFAULT_V6 = ("bgp", "default ipv6-unicast")
 
@@ -53,6 +55,14 @@ _NEIGHBOR = (
     "peer-group",
     "shutdown",
     "passive",
+    "ttl-security hops",
+    "capability extended-nexthop",
+    "bfd profile",
+    "bfd check-control-plane-failure",
+    "bfd",
+    "graceful-restart-disable",
+    "graceful-restart-helper",
+    "graceful-restart",
 )
 _FAMILY = ("soft-reconfiguration", "maximum-prefix")
 # Attributes with a name in the middle and a direction at the end.
@@ -104,7 +114,7 @@ def _split(words: list, names: tuple) -> tuple | None:
 
 class _Interpreter:
     """Where the cursor of a configuration terminal is: at the top, in ``router bgp``, in a family, in a
-    route map."""
+    route map, in a BFD profile."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -119,7 +129,13 @@ class _Interpreter:
             return
         if line[0] not in " \t":
             self._block, self._family = (), ""
-        handler = {(): self._top, "bgp": self._bgp, "map": self._map, "vty": self._vty}
+        handler = {
+            (): self._top,
+            "bgp": self._bgp,
+            "map": self._map,
+            "vty": self._vty,
+            "bfd": self._bfd,
+        }
         handler.get(self._block and self._block[0], self._foreign)(text)
 
     def _foreign(self, text: str) -> None:
@@ -147,6 +163,8 @@ class _Interpreter:
             self._put(("access-list", family, body[1], body[3]), " ".join(body[4:]), negated)
         elif words[0] == "password":
             self._put(("vty", "password"), " ".join(words[1:]), negated)
+        elif words == ["bfd"]:
+            self._block = ("bfd", "bfd")
         elif words == ["line", "vty"]:
             self._block = ("vty", "line vty")
         else:
@@ -160,6 +178,23 @@ class _Interpreter:
         if body[-2:-1] == ["access-class"]:
             self._put(("vty", " ".join(body[:-1])), body[-1], negated)
         elif text not in ("exit", "end"):
+            self._foreign(text)
+
+    def _bfd(self, text: str) -> None:
+        """A profile, a line in it, or what somebody else configured there."""
+        inside = self._block[1:]
+        if text in ("exit", "end"):
+            self._block = ("bfd", "bfd")
+        elif text.startswith(("profile ", "no profile ")):
+            name = text.rsplit(maxsplit=1)[-1]
+            self._drop(lambda key: text.startswith("no ") and key[:2] == (bfd.KIND, name))
+            self._block = ("bfd", "bfd") if text.startswith("no ") else ("bfd", "bfd", name)
+            if self._block[2:]:
+                self._set.setdefault((bfd.KIND, name), "")
+        elif len(inside) == 2:
+            option, value = bfd.read(text)
+            self._put((bfd.KIND, inside[1], option), value, bfd.is_default(option, value))
+        else:
             self._foreign(text)
 
     def _router(self, words: list, negated: bool) -> None:
@@ -275,8 +310,16 @@ class _Interpreter:
         path = ("family", self._family, "neighbor", address) if self._family else ("neighbor", address)
         if found:
             self._put((*path, found[0]), _canonical_value(*found), negated)
+            self._follow(path, found[0], negated)
         else:
             self._toggle((*path, "other"), " ".join(rest), negated)
+
+    def _follow(self, path: tuple, name: str, negated: bool) -> None:
+        """What one line about BFD implies: a profile switches it on, and "no bfd" takes all of it away."""
+        if name.startswith("bfd ") and not negated:
+            self._set.setdefault((*path, "bfd"), "")
+        elif name == "bfd" and negated:
+            self._drop(lambda key: key[:-1] == path and str(key[-1]).startswith("bfd "))
 
     def _put(self, key: tuple, value: str, negated: bool) -> None:
         if negated:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ sys.path.insert(0, str(TOOL))
 import credentials  # noqa: E402
 import topology  # noqa: E402
 from cryptography import x509  # noqa: E402
+from jinja2 import Environment  # noqa: E402
 from shell import LabError  # noqa: E402
 
 
@@ -155,3 +156,44 @@ def test_the_authority_stays_on_the_control_plane(description: dict[str, Any]) -
     assert "etc/kubernetes/pki/ca.key" in files["one"]
     assert not [path for path in files["two"] if path.endswith("ca.key")]
     assert files["gate"] == {}
+
+
+def _dual(description: dict[str, Any]) -> dict[str, Any]:
+    """The same lab with both families."""
+    found = copy.deepcopy(description)
+    found["kubernetes"].update(pods="10.8.64.0/18,fd00:8:64::/46", services="10.8.0.0/18,fd00:8::/112")
+    for number, host in enumerate(found["hosts"], 1):
+        host["interfaces"][0]["address6"] = f"fd00:31::{number}/64"
+        if host["kind"] == "node":
+            host["pod_range"] += f",fd00:8:6{number + 3}::/64"
+    return found
+
+
+def test_two_ranges_make_a_lab_of_both_families(description: dict[str, Any]) -> None:
+    lab = _load(_dual(description))
+    assert lab.host("one").addresses == (ip_address("10.31.8.1"), ip_address("fd00:31::1"))
+    assert [str(one) for one in lab.host("two").pod_ranges] == ["10.8.65.0/24", "fd00:8:65::/64"]
+
+
+def test_hosts_of_both_families_know_the_way_to_each_others_pods(
+    description: dict[str, Any], tmp_path: Path
+) -> None:
+    lab = _load(_dual(description))
+    template = TOOL.parents[1] / "templates/host/any/etc/network/interfaces.j2"
+    text = (
+        Environment(trim_blocks=True).from_string(template.read_text()).render(lab=lab, host=lab.host("one"))
+    )
+    inet, _, inet6 = text.partition("iface eth0 inet6 static")
+    assert "up ip route replace 10.8.65.0/24 via 10.31.8.2\n" in inet
+    assert "fd00" not in inet
+    assert "    address fd00:31::1/64\n" in inet6
+    assert "up ip -6 route replace fd00:8:65::/64 via fd00:31::2\n" in inet6
+
+
+def test_a_node_without_one_of_the_families_is_refused(description: dict[str, Any]) -> None:
+    found = _dual(description)
+    found["hosts"][1]["pod_range"] = "10.8.65.0/24"
+    with pytest.raises(
+        LabError, match="two: lab_pods has IPv4 and IPv6; its lab_pod_range and its first card"
+    ):
+        _load(found)

@@ -15,6 +15,9 @@ import yaml
 
 from .machine import NODES, ROUTER
 
+# Said once for the whole cluster, for which no host may have a variable of its own.
+SHARED = ("vipcast_bfd_profiles",)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -45,13 +48,15 @@ class Player:
         }
 
     def write_inventory(self, **variables: Any) -> None:
-        """The lab's shape of an inventory; C(variables) are more of the router's."""
+        """The lab's shape of an inventory; C(variables) are more of the router's, or of all hosts."""
+        shared = {name: variables.pop(name) for name in SHARED if name in variables}
         nodes = {name: {"ansible_host": address} for name, address in NODES.items()}
         everything = {
             "all": {
                 "vars": {
                     "vipcast_cluster_asn": 64513,
                     "vipcast_pools": [{"name": "default", "addresses": ["10.9.0.0/16"]}],
+                    **shared,
                 },
                 "children": {
                     "nodes": {"hosts": nodes},

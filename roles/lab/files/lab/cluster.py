@@ -51,9 +51,9 @@ def install(lab: Lab) -> None:
 
 def _finish(lab: Lab, node: Host) -> None:
     """A kubelet that was first has made its node object without these. The range can be set once."""
-    pods = str(node.pod_range)
+    pods = [str(one) for one in node.pod_ranges]
     labels = {"node-role.kubernetes.io/control-plane": ""} if node.control_plane else {}
-    patch: dict[str, Any] = {"metadata": {"labels": labels}, "spec": {"podCIDR": pods, "podCIDRs": [pods]}}
+    patch: dict[str, Any] = {"metadata": {"labels": labels}, "spec": {"podCIDR": pods[0], "podCIDRs": pods}}
     kubectl(lab, "patch", "node", node.name, "--type=merge", "-p", json.dumps(patch))
 
 

@@ -87,7 +87,12 @@ def _node_files(lab: Lab, host: Host, authority: pki.Authority) -> dict[str, str
 
 def _control_plane_files(lab: Lab, authority: pki.Authority) -> dict[str, str]:
     host = lab.control_plane
-    local = (IPv4Address("127.0.0.1"), host.address, host.management.address.ip, lab.kubernetes.services[1])
+    local = (
+        IPv4Address("127.0.0.1"),
+        host.address,
+        host.management.address.ip,
+        lab.kubernetes.services[0][1],
+    )
     etcd, front = pki.Authority("etcd-ca"), pki.Authority("front-proxy-ca")
     names = (host.name, "localhost", *KUBERNETES_NAMES)
     files = {

@@ -7,7 +7,15 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_network,
+)
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +28,9 @@ SEGMENT_NAME = 12
 NAME = re.compile("[a-z0-9]{1,10}")
 
 
+Network = IPv4Network | IPv6Network
+
+
 @dataclass(frozen=True)
 class Interface:
     """One network card of a host and the segment that its cable leads to."""
@@ -27,6 +38,7 @@ class Interface:
     name: str
     segment: str
     address: IPv4Interface
+    address6: IPv6Interface | None = None
 
 
 @dataclass(frozen=True)
@@ -39,13 +51,24 @@ class Host:
     management: Interface
     interfaces: tuple[Interface, ...]
     gateway: IPv4Address | None
-    pod_range: IPv4Network | None
+    gateway6: IPv6Address | None
+    pod_ranges: tuple[Network, ...]
     control_plane: bool
 
     @property
     def address(self) -> IPv4Address:
         """Where the other hosts find it: its first card that is not for management."""
         return self.interfaces[0].address.ip
+
+    @property
+    def addresses(self) -> tuple[IPv4Address | IPv6Address, ...]:
+        """The same in each family that it has there."""
+        six = self.interfaces[0].address6
+        return (self.address, *((six.ip,) if six else ()))
+
+    def reached_at(self, version: int) -> IPv4Address | IPv6Address:
+        """Its address of that family; topologies without one are refused (see _pod_problems)."""
+        return next(address for address in self.addresses if address.version == version)
 
     @property
     def cables(self) -> tuple[Interface, ...]:
@@ -59,8 +82,8 @@ class Kubernetes:
 
     version: str
     programs: Path
-    pods: IPv4Network
-    services: IPv4Network
+    pods: tuple[Network, ...]
+    services: tuple[Network, ...]
     proxy_mode: str
     proxy_image: str
     pause_image: str
@@ -144,19 +167,32 @@ def _host(number: int, data: dict[str, Any], lab: dict[str, Any]) -> Host:
         number=number,
         kind=data["kind"],
         management=Interface(MANAGEMENT, MANAGEMENT, IPv4Interface(f"{data['management']}/{length}")),
-        interfaces=tuple(Interface(f"eth{i}", c["segment"], IPv4Interface(c["address"])) for i, c in cards),
+        interfaces=tuple(_interface(f"eth{i}", card) for i, card in cards),
         gateway=IPv4Address(data["gateway"]) if data.get("gateway") else None,
-        pod_range=IPv4Network(data["pod_range"]) if data.get("pod_range") else None,
+        gateway6=IPv6Address(data["gateway6"]) if data.get("gateway6") else None,
+        pod_ranges=_networks(data.get("pod_range") or ""),
         control_plane=data["control_plane"],
     )
+
+
+def _interface(name: str, data: dict[str, str]) -> Interface:
+    six = data.get("address6")
+    return Interface(
+        name, data["segment"], IPv4Interface(data["address"]), IPv6Interface(six) if six else None
+    )
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    """One range, or one of each family with a comma between them, as Kubernetes writes it."""
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _kubernetes(data: dict[str, Any]) -> Kubernetes:
     return Kubernetes(
         version=data["version"],
         programs=Path(data["programs"]),
-        pods=IPv4Network(data["pods"]),
-        services=IPv4Network(data["services"]),
+        pods=_networks(data["pods"]),
+        services=_networks(data["services"]),
         proxy_mode=data["proxy_mode"],
         proxy_image=data["proxy_image"],
         pause_image=data["pause_image"],
@@ -188,13 +224,13 @@ def _problems(lab: Lab) -> list[str]:
         problems.append(f"lab_name {lab.name!r} must be one to ten small letters and digits")
     if sum(host.control_plane for host in lab.hosts) != 1:
         problems.append("exactly one host must have lab_control_plane: true")
-    seen: dict[IPv4Address, str] = {lab.control.ip: "the control machine"}
+    seen: dict[object, str] = {lab.control.ip: "the control machine"}
     for host in lab.hosts:
         problems += _host_problems(host, lab)
-        for card in host.cables:
-            if card.address.ip in seen:
-                problems.append(f"{card.address.ip} belongs to {seen[card.address.ip]} and to {host.name}")
-            seen[card.address.ip] = host.name
+        for address in [one.ip for card in host.cables for one in (card.address, card.address6) if one]:
+            if address in seen:
+                problems.append(f"{address} belongs to {seen[address]} and to {host.name}")
+            seen[address] = host.name
     return problems
 
 
@@ -218,14 +254,25 @@ def _host_problems(host: Host, lab: Lab) -> list[str]:
         )
     if host.gateway and not any(host.gateway in card.address.network for card in host.interfaces):
         problems.append(f"{host.name}: its lab_gateway {host.gateway} is on none of its segments")
+    if host.gateway6 and not any(c.address6 and host.gateway6 in c.address6.network for c in host.interfaces):
+        problems.append(f"{host.name}: its lab_gateway6 {host.gateway6} is on none of its segments")
     return problems + _pod_problems(host, lab.kubernetes)
 
 
 def _pod_problems(host: Host, kubernetes: Kubernetes) -> list[str]:
-    if host.kind != "node":
+    if host.kind != "node" or not host.interfaces:
         return []
-    if host.pod_range is None:
+    if not host.pod_ranges:
         return [f"{host.name} is a node without lab_pod_range"]
-    if not host.pod_range.subnet_of(kubernetes.pods):
-        return [f"{host.name}: its lab_pod_range {host.pod_range} is not inside {kubernetes.pods}"]
-    return []
+    problems = [
+        f"{host.name}: its lab_pod_range {one} is not inside {', '.join(map(str, kubernetes.pods))}"
+        for one in host.pod_ranges
+        if not any(one.version == pods.version and one.subnet_of(pods) for pods in kubernetes.pods)
+    ]
+    wanted = [network.version for network in kubernetes.pods]
+    if wanted != [one.version for one in host.pod_ranges] or wanted != [a.version for a in host.addresses]:
+        families = " and ".join(f"IPv{version}" for version in wanted)
+        problems.append(
+            f"{host.name}: lab_pods has {families}; its lab_pod_range and its first card need the same"
+        )
+    return problems

@@ -185,6 +185,30 @@ def test_a_router_knows_the_nodes_that_peer_with_it_and_no_other() -> None:
     assert intent["maximum_paths"] == 1
 
 
+def test_a_router_has_its_end_of_what_the_peer_says() -> None:
+    said = {
+        "bfd_profile": "fast",
+        "graceful_restart": True,
+        "dual_stack_address_family": True,
+        "ttl_security_hops": 2,
+        "passive": True,
+    }
+    profile = {"name": "fast", "receive_interval": 100, "detect_multiplier": 5, "passive_mode": True}
+    shared = {"vipcast_bfd_profiles": [profile, {"name": "unused"}]}
+    intent = router_intent(read(shared, r1={"vipcast_peer": said}), "r1")
+    first = {key: intent["neighbors"][0][key] for key in ("bfd_profile", "graceful_restart", "families")}
+    assert first == {"bfd_profile": "fast", "graceful_restart": True, "families": ["ipv4", "ipv6"]}
+    assert intent["neighbors"][0]["ttl_security_hops"] == 2
+    assert "passive" not in intent["neighbors"][0], "nobody would dial"
+    # What the nodes receive is what the router sends; and it does not wait for the first packet either.
+    assert intent["bfd_profiles"] == [{"name": "fast", "transmit_interval": 100, "detect_multiplier": 5}]
+
+
+def test_a_peer_several_hops_away_is_so_for_its_router_too() -> None:
+    intent = router_intent(read(r1={"vipcast_peer": {"ebgp_multihop": True}}), "r1")
+    assert intent["neighbors"][0]["ebgp_multihop"] == 255
+
+
 def test_a_session_from_another_address_is_known_to_the_router_by_that() -> None:
     selected = {
         "source_address": "10.31.8.99",
