@@ -76,7 +76,8 @@ unit: venv ## unit tests of plugins, by ansible-test
 daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
 	.ci/packages $(ROUTERS) iproute2
 	pytest -n 2 tests/daemon/ipam
-	pytest tests/daemon --ignore tests/daemon/ipam
+	pytest -n 4 tests/daemon/interop
+	pytest tests/daemon --ignore tests/daemon/ipam --ignore tests/daemon/interop
 
 .PHONY: integration
 integration: venv lab-build ## tests of roles and modules against a real API server and a real router

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from daemon.interop.frr import Router, missing
+from daemon.interop.peers import PEERS, Peer
 
 
 @pytest.fixture
@@ -15,4 +16,14 @@ def router() -> Iterator[Router]:
     if (lack := missing()) is not None:
         pytest.fail(lack)
     with Router() as made:
+        yield made
+
+
+@pytest.fixture
+def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    """A router by its name, not started. Where the machine lacks it, the test fails."""
+    kind = PEERS[request.param]
+    if (lack := kind.missing()) is not None:
+        pytest.fail(lack)
+    with kind() as made:
         yield made

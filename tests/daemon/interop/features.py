@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is proved against which router: the table that the suite runs by, and that docs/interop.md shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+
+import pytest
+from daemon.interop.peers import PEERS
+
+_Test = TypeVar("_Test", bound=Callable[..., object])
+
+
+class Feature(Enum):
+    """The value is what docs/interop.md says of it."""
+
+    IPV4 = "session over IPv4; next hop, AS path, origin, no local preference (RFC 4271)"
+    IPV6 = "session over IPv6 with IPv6 routes (RFC 2545, 4760)"
+    INTERNAL = "internal session; local preference (RFC 4271)"
+    COMMUNITIES = "communities (RFC 1997)"
+    CHANGES = "changes and withdrawals, each sent once (RFC 4271)"
+    RECEIVING = "routes that the router announces are taken, counted and not kept"
+    FOUR_OCTETS = "AS numbers of four octets (RFC 6793)"
+    PASSWORD = "TCP MD5, over IPv4 and IPv6 (RFC 2385)"
+    REFRESH = "route refresh (RFC 2918)"
+    SILENT_ROUTER = "a silent router is given up when our hold timer expires"
+    SILENT_SPEAKER = "a silent speaker is given up when the router's hold timer expires, and comes back"
+    OUR_SHUTDOWN = "our shutdown, with its message seen there (RFC 9003)"
+    THEIR_SHUTDOWN = "the router's shutdown, with its message seen here (RFC 9003)"
+    RESTART = "the router crashes and has all routes again"
+    MANY = "10,000 prefixes"
+
+
+CANNOT: dict[tuple[Feature, str], str] = {
+    (Feature.REFRESH, "GoBGP"): "keeps all that it received, and never asks for it again",
+}
+"""Why a router has no part in something; everything else is tested."""
+
+TESTED: set[Feature] = set()
+
+
+def proves(feature: Feature) -> Callable[[_Test], _Test]:
+    """Run the test with every router that can: as its argument ``peer``."""
+    TESTED.add(feature)
+    names = [name for name in PEERS if (feature, name) not in CANNOT]
+    mark: Callable[[_Test], _Test] = pytest.mark.parametrize("peer", names, indirect=True)
+    return mark
