@@ -50,11 +50,6 @@ class BGPAdvertisement:
         """Whether it goes to the peer of this name."""
         return not self.peers or name in self.peers
 
-    @property
-    def unsupported(self) -> tuple[str, ...]:
-        """Fields of `spec` that the speakers can not follow yet, so that they announce nothing by it."""
-        return ("communities",) if self.large_communities else ()
-
     def resolved(self, known: Mapping[str, CommunityValue]) -> BGPAdvertisement:
         """With communities in place of their names; ``KeyError`` has a name that nothing defines."""
         values = {known[alias] for alias in self.aliases}

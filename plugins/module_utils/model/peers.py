@@ -90,6 +90,13 @@ class Peer:
         """Where the router is, for people: an address or an interface."""
         return f"interface {self.interface}" if self.address is None else str(self.address)
 
+    @property
+    def families(self) -> tuple[int, ...]:
+        """Of which address families (4, 6) routes go over this session."""
+        if self.dual_stack or self.address is None:
+            return (4, 6)
+        return (self.address.version,)
+
     def selects_node(self, labels: Mapping[str, str]) -> bool:
         """Whether a node with these labels has this session; without selectors all have."""
         return not self.node_selectors or any_matches(self.node_selectors, labels)
@@ -140,7 +147,7 @@ def read_peer(name: str, namespace: str, labels: Mapping[str, str], spec: Fields
         dual_stack=spec.boolean("dualStackAddressFamily"),
         unsupported=name_gaps("BGPPeer", spec),
     )
-    spec.boolean("disableMP")
+    _name_no_effect(spec)
     _refuse_multihop(spec, found, report)
     _refuse_ttl_security(spec, found, report)
     _refuse_two_passwords(spec, found, report)
@@ -234,6 +241,13 @@ def _refuse_multihop(spec: Fields, peer: Peer, report: Report) -> None:
     if peer.multihop and (peer.remote_asn == peer.local_asn or peer.dynamic_asn == INTERNAL):
         message = "is for eBGP, and both ends are of one AS; remove it (iBGP may always take several hops)"
         report.refuse(spec.path("ebgpMultiHop"), Reason.EXCLUSIVE_FIELDS, message)
+
+
+def _name_no_effect(spec: Fields) -> None:
+    """disableMP asks for one family per session, which is so unless the other field asks for both."""
+    if spec.boolean("disableMP") and spec.is_set("dualStackAddressFamily"):
+        message = "has no effect with dualStackAddressFamily, which asks for the opposite; remove one of them"
+        spec.report.ignore(spec.path("disableMP"), Reason.EXCLUSIVE_FIELDS, message)
 
 
 def _refuse_ttl_security(spec: Fields, peer: Peer, report: Report) -> None:

@@ -23,7 +23,6 @@ from .peers import Peer
 from .pools import Pool
 from .problems import Report
 from .reasons import Reason
-from .unsupported import GAPS
 
 _P = TypeVar("_P", Pool, Peer, BGPAdvertisement, L2Advertisement, BfdProfile, Community)
 
@@ -39,7 +38,6 @@ def relate(entries: list[Entry]) -> None:
     _accept_one_by_one(entries, BGPAdvertisement, _refuse_repetition)
     _name_dangling(entries)
     _name_echo(entries)
-    _name_large_communities(entries)
 
 
 def parts(entries: Iterable[Entry], kind: type[_P]) -> list[_P]:
@@ -138,14 +136,6 @@ def _resolved(form: Form | None, known: Mapping[str, CommunityValue]) -> Form | 
         return form
     part = form.part.resolved(known)
     return replace(form, part=part, spec={**form.spec, "communities": part.community_texts()})
-
-
-def _name_large_communities(entries: list[Entry]) -> None:
-    """Here, because a name may stand for one."""
-    for entry in entries:
-        if isinstance(entry.part, BGPAdvertisement) and entry.part.unsupported:
-            message = f"is not supported yet: {GAPS['BGPAdvertisement', 'communities'].why}"
-            entry.report.ignore("spec.communities", Reason.UNSUPPORTED, message)
 
 
 # -- names ---------------------------------------------------------------------------------------------------

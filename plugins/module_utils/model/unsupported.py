@@ -27,19 +27,12 @@ class Gap:
 GAPS: Mapping[tuple[str, str], Gap] = {
     ("L2Advertisement", ""): Gap("no speaker answers ARP or NDP for the addresses"),
     ("BFDProfile", ""): Gap("no speaker sends BFD packets"),
-    ("BGPAdvertisement", "communities"): Gap(
-        "large communities (RFC 8092) are not sent, and without them the routes could reach too far: "
-        "nothing is announced by it",
-        blocks=True,
-    ),
     ("BGPPeer", "dynamicASN"): Gap("there is no session; write the router's number in peerASN", blocks=True),
     ("BGPPeer", "interface"): Gap("there is no session; write the router's address", blocks=True),
     ("BGPPeer", "localASN"): Gap("there is no session, as it would show another AS number", blocks=True),
     ("BGPPeer", "vrf"): Gap("there is no session, as it would use another routing table", blocks=True),
     ("BGPPeer", "bfdProfile"): Gap("a dead peer is found by the hold timer"),
     ("BGPPeer", "enableGracefulRestart"): Gap("routes are withdrawn when the speaker stops"),
-    ("BGPPeer", "dualStackAddressFamily"): Gap("the session carries the address family of peerAddress"),
-    ("BGPPeer", "disableMP"): Gap("sessions always offer both address families; remove it"),
 }
 
 

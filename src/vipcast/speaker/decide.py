@@ -5,21 +5,24 @@ An address is announced by a node when
 1. the service is ours: type LoadBalancer, and of our load balancer class;
 2. the address lies in a pool of the configuration;
 3. an advertisement of that pool selects the node;
-4. the node's network is up and the node isn't labelled as excluded from load balancing;
+4. the node's network is up, and the node isn't labelled as excluded from load balancing nor drained;
 5. an endpoint of the address's family can serve: any, or with externalTrafficPolicy Local one on the node;
-6. an advertisement selects the service, and a peer of that family, which selects the node; and the speaker
-   can do what both say.
+6. an advertisement selects the service, and a peer, which selects the node and whose session carries that
+   family.
 The first rule that fails gives the refusal its name. The order is MetalLB's, so that the names mean the same.
 
 Announced is the address cut to the aggregation length. One prefix from several advertisements or services is
-one route: communities add up; a different local preference is a conflict, and the one that came first stays
-(within a service none does).
+one route (`merge`): communities add up; a different local preference is a conflict, and the one that came
+first stays (within a service none does).
+
+While the node is leaving (`drain`) everything is announced as before, with the routers asked to look for
+another way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 
 from vipcast.bgp.route import Prefix, Route
@@ -28,7 +31,9 @@ from vipcast.model.addresses import IPAddress
 from vipcast.model.advertisements import BGPAdvertisement
 from vipcast.model.configuration import Configuration
 from vipcast.model.peers import Peer
-from vipcast.speaker.reasons import NotAnnounced
+from vipcast.speaker.drain import ANNOTATION, Drain
+from vipcast.speaker.merge import Conflict, How, Where, route, together
+from vipcast.speaker.reasons import NotAnnounced, NotWeighted
 from vipcast.speaker.world import Endpoint, Node, Service
 
 __all__ = ["Decision", "Snapshot", "Verdict", "decide"]
@@ -45,6 +50,7 @@ class Snapshot:
     configuration: Configuration
     lb_class: str | None = None
     ignore_exclude: bool = False
+    drain: Drain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Verdict:
     message: str = ""
     prefixes: tuple[Prefix, ...] = ()
     peers: tuple[str, ...] = ()
+    unweighted: NotWeighted | None = None  # why a weight that is asked for is missing in some route
 
     @property
     def announced(self) -> bool:
@@ -70,16 +77,16 @@ class Decision:
     peers: tuple[Peer, ...] = ()
     routes: Mapping[str, frozenset[Route]] = field(default_factory=dict)  # by the peer's name
     verdicts: Mapping[Key, tuple[Verdict, ...]] = field(default_factory=dict)
+    drain: Drain | None = None
+
+    @property
+    def sessions(self) -> tuple[Peer, ...]:
+        """The peers that there is to be a session with now: none at the end of a drain."""
+        return () if self.drain and self.drain.ended else self.peers
 
 
-_Where = tuple[str, Prefix]  # a peer's name and what it gets
-_How = tuple[int | None, frozenset[int]]  # local preference and communities
-_Wanted = dict[_Where, _How]
+_Wanted = dict[Where, How]
 _Pairs = list[tuple[BGPAdvertisement, Peer]]
-
-
-class _Conflict(Exception):  # noqa: N818 - it carries a refusal, not an error
-    """Two preferences for one prefix."""
 
 
 def decide(snapshot: Snapshot) -> Decision:
@@ -87,7 +94,9 @@ def decide(snapshot: Snapshot) -> Decision:
     peers = _peers(snapshot)
     judge = _Judge(snapshot, peers)
     verdicts = {key: judge.service(snapshot.services[key]) for key in sorted(judge.ours())}
-    return Decision(peers, _routes(peers, judge.wanted), verdicts)
+    if judge.weighing:
+        verdicts = {key: judge.weights(snapshot.services[key], each) for key, each in verdicts.items()}
+    return Decision(peers, _routes(peers, judge.wanted, snapshot.drain), verdicts, snapshot.drain)
 
 
 def _peers(snapshot: Snapshot) -> tuple[Peer, ...]:
@@ -96,10 +105,12 @@ def _peers(snapshot: Snapshot) -> tuple[Peer, ...]:
     return tuple(peer for peer in snapshot.configuration.peers if node and peer.selects_node(node.labels))
 
 
-def _routes(peers: tuple[Peer, ...], wanted: _Wanted) -> dict[str, frozenset[Route]]:
+def _routes(peers: tuple[Peer, ...], wanted: _Wanted, drain: Drain | None) -> dict[str, frozenset[Route]]:
     routes: dict[str, set[Route]] = {peer.name: set() for peer in peers}
-    for (peer, prefix), (preference, communities) in wanted.items():
-        routes[peer].add(Route(prefix, preference, communities))
+    internal = {peer.name: peer.internal for peer in peers}
+    leaving = drain is not None and drain.leaving
+    for (peer, prefix), how in wanted.items():
+        routes[peer].add(route(prefix, how, internal=internal[peer], leaving=leaving))
     return {name: frozenset(found) for name, found in routes.items()}
 
 
@@ -111,6 +122,7 @@ class _Judge:
         self._node_reason = _node_reason(snapshot)
         self._here = _advertisements_here(snapshot)
         self.wanted: _Wanted = {}
+        self.weighing = any(each.weighted for each in snapshot.configuration.advertisements)
 
     def ours(self) -> Iterable[Key]:
         """Rule 1."""
@@ -136,7 +148,7 @@ class _Judge:
         if not chosen:
             message = f"no BGPAdvertisement of pool {pool} selects the service"
             return Verdict(address, NotAnnounced.NO_MATCHING_ADVERTISEMENT, message)
-        return self._announce(address, chosen)
+        return self._announce(service, address, chosen)
 
     def _pool_reason(self, pool: str | None) -> tuple[NotAnnounced, str] | None:
         if self._snapshot.node is None:  # then nothing is known of who selects it
@@ -159,33 +171,58 @@ class _Judge:
             return NotAnnounced.NO_LOCAL_ENDPOINTS, message
         return None
 
-    def _announce(self, address: IPAddress, chosen: list[BGPAdvertisement]) -> Verdict:
+    def _announce(self, service: Service, address: IPAddress, chosen: list[BGPAdvertisement]) -> Verdict:
         """Rule 6, and what comes of it."""
         pairs = [(adv, peer) for adv in chosen for peer in self._peers if adv.selects_peer(peer.name)]
         if not pairs:
             message = "no BGPPeer that its advertisements name is for this node"
             return Verdict(address, NotAnnounced.NO_MATCHING_PEER, message)
-        for narrow, reason, message in _NARROWER:
-            pairs = narrow(address, pairs)
-            if not pairs:
-                return Verdict(address, reason, message.format(version=address.version))
-        return self._merge(address, pairs)
+        pairs = [pair for pair in pairs if not pair[1].unsupported]
+        if not pairs:
+            message = "its BGPPeers need what is not supported yet"
+            return Verdict(address, NotAnnounced.UNSUPPORTED_PEER, message)
+        pairs = [pair for pair in pairs if address.version in pair[1].families]
+        if not pairs:
+            return Verdict(
+                address, NotAnnounced.NO_PEER_OF_FAMILY, _NO_FAMILY.format(version=address.version)
+            )
+        return self._merge(address, pairs, self._endpoints(service, address))
 
-    def _merge(self, address: IPAddress, pairs: _Pairs) -> Verdict:
+    def _endpoints(self, service: Service, address: IPAddress) -> frozenset[str] | None:
+        """Those on this node that kube-proxy sends to: who is ready, or else who ends and still serves."""
+        if not (self.weighing and service.local):
+            return None
+        here = [
+            each
+            for each in self._snapshot.endpoints.get(service.key, ())
+            if each.can_serve and each.family == address.version and each.node == self._snapshot.node_name
+        ]
+        return frozenset(each.address for each in [each for each in here if each.ready] or here)
+
+    def _merge(self, address: IPAddress, pairs: _Pairs, endpoints: frozenset[str] | None) -> Verdict:
         mine: _Wanted = {}
         try:
             for advertisement, peer in pairs:
-                prefix, how = _route(address, advertisement, peer)
-                where = peer.name, prefix
-                mine[where] = _together(where, how, mine.get(where, how))
-            together = {
-                where: _together(where, how, self.wanted.get(where, how)) for where, how in mine.items()
-            }
-        except _Conflict as conflict:
+                where = peer.name, _prefix(address, advertisement)
+                how = _how(advertisement, peer, endpoints)
+                mine[where] = together(where, how, mine.get(where, how))
+            merged = {where: together(where, how, self.wanted.get(where, how)) for where, how in mine.items()}
+        except Conflict as conflict:
             return Verdict(address, NotAnnounced.CONFLICTING_ADVERTISEMENTS, str(conflict))
-        self.wanted |= together
+        self.wanted |= merged
         prefixes = tuple(sorted({prefix for _peer, prefix in mine}))
         return Verdict(address, prefixes=prefixes, peers=tuple(sorted({peer for peer, _prefix in mine})))
+
+    def weights(self, service: Service, verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+        """The verdicts again, now that it is known who else is behind a prefix."""
+        reason = NotWeighted.SHARED_PREFIX if service.local else NotWeighted.CLUSTER_POLICY
+        return tuple(replace(each, unweighted=reason) if self._lacks(each) else each for each in verdicts)
+
+    def _lacks(self, verdict: Verdict) -> bool:
+        """Whether a weight that is asked for is missing."""
+        routes = ((peer, prefix) for peer in verdict.peers for prefix in verdict.prefixes)
+        found = (self.wanted[where] for where in routes if where in self.wanted)
+        return any(how.weighted and how.endpoints is None for how in found)
 
     def _pool(self, address: IPAddress) -> str | None:
         return next((pool.name for pool in self._snapshot.configuration.pools if address in pool), None)
@@ -200,6 +237,8 @@ def _node_reason(snapshot: Snapshot) -> tuple[NotAnnounced, str] | None:
     if snapshot.node.excluded and not snapshot.ignore_exclude:
         message = "the node is labelled node.kubernetes.io/exclude-from-external-load-balancers"
         return NotAnnounced.NODE_EXCLUDED, message
+    if snapshot.drain and not snapshot.drain.leaving:
+        return NotAnnounced.NODE_DRAINED, f"the node is drained (annotation {ANNOTATION})"
     return None
 
 
@@ -213,48 +252,24 @@ def _advertisements_here(snapshot: Snapshot) -> dict[str, tuple[BGPAdvertisement
     return found
 
 
-def _supported(_address: IPAddress, pairs: _Pairs) -> _Pairs:
-    return [(advertisement, peer) for advertisement, peer in pairs if not peer.unsupported]
-
-
-def _of_family(address: IPAddress, pairs: _Pairs) -> _Pairs:
-    return [pair for pair in pairs if pair[1].address and pair[1].address.version == address.version]
-
-
-def _sendable(_address: IPAddress, pairs: _Pairs) -> _Pairs:
-    """Without the peers that would get the route with less than all of its advertisements say of it."""
-    withheld = {peer.name for advertisement, peer in pairs if advertisement.unsupported}
-    return [pair for pair in pairs if pair[1].name not in withheld]
-
-
-# What narrows the peers of an address down, and what is said when none is left.
-_NARROWER: tuple[tuple[Callable[[IPAddress, _Pairs], _Pairs], NotAnnounced, str], ...] = (
-    (_supported, NotAnnounced.UNSUPPORTED_PEER, "its BGPPeers need what is not supported yet"),
-    (
-        _of_family,
-        NotAnnounced.NO_PEER_OF_FAMILY,
-        "none of its BGPPeers has an IPv{version} address: a session carries its own family",
-    ),
-    (
-        _sendable,
-        NotAnnounced.UNSUPPORTED_ADVERTISEMENT,
-        "its advertisements have large communities, which are not sent yet, and without them it could reach "
-        "too far",
-    ),
+_NO_FAMILY = (
+    "none of its BGPPeers carries IPv{version}: a session carries the family of its address, and both with "
+    "dualStackAddressFamily or over an interface"
 )
 
 
-def _route(address: IPAddress, advertisement: BGPAdvertisement, peer: Peer) -> tuple[Prefix, _How]:
-    length = advertisement.aggregation(address.version)
+def _prefix(address: IPAddress, advertisement: BGPAdvertisement) -> Prefix:
     kind = IPv4Network if address.version == 4 else IPv6Network
-    prefix = kind((int(address), length), strict=False)  # from an int: twice as fast, and there are many
-    # LOCAL_PREF stays in an AS (RFC 4271 section 5.1.5): to eBGP peers there is nothing to disagree on.
-    return prefix, (advertisement.local_pref if peer.internal else None, advertisement.communities)
+    # From an int: twice as fast, and there are many.
+    return kind((int(address), advertisement.aggregation(address.version)), strict=False)
 
 
-def _together(where: _Where, one: _How, other: _How) -> _How:
-    if one[0] != other[0]:
-        peer, prefix = where
-        words = " and ".join("none" if value is None else str(value) for value in (other[0], one[0]))
-        raise _Conflict(f"{prefix} would go to peer {peer} with two local preferences, {words}")
-    return one[0], one[1] | other[1]
+def _how(advertisement: BGPAdvertisement, peer: Peer, endpoints: frozenset[str] | None) -> How:
+    return How(
+        # LOCAL_PREF stays in an AS (RFC 4271 section 5.1.5): to eBGP peers there is nothing to disagree on.
+        advertisement.local_pref if peer.internal else None,
+        advertisement.communities,
+        advertisement.large_communities,
+        advertisement.weighted,
+        endpoints,
+    )

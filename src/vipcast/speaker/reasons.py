@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a node does not announce an address: MetalLB's names where it has one."""
+"""Why a node does not announce an address, or not as asked: MetalLB's names where it has one."""
 
 from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["NotAnnounced"]
+__all__ = ["NotAnnounced", "NotWeighted"]
 
 
 class NotAnnounced(Enum):
@@ -19,15 +19,32 @@ class NotAnnounced(Enum):
     NO_MATCHING_ADVERTISEMENT = "noMatchingAdvertisement"
     CONFLICTING_ADVERTISEMENTS = "conflictingAdvertisements"
     NODE_NETWORK_UNAVAILABLE = "nodeNetworkUnavailable"
+    NODE_DRAINED = "nodeDrained"
     NODE_EXCLUDED = "nodeLabeledExcludeBalancers"
     NO_LOCAL_ENDPOINTS = "noLocalEndpoints"
     NO_ENDPOINTS = "noEndpoints"
     NO_MATCHING_PEER = "noMatchingPeer"
     NO_PEER_OF_FAMILY = "noPeerOfFamily"
     UNSUPPORTED_PEER = "unsupportedPeer"
-    UNSUPPORTED_ADVERTISEMENT = "unsupportedAdvertisement"
 
     @property
     def usual(self) -> bool:
         """Whether this is right for a node that is not meant to announce: nothing to warn of."""
-        return self in (NotAnnounced.NOT_OWNER, NotAnnounced.NO_LOCAL_ENDPOINTS, NotAnnounced.NO_ADDRESS)
+        return self in _USUAL
+
+
+_USUAL = frozenset(
+    {
+        NotAnnounced.NOT_OWNER,
+        NotAnnounced.NO_LOCAL_ENDPOINTS,
+        NotAnnounced.NO_ADDRESS,
+        NotAnnounced.NODE_DRAINED,
+    }
+)
+
+
+class NotWeighted(Enum):
+    """Why a route has no weight although an advertisement asks for it."""
+
+    CLUSTER_POLICY = "clusterPolicy"  # externalTrafficPolicy of the service: every node reaches all endpoints
+    SHARED_PREFIX = "sharedPrefix"  # the same of another service of this prefix

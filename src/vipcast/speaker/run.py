@@ -24,10 +24,11 @@ from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.copies import Copies
 from vipcast.speaker.decide import Decision, Snapshot, decide
+from vipcast.speaker.drain import Drain, Request, follow, judge
 from vipcast.speaker.exposition import SpeakerMetrics
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
 from vipcast.speaker.reporter import ProblemReporter, SessionReporter, VerdictReporter
-from vipcast.speaker.sessions import Sessions
+from vipcast.speaker.sessions import Farewell, Sessions
 from vipcast.speaker.settings import UnsupportedPeerError, peer_settings
 from vipcast.speaker.status import document, sent_prefixes, sent_to
 
@@ -53,6 +54,9 @@ class Speaker:
         self.refused: dict[str, tuple[str, str]] = {}  # peers without a session: reason, message
         self._loaded = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._drain_request: Request | None = None
+        self._drain_alarm: asyncio.TimerHandle | None = None
+        self._node_seen = False
         self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set)
         self._passwords = Passwords(
             daemon.client, self._options.namespace, spawn=daemon.spawn, on_change=self._wake.set
@@ -102,9 +106,10 @@ class Speaker:
         if self.copies.configuration_changed:
             self._read_configuration()
         self.decision = decide(self._snapshot())
-        self._passwords.need(frozenset(_secrets(self.decision.peers)))
+        self._passwords.need(frozenset(_secrets(self.decision.sessions)))
         self.refused = {}
-        self.sessions.want(list(self._settings()), self.decision.routes)
+        drained = Farewell(f"node {self._options.node_name} is drained") if self.decision.drain else None
+        self.sessions.want(list(self._settings()), self.decision.routes, farewell=drained)
         self._report()
 
     def _read_configuration(self) -> None:
@@ -127,11 +132,28 @@ class Speaker:
             configuration=self.configuration,
             lb_class=self._options.lb_class,
             ignore_exclude=self._options.ignore_exclude_lb,
+            drain=self._drain(),
         )
+
+    def _drain(self) -> Drain | None:
+        """Where a drain is now; a decision is due when its next phase begins."""
+        loop = asyncio.get_running_loop()
+        if node := self.copies.node:
+            first, self._node_seen = not self._node_seen, True
+            self._drain_request = follow(self._drain_request, node.drain, loop.time(), first=first)
+        drain = judge(self._drain_request, loop.time())
+        if drain != self.decision.drain:
+            phase = drain.phase.value if drain else "none"
+            _log.info("drain", phase=phase, problem=drain.problem if drain else None)
+        if self._drain_alarm:
+            self._drain_alarm.cancel()
+        until = drain.until if drain else None
+        self._drain_alarm = loop.call_at(until, self._wake.set) if until is not None else None
+        return drain
 
     def _settings(self) -> Iterator[PeerSettings]:
         """Settings of every peer that can have a session; the others are refused by name."""
-        for peer in self.decision.peers:
+        for peer in self.decision.sessions:
             try:
                 yield peer_settings(peer, self._password(peer), self._options.node_name)
             except UnusableSecretError as error:

@@ -13,10 +13,21 @@ from vipcast.bgp.route import Route
 from vipcast.daemon.log import log_for
 from vipcast.net.peering import Peering, PeerSettings
 
-__all__ = ["Sessions"]
+__all__ = ["Farewell", "Sessions"]
 
 _log = log_for("speaker")
 _Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What a router is told at the end (RFC 9003)."""
+
+    message: str
+    subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN
+
+
+REMOVED = Farewell("the peer was removed", Cease.PEER_DECONFIGURED)
 
 
 @dataclass(slots=True)
@@ -37,11 +48,20 @@ class Sessions:
         """The peerings by the name of the peer."""
         return {name: session.peering for name, session in self._running.items()}
 
-    def want(self, settings: Iterable[PeerSettings], routes: Mapping[str, frozenset[Route]]) -> None:
-        """These sessions, these routes. A session whose settings are as they were is not disturbed."""
+    def want(
+        self,
+        settings: Iterable[PeerSettings],
+        routes: Mapping[str, frozenset[Route]],
+        *,
+        farewell: Farewell | None = None,
+    ) -> None:
+        """These sessions, these routes. A session whose settings are as they were is not disturbed.
+
+        `farewell` is said where a session ends, unless it is because the peer was removed.
+        """
         wanted = {each.name: each for each in settings}
         for name in self._running.keys() - wanted.keys():
-            self._stop(name)
+            self._stop(name, farewell or REMOVED)
         for name, each in wanted.items():
             self._start(name, each)
             self._running[name].peering.set_routes(routes.get(name, frozenset()))
@@ -59,11 +79,11 @@ class Sessions:
         peering = Peering(settings, notify=self._notify)
         self._running[name] = _Session(peering, self._spawn(f"peer {name}", _replace(old, peering)))
 
-    def _stop(self, name: str) -> None:
-        _log.info("session_removed", peer=name)
+    def _stop(self, name: str, farewell: Farewell) -> None:
+        _log.info("session_removed", peer=name, why=farewell.message)
         session = self._running.pop(name)
-        farewell = session.peering.close("the peer was removed", subcode=Cease.PEER_DECONFIGURED)
-        self._spawn(f"closing of peer {name}", farewell)
+        closing = session.peering.close(farewell.message, subcode=farewell.subcode)
+        self._spawn(f"closing of peer {name}", closing)
 
 
 async def _replace(old: _Session | None, new: Peering) -> None:

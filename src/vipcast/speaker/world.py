@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from vipcast.k8s import Json, Key
 from vipcast.model.addresses import IPAddress, parse_address
+from vipcast.speaker.drain import ANNOTATION
 
 __all__ = [
     "Endpoint",
@@ -35,6 +36,7 @@ class Node:
     name: str
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     network_unavailable: bool = False
+    drain: str | None = None  # value of the annotation of `vipcast.speaker.drain`; None: there is none
 
     @property
     def excluded(self) -> bool:
@@ -49,6 +51,8 @@ class Endpoint:
     family: int  # 4 or 6
     node: str | None
     can_serve: bool
+    address: str = ""
+    ready: bool = True  # otherwise it serves only while it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,9 @@ def read_node(item: Json) -> Node:
     """From a core/v1 Node."""
     conditions = item.get("status", {}).get("conditions") or []
     unavailable = any(c.get("type") == "NetworkUnavailable" and c.get("status") == "True" for c in conditions)
-    return Node(item["metadata"]["name"], item["metadata"].get("labels") or {}, unavailable)
+    metadata = item["metadata"]
+    drain = (metadata.get("annotations") or {}).get(ANNOTATION)
+    return Node(metadata["name"], metadata.get("labels") or {}, unavailable, drain)
 
 
 def read_service(key: Key, item: Json) -> Service:
@@ -111,9 +117,15 @@ def read_endpoints(item: Json) -> tuple[Endpoint, ...]:
     if family is None:
         return ()
     return tuple(
-        Endpoint(family, each.get("nodeName"), _can_serve(each.get("conditions") or {}))
-        for each in item.get("endpoints") or []
+        _endpoint(family, each, each.get("conditions") or {}) for each in item.get("endpoints") or []
     )
+
+
+def _endpoint(family: int, each: Json, conditions: Mapping[str, bool | None]) -> Endpoint:
+    # Of several addresses kube-proxy takes the first, as the API advises.
+    address = next(iter(each.get("addresses") or ()), "")
+    ready = conditions.get("ready") is not False
+    return Endpoint(family, each.get("nodeName"), _can_serve(conditions), address, ready)
 
 
 def _can_serve(conditions: Mapping[str, bool | None]) -> bool:
@@ -130,8 +142,10 @@ _METADATA = ("name", "namespace", "uid", "resourceVersion", "labels")
 
 
 def slim_node(item: Json) -> Json:
-    """A node's labels and conditions; its list of images alone is larger than all of that."""
-    return {**_slim(item), "status": _only(item.get("status"), ("conditions",))}
+    """A node's labels, conditions and drain; its list of images alone is larger than all of that."""
+    slim = _slim(item)
+    slim["metadata"]["annotations"] = _only(item["metadata"].get("annotations"), (ANNOTATION,))
+    return {**slim, "status": _only(item.get("status"), ("conditions",))}
 
 
 def slim_service(item: Json) -> Json:
@@ -141,8 +155,8 @@ def slim_service(item: Json) -> Json:
 
 
 def slim_slice(item: Json) -> Json:
-    """Which service, which family, and of every endpoint where it is and whether it can serve."""
-    endpoints = [_only(each, ("conditions", "nodeName")) for each in item.get("endpoints") or []]
+    """Which service, which family, and of every endpoint which and where it is and whether it can serve."""
+    endpoints = [_only(each, ("addresses", "conditions", "nodeName")) for each in item.get("endpoints") or []]
     slim = _slim(item)
     slim["metadata"]["labels"] = _only(slim["metadata"].get("labels"), (SERVICE_NAME_LABEL,))
     return {**slim, "addressType": item.get("addressType"), "endpoints": endpoints}

@@ -143,8 +143,6 @@ def test_a_bad_object_is_refused_by_name_and_good_ones_stay(item: Any, field: st
     ("field", "value"),
     [
         ("enableGracefulRestart", True),
-        ("dualStackAddressFamily", True),
-        ("disableMP", True),
     ],
 )
 def test_a_field_without_effect_is_named_and_the_peer_is_used(field: str, value: Any) -> None:

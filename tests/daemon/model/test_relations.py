@@ -99,8 +99,6 @@ GAPS = [
     (peer("x", peerASN=None, dynamicASN="external"), "spec.dynamicASN"),
     (peer("x", peerAddress=None, interface="eth0"), "spec.interface"),
     (peer("x", enableGracefulRestart=True), "spec.enableGracefulRestart"),
-    (peer("x", dualStackAddressFamily=True), "spec.dualStackAddressFamily"),
-    (advert("x", communities=["large:1:2:3"]), "spec.communities"),
 ]
 
 
@@ -111,10 +109,32 @@ def test_what_is_not_supported_yet_is_named_and_no_fault(item: Any, field: str) 
     assert found.faults == () and len(found.forms) == 1
 
 
-def test_a_large_community_behind_a_name_is_found_too() -> None:
+def test_a_name_may_stand_for_a_large_community() -> None:
     found = parse([community("c", wide="large:1:2:3"), advert("x", communities=["wide"])])
-    assert only_advert(found).unsupported == ("communities",)
-    assert said(found) == [("x", "spec.communities", Reason.UNSUPPORTED, Effect.INEFFECTIVE)]
+    assert only_advert(found).large_communities == {(1, 2, 3)}
+    assert said(found) == []
+
+
+def test_both_families_or_one_and_not_one_and_both() -> None:
+    one, two = peer("x", disableMP=True), peer("x", disableMP=True, dualStackAddressFamily=True)
+    assert said(parse([one])) == []
+    assert said(parse([two])) == [("x", "spec.disableMP", Reason.EXCLUSIVE_FIELDS, Effect.INEFFECTIVE)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "families"),
+    [
+        ({}, (4,)),
+        ({"peerAddress": "2001:db8::1"}, (6,)),
+        ({"dualStackAddressFamily": True}, (4, 6)),
+        ({"peerAddress": None, "interface": "eth0"}, (4, 6)),
+    ],
+)
+def test_a_session_carries_the_family_of_its_address_or_both(
+    fields: dict[str, Any], families: tuple[int, ...]
+) -> None:
+    [one] = parse([peer("x", **fields)]).peers
+    assert one.families == families
 
 
 # -- communities by name -------------------------------------------------------------------------------------

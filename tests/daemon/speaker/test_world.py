@@ -69,7 +69,8 @@ SERVICE = {
 )
 def test_an_endpoint_can_serve_when_ready_or_while_it_ends(conditions: dict[str, Any], able: bool) -> None:
     item = {**SLICE, "endpoints": [{"nodeName": "n1", "conditions": conditions}]}
-    assert read_endpoints(item) == (Endpoint(4, "n1", able),)
+    ready = conditions.get("ready") is not False
+    assert read_endpoints(item) == (Endpoint(4, "n1", able, ready=ready),)
 
 
 def test_a_slice_of_names_has_no_endpoints() -> None:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One prefix from several advertisements and services is one route: what it carries, and when there is none.
+
+Communities add up. Two local preferences are a conflict. A route has a weight when one of its advertisements
+asks for it and all of its services have externalTrafficPolicy Local: a node that passes packets on to every
+endpoint of the cluster gets the same share as any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vipcast.bgp.route import GRACEFUL_SHUTDOWN, LargeCommunity, Prefix, Route
+
+__all__ = ["Conflict", "How", "Where", "route", "together"]
+
+# The bandwidth of one endpoint: 1 Mbit/s. Routers show (and FRR installs) what is a whole number of these.
+OCTETS_PER_ENDPOINT = 125_000
+
+Where = tuple[str, Prefix]  # a peer's name and what it gets
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """With what a prefix goes to a peer. `endpoints`: addresses of those on this node that get the packets;
+    None where the services behind it say nothing of that."""
+
+    local_pref: int | None = None
+    communities: frozenset[int] = frozenset()
+    large_communities: frozenset[LargeCommunity] = frozenset()
+    weighted: bool = False
+    endpoints: frozenset[str] | None = None
+
+    @property
+    def bandwidth(self) -> float | None:
+        """In octets per second."""
+        if not self.weighted or self.endpoints is None:
+            return None
+        return float(len(self.endpoints) * OCTETS_PER_ENDPOINT)
+
+
+class Conflict(Exception):  # noqa: N818 - it carries a refusal, not an error
+    """Two preferences for one prefix."""
+
+
+def together(where: Where, one: How, other: How) -> How:
+    """Both at once. Raises Conflict."""
+    if one == other:
+        return one
+    if one.local_pref != other.local_pref:
+        peer, prefix = where
+        words = " and ".join(
+            "none" if each.local_pref is None else str(each.local_pref) for each in (other, one)
+        )
+        raise Conflict(f"{prefix} would go to peer {peer} with two local preferences, {words}")
+    return How(
+        one.local_pref,
+        one.communities | other.communities,
+        one.large_communities | other.large_communities,
+        one.weighted or other.weighted,
+        None if one.endpoints is None or other.endpoints is None else one.endpoints | other.endpoints,
+    )
+
+
+def route(prefix: Prefix, how: How, *, internal: bool, leaving: bool) -> Route:
+    """As it is sent. `leaving`: routers are asked to look for another way (RFC 8326 section 4.2)."""
+    local_pref, communities = how.local_pref, how.communities
+    if leaving:
+        # The lowest preference is set here too: not every router acts on the community of its own AS.
+        local_pref, communities = 0 if internal else None, communities | {GRACEFUL_SHUTDOWN}
+    return Route(prefix, local_pref, communities, how.large_communities, how.bandwidth)
