@@ -38,8 +38,8 @@ from vipcast.bgp.wire import Family
 class Session:
     """See the module. ``jitter`` gives factors for timers, 0.75 to 1.0 by RFC 4271 section 10.
 
-    ``memory``: what other sessions with this peer have left. ``yields``: asked with each OPEN that is right,
-    whether another connection is to be preferred (RFC 4271 section 6.8).
+    ``memory``: what other sessions with this peer have left. ``passive``: never dial, wait for the peer.
+    ``yields``: asked with each OPEN that is right, whether another connection is to be preferred.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class Session:
         *,
         jitter: Callable[[], float] = lambda: 1.0,
         memory: PeerMemory | None = None,
-        yields: Callable[[Session, Open], bool] = lambda _session, _open: False,
+        passive: bool = False,
+        yields: Callable[[Session, Open, float], bool] = lambda _session, _open, _now: False,
     ) -> None:
         self.settings = settings
         self.state = State.IDLE
@@ -62,7 +63,7 @@ class Session:
         self.remote_open: Open | None = None
         self._backoff = self.memory.backoff
         self._yields = yields
-        self._passive = False
+        self._passive = passive
         self._local: Address | None = None
         self._next_hops: dict[Family, Address] = {}
         self._frames = FrameBuffer()
@@ -76,9 +77,9 @@ class Session:
     # ---- inputs ----
 
     def start(self, now: float, *, passive: bool = False) -> None:
-        """``passive``: never dial, wait for the peer."""
-        self._passive = passive
-        start = Event.ManualStart_with_PassiveTcpEstablishment if passive else Event.ManualStart
+        """``passive``: never dial, from now on."""
+        self._passive |= passive
+        start = Event.ManualStart_with_PassiveTcpEstablishment if self._passive else Event.ManualStart
         self._happen(start, now)
 
     def stop(self, now: float, message: str = "", *, subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN) -> None:
@@ -192,6 +193,16 @@ class Session:
     # ---- to look at ----
 
     @property
+    def connection(self) -> bool:
+        """Whether TCP is up."""
+        return self._local is not None
+
+    @property
+    def may_be_replaced(self) -> bool:
+        """Whether a new connection of the peer's means that this one is lost (RFC 4724 section 5)."""
+        return False
+
+    @property
     def last_error(self) -> str:
         return self.memory.last_error
 
@@ -242,7 +253,7 @@ class Session:
             except RemoteError as error:
                 self._refuse(error, now)
                 return
-            if self._yields(self, message):
+            if self._yields(self, message, now):
                 self.dump(now)
                 return
         event = Event.BGPOpen_with_DelayOpenTimer_running if delayed else Event.BGPOpen
