@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `vipcast controller`, `speaker`, `status`, `check`, `convert`, `plan`.
+"""The command line: `vipcast controller`, `speaker`, `bfd`, `status`, `check`, `convert`, `plan`.
 
 Each command imports what it needs when it runs: a speaker's memory is paid for on every node.
 """
@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("controller", help="choose addresses for services; of several, one leads")
     )
     _add_speaker(commands.add_parser("speaker", help="announce addresses; one per node"))
+    _add_bfd(commands.add_parser("bfd", help="notice routers that are gone, and be noticed; one per node"))
     _add_status(commands.add_parser("status", help="what the daemon on this machine does, and why not more"))
     _add_check(commands.add_parser("check", help="judge files with objects of the configuration"))
     _add_convert(commands.add_parser("convert", help="print MetalLB's old ConfigMap as objects"))
@@ -73,6 +74,20 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
         " [VIPCAST_IGNORE_EXCLUDE_LB]",
     )
     parser.set_defaults(run=_speaker)
+
+
+def _add_bfd(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "the speaker's: it asks for sessions by this name")
+    _add(parser, "--log-level", "LEVEL", "info", "debug, info, warning or error", choices=_LEVELS)
+    _add(parser, "--health-address", "ADDRESS", "127.0.0.1:17473", "serve /healthz, /readyz, /status here")
+    parser.add_argument(
+        "--orphan-seconds",
+        metavar="SECONDS",
+        type=float,
+        default=600.0,
+        help="so long the sessions of a speaker that is gone go on (default: 600)",
+    )
+    parser.set_defaults(run=_bfd)
 
 
 def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
@@ -178,6 +193,20 @@ def _speaker(options: argparse.Namespace) -> int:
     from vipcast.speaker.run import main as run  # noqa: PLC0415
 
     return run(_daemon_options(options))
+
+
+def _bfd(options: argparse.Namespace) -> int:
+    from vipcast.bfdd.run import Options as BfdOptions  # noqa: PLC0415
+    from vipcast.bfdd.run import main as run  # noqa: PLC0415
+
+    return run(
+        BfdOptions(
+            namespace=options.namespace,
+            log_level=options.log_level,
+            health_address=options.health_address,
+            orphan_seconds=options.orphan_seconds,
+        )
+    )
 
 
 def _status(options: argparse.Namespace) -> int:

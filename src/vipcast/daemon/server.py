@@ -17,6 +17,7 @@ from ipaddress import IPv6Address, ip_address
 
 import h11
 
+from vipcast.daemon.address import BadAddressError, parse_address
 from vipcast.daemon.log import log_for
 
 __all__ = [
@@ -36,10 +37,6 @@ _LIMIT = 16 * 1024  # bytes that are read ahead; h11 takes as many of a request
 MAX_CONNECTIONS = 32  # a probe, a few scrapers, a person; more is somebody else's mistake
 
 _log = log_for("server")
-
-
-class BadAddressError(ValueError):
-    """Not something to listen on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +76,6 @@ def text_page(text: str, status: int = 200, content_type: str = "text/plain; cha
 def json_page(document: object, status: int = 200) -> Page:
     """A JSON document."""
     return Page(status, "application/json", (json.dumps(document, default=str) + "\n").encode())
-
-
-def parse_address(text: str) -> tuple[str | None, int] | None:
-    """``HOST:PORT``, ``[V6]:PORT``, ``:PORT`` (host None: all), or ``none``. Raises BadAddressError."""
-    if text == "none":
-        return None
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if (
-        not colon
-        or not (port.isascii() and port.isdigit())
-        or int(port) > 65535
-        or (":" in host and not bracketed)
-    ):
-        raise BadAddressError(
-            f"{text!r} is not an address to listen on; write 127.0.0.1:17472, [::1]:17472 or :17472"
-        )
-    return (host[1:-1] if bracketed else host) or None, int(port)
 
 
 class Server:

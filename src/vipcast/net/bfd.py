@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.bfd.settings import BadSettingsError, BfdCounters, BfdSettings, BfdStatus
@@ -32,8 +33,8 @@ _NOT_THERE = "the BFD process (vipcast bfd) does not answer on this node: {}"
 
 
 class BfdClient:
-    """Sessions by name. ``on_change`` is called in the event loop when ``statuses``, ``connected`` or
-    ``problem`` have changed. While the process is away the last statuses stay: nobody knows better.
+    """Sessions by name. ``on_change`` is called in the event loop when ``statuses`` (more than its counters),
+    ``connected`` or ``problem`` have changed. While the process is away the last statuses stay: nobody knows better.
     """
 
     def __init__(self, on_change: Callable[[], None], *, namespace: str = "metallb-system") -> None:
@@ -41,7 +42,7 @@ class BfdClient:
         self.problem: str | None = None
         self._name = protocol.control_name(namespace)
         self._on_change = on_change
-        self._wanted: dict[str, BfdSettings] = {}
+        self._wanted: dict[str, BfdSettings] | None = None  # until we know, what is there goes on
         self._statuses: dict[str, BfdStatus] = {}
         self._writer: asyncio.StreamWriter | None = None
 
@@ -53,7 +54,7 @@ class BfdClient:
 
     def statuses(self) -> Mapping[str, BfdStatus]:
         """Of the wanted sessions that the process has said something about."""
-        return {name: status for name, status in self._statuses.items() if name in self._wanted}
+        return {name: status for name, status in self._statuses.items() if name in (self._wanted or {})}
 
     async def run(self) -> None:
         """Until cancelled; connects again by itself."""
@@ -112,7 +113,7 @@ class BfdClient:
             self._on_change()
 
     def _tell(self) -> None:
-        if self._writer is not None:
+        if self._writer is not None and self._wanted is not None:
             want = {name: protocol.write_settings(settings) for name, settings in self._wanted.items()}
             self._writer.write(protocol.line({"want": want}))
 
@@ -121,6 +122,11 @@ class BfdClient:
         if not isinstance(sessions, dict):
             raise protocol.ProtocolError("sessions that are no object")
         statuses = {name: protocol.read_status(status) for name, status in sessions.items()}
-        if statuses != self._statuses:
-            self._statuses = statuses
+        news = _without_counters(statuses) != _without_counters(self._statuses)
+        self._statuses = statuses
+        if news:
             self._on_change()
+
+
+def _without_counters(statuses: Mapping[str, BfdStatus]) -> dict[str, BfdStatus]:
+    return {name: replace(status, counters=BfdCounters()) for name, status in statuses.items()}

@@ -1,0 +1,257 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process in charge: sessions, clients, probes; and how it ends.
+
+serve() ──> Ending.STOPPED     it was told to end, and every peer knows (AdminDown, RFC 5880 section 6.8.16)
+        ──> Ending.HANDED_OVER an heir has everything; what is left is the connection to it
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from vipcast.bfd.fsm import BfdState
+from vipcast.bfd.session import StateChanged
+from vipcast.bfd.settings import BfdSettings
+from vipcast.bfdd import handover
+from vipcast.bfdd.channel import Channel
+from vipcast.bfdd.control import Control, Handlers
+from vipcast.bfdd.entry import Entry
+from vipcast.bfdd.handover import Estate, HeirSession
+from vipcast.bfdd.health import Health
+from vipcast.bfdd.loop import Loop
+from vipcast.bfdd.table import Table
+from vipcast.bfdd.wants import Identity, Wants, identity
+from vipcast.daemon.log import log_for
+from vipcast.net import bfd_protocol as protocol
+from vipcast.net import bfd_sockets as sockets
+from vipcast.net.bfd_protocol import Json
+
+# Counters are told so often; changes at once, but not one by one where many come together.
+REPORT_SECONDS = 2.0
+BURST_SECONDS = 0.02
+# An heir may be starting when we are told to end.
+HEIR_SECONDS = 2.0
+# Peers that don't answer get so long to hear that we have gone.
+FAREWELL_SECONDS = 4.0
+
+_log = log_for("bfd")
+
+
+class Ending(Enum):
+    STOPPED = auto()
+    HANDED_OVER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds."""
+
+    orphan: float
+    heir: float = HEIR_SECONDS
+
+
+class Charge:
+    """``predecessor``: the connection to the process that we took over from."""
+
+    def __init__(self, loop: Loop, limits: Limits, estate: Estate, predecessor: socket.socket | None) -> None:
+        assert estate.control is not None
+        self.heir: socket.socket | None = None
+        self._loop, self._limits = loop, limits
+        self._wants = Wants(limits.orphan)
+        self._table = Table(watch=self._watch, unwatch=loop.forget, changed=self._changed)
+        handlers = Handlers(self._want, self._gone, self._hand_over, self._taken)
+        self._control = Control(loop, estate.control, handlers)
+        self._health = (
+            Health(loop, estate.health, ready=self._ready, status=self._status) if estate.health else None
+        )
+        self._predecessor = predecessor
+        self._told_at = 0.0
+        self._dirty = False
+        self._leave_at: float | None = None
+        self._end_at: float | None = None
+        self._inherit(estate, time.monotonic())
+
+    # ---- the loop ----
+
+    def serve(self) -> Ending:
+        while True:
+            now = self._loop.turn(self._until())
+            if self._due(now):
+                # We may have been kept from running: whoever is alive has sent something meanwhile.
+                self._receive_all(now)
+                self._table.handle_timers(now)
+            if self._wants.expire(now):
+                self._apply(now)
+            self._report(now)
+            if self.heir is not None:
+                return Ending.HANDED_OVER
+            if self._loop.signals and self._leave(now):
+                return Ending.STOPPED
+
+    def close(self) -> None:
+        self._table.close()
+        self._control.close()
+        for part in (self._health, self._predecessor):
+            if part is not None:
+                part.close()
+
+    def _until(self) -> float | None:
+        report = self._report_at if self._control.channels else None
+        leave = (
+            self._leave_at if self._end_at is None else min(self._end_at, time.monotonic() + BURST_SECONDS)
+        )
+        times = (self._table.timer(), self._wants.timer(), report, leave)
+        return min((at for at in times if at is not None), default=None)
+
+    def _due(self, now: float) -> bool:
+        at = self._table.timer()
+        return at is not None and at <= now
+
+    def _watch(self, receiver: socket.socket) -> None:
+        key = next(key for key, sock in self._table.receivers.items() if sock is receiver)
+
+        def receive(now: float) -> None:
+            for datagram in sockets.receive_all(receiver):
+                self._table.receive(key, datagram, now)
+
+        self._loop.read(receiver, receive)
+
+    def _receive_all(self, now: float) -> None:
+        for key, receiver in list(self._table.receivers.items()):
+            for datagram in sockets.receive_all(receiver):
+                self._table.receive(key, datagram, now)
+
+    # ---- clients ----
+
+    def _want(self, channel: Channel, sessions: dict[str, BfdSettings]) -> None:
+        now = time.monotonic()
+        self._wants.want(channel, sessions, now)
+        self._apply(now)
+        self._dirty = True
+
+    def _gone(self, channel: Channel) -> None:
+        self._wants.gone(channel, time.monotonic())
+
+    def _apply(self, now: float) -> None:
+        self._table.want(self._wants.sessions(), now)
+
+    def _changed(self, known: Identity, entry: Entry, change: StateChanged) -> None:
+        self._dirty = True
+        _log.info(
+            "session_changed",
+            peer=str(known.peer),
+            **({"vrf": known.vrf} if known.vrf else {}),
+            old=str(change.old),
+            new=str(change.new),
+            why=str(change.diagnostic),
+            detection_time=entry.session.detection_time,
+        )
+
+    @property
+    def _report_at(self) -> float:
+        return self._told_at + (BURST_SECONDS if self._dirty else REPORT_SECONDS)
+
+    def _report(self, now: float) -> None:
+        if now < self._report_at or not self._control.channels:
+            return
+        self._dirty, self._told_at = False, now
+        for channel in list(self._control.channels):
+            named = self._wants.clients.get(channel, {})
+            statuses = {name: self._describe(settings) for name, settings in named.items()}
+            self._control.tell({"sessions": statuses}, only=channel)
+
+    def _describe(self, settings: BfdSettings) -> Json:
+        return protocol.write_status(self._table.entries[identity(settings)].status())
+
+    # ---- probes ----
+
+    def _ready(self) -> str | None:
+        return "stopping" if self._loop.signals else None
+
+    def _status(self) -> Json:
+        names = {identity(s): name for named in self._wants.clients.values() for name, s in named.items()}
+        sessions = [
+            {
+                "name": names.get(known),
+                "settings": protocol.write_settings(entry.settings),
+                **protocol.write_status(entry.status()),
+            }
+            for known, entry in self._table.entries.items()
+        ]
+        status = {"clients": len(self._wants.clients), "sessions": sessions, "dropped": self._table.dropped}
+        return {"program": "bfd", "status": status}
+
+    # ---- the end ----
+
+    def _leave(self, now: float) -> bool:
+        """Whether it is time to go. First an heir may come, then every peer hears that we go."""
+        if self._leave_at is None:
+            self._leave_at = now + self._limits.heir
+            self._offer()
+        if self._end_at is None and now >= self._leave_at:
+            self._end_at = now + FAREWELL_SECONDS
+            self._table.want({}, now)
+        return self._end_at is not None and (self._table.finished or now >= self._end_at)
+
+    def _offer(self) -> None:
+        """To the process before us, if it is still there."""
+        try:
+            if self._predecessor is not None:
+                self._predecessor.sendall(protocol.line({"leaving": 1}))
+        except OSError:
+            _log.info("predecessor_gone")
+
+    def _hand_over(self, channel: Channel) -> None:
+        for data, descriptors in handover.write(self._estate()):
+            channel.send(data, descriptors)
+
+    def _estate(self) -> Estate:
+        return Estate(
+            sessions=list(self._heir_sessions()),
+            receivers=self._table.receivers,
+            control=self._control.listener,
+            health=self._health.listener if self._health else None,
+        )
+
+    def _heir_sessions(self) -> Iterator[HeirSession]:
+        for known, until in self._wants.untils(time.monotonic()):
+            if (entry := self._table.entries.get(known)) is not None:
+                session = entry.session
+                yield HeirSession(
+                    settings=entry.settings,
+                    variables=session.variables,
+                    since_wall=entry.since_wall,
+                    until=until,
+                    counters=(session.packets_in, session.packets_out),
+                    sender=entry.sender,
+                )
+
+    def _taken(self, channel: Channel) -> None:
+        self._control.release(channel)
+        self._loop.forget(channel.sock)
+        self.heir = channel.sock
+
+    def _inherit(self, estate: Estate, now: float) -> None:
+        for key, receiver in estate.receivers.items():
+            self._table.receivers[key] = receiver
+            self._watch(receiver)
+        for session in estate.sessions:
+            self._wants.adopt(session.settings, session.until)
+            entry = Entry(
+                session.settings,
+                session.variables,
+                now,
+                sender=session.sender,
+                since_wall=session.since_wall,
+            )
+            entry.session.packets_in, entry.session.packets_out = session.counters
+            self._table.add(identity(session.settings), entry)
+        self._apply(now)
+
+    def up(self) -> int:
+        return self._table.count(BfdState.UP)

@@ -1,0 +1,97 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`vipcast bfd`: takes over from the process before it, or begins anew; serves; hands over, or says goodbye.
+
+┌─> take over, or begin ─> Charge.serve ─┬─ told to end: 0
+└── the heir ends or leaves <── quiet <──┘
+                                  └─ told to end: 0
+"""
+
+from __future__ import annotations
+
+import gc
+import socket
+from dataclasses import dataclass
+
+from vipcast import __version__
+from vipcast.bfdd import control, handover, health
+from vipcast.bfdd.charge import Charge, Ending, Limits
+from vipcast.bfdd.handover import Estate
+from vipcast.bfdd.loop import Loop
+from vipcast.bfdd.wants import ORPHAN_SECONDS
+from vipcast.daemon.address import BadAddressError
+from vipcast.daemon.log import configure, log_for
+from vipcast.net import bfd_protocol as protocol
+from vipcast.net.bfd_protocol import ProtocolError
+
+__all__ = ["Options", "main"]
+
+_log = log_for("bfd")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The flags."""
+
+    namespace: str = "metallb-system"
+    log_level: str = "info"
+    health_address: str = "127.0.0.1:17473"
+    orphan_seconds: float = ORPHAN_SECONDS
+
+
+def main(options: Options) -> int:
+    """Run until SIGTERM; the exit status."""
+    configure(options.log_level)
+    loop = Loop()
+    _log.info("started", program="bfd", version=__version__, namespace=options.namespace)
+    try:
+        while not loop.signals:
+            charge = _begin(loop, options)
+            ending = charge.serve()
+            heir = charge.heir
+            charge.close()
+            if ending is Ending.HANDED_OVER and heir is not None:
+                _stay_quiet(loop, heir)
+    except (BadAddressError, ProtocolError, OSError) as error:
+        _log.error("failed", why=str(error))
+        return 2
+    finally:
+        loop.close()
+    _log.info("stopped")
+    return 0
+
+
+def _begin(loop: Loop, options: Options) -> Charge:
+    name = protocol.control_name(options.namespace)
+    predecessor = control.connect(name)
+    if predecessor is None:
+        estate = Estate(control=control.listen(name), health=health.listen(options.health_address))
+    else:
+        estate = handover.ask(predecessor)
+    charge = Charge(loop, Limits(options.orphan_seconds), estate, predecessor)
+    if predecessor is not None:
+        predecessor.sendall(protocol.line({"taken": 1}))
+        _log.info("taken_over", sessions=len(estate.sessions), up=charge.up())
+    # What is there now stays: the collector never has to look at it again, and its pauses are short.
+    gc.collect()
+    gc.freeze()
+    return charge
+
+
+def _stay_quiet(loop: Loop, heir: socket.socket) -> None:
+    """Until the heir leaves or is gone, or we are told to end."""
+    _log.info("handed_over")
+    heir.setblocking(True)
+    over = False
+
+    def heard(_now: float) -> None:
+        nonlocal over
+        over = True
+
+    loop.read(heir, heard)
+    while not over and not loop.signals:
+        loop.turn(None)
+    loop.forget(heir)
+    heir.close()
+    if over:
+        _log.info("heir_gone")
