@@ -34,7 +34,8 @@ _NOT_THERE = "the BFD process (vipcast bfd) does not answer on this node: {}"
 
 class BfdClient:
     """Sessions by name. ``on_change`` is called in the event loop when ``statuses`` (more than its counters),
-    ``connected`` or ``problem`` have changed. While the process is away the last statuses stay: nobody knows better.
+    ``connected`` or ``problem`` have changed. While the process is away the last statuses stay: nobody knows
+    better.
     """
 
     def __init__(self, on_change: Callable[[], None], *, namespace: str = "metallb-system") -> None:
