@@ -19,6 +19,7 @@ __all__ = ["main"]
 
 _LEVELS = ("debug", "info", "warning", "error")
 _TRUE = ("1", "true", "yes")
+_Flags = argparse.ArgumentParser | argparse._ArgumentGroup
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,21 +92,21 @@ def _add_bfd(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
-    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "where the configuration's objects are")
+    _add_place(parser)
     _add(parser, "--config-map", "NAME", "config", "MetalLB's old ConfigMap there; empty: not looked at")
-    _add(
-        parser,
-        "--lb-class",
-        "CLASS",
-        None,
-        "serve services of this loadBalancerClass (default: those without)",
-    )
-    _add(parser, "--kubeconfig", "FILE", None, "default: the pod's service account, else ~/.kube/config")
-    _add(parser, "--context", "NAME", None, "a context of the kubeconfig (default: its current one)")
     _add(parser, "--log-level", "LEVEL", "info", "debug, info, warning or error", choices=_LEVELS)
     _add(parser, "--health-address", "ADDRESS", health, "serve /healthz, /readyz and /status here")
     _add(parser, "--metrics-address", "ADDRESS", ":9120", "serve /metrics here; `none` for nowhere")
     _add_metrics_access(parser)
+
+
+def _add_place(parser: _Flags) -> None:
+    """Which load balancer of which cluster."""
+    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "where the configuration's objects are")
+    text = "services of this loadBalancerClass (default: those without)"
+    _add(parser, "--lb-class", "CLASS", None, text)
+    _add(parser, "--kubeconfig", "FILE", None, "default: the pod's service account, else ~/.kube/config")
+    _add(parser, "--context", "NAME", None, "a context of the kubeconfig (default: its current one)")
 
 
 def _add_metrics_access(parser: argparse.ArgumentParser) -> None:
@@ -116,8 +117,15 @@ def _add_metrics_access(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Asks the daemon on this machine, or with --cluster the API server for all nodes."
     _add(parser, "--health-address", "ADDRESS", "127.0.0.1:17472", "where the daemon serves its status")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    outputs = ("table", "wide", "json")
+    text = "wide: every session with its timers and capabilities (default: table)"
+    parser.add_argument("-o", "--output", choices=outputs, default="table", help=text)
+    cluster = parser.add_argument_group("the whole cluster")
+    cluster.add_argument("--cluster", action="store_true", help="sessions and services of all nodes")
+    cluster.add_argument("--node", metavar="NAME", help="of this node only")
+    _add_place(cluster)
     parser.set_defaults(run=_status)
 
 
@@ -166,7 +174,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(
-    parser: argparse.ArgumentParser,
+    parser: _Flags,
     flag: str,
     metavar: str,
     default: str | None,
@@ -210,9 +218,17 @@ def _bfd(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    if options.cluster:
+        from vipcast.cli.cluster import Question, cluster_status  # noqa: PLC0415
+
+        place = (options.namespace, options.kubeconfig, options.context)
+        return cluster_status(Question(*place, options.node, options.lb_class), options.output)
+    if options.node:
+        print("--node is for --cluster: a daemon knows of its own node only", file=sys.stderr)
+        return 2
     from vipcast.cli.status import status  # noqa: PLC0415
 
-    return status(options.health_address, as_json=options.output == "json")
+    return status(options.health_address, options.output)
 
 
 def _check(options: argparse.Namespace) -> int:

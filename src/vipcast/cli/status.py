@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from vipcast.cli.sessions import age, details, sessions
 from vipcast.cli.table import table
 from vipcast.daemon.server import BadAddressError, parse_address
 
@@ -24,8 +25,8 @@ class _RefusedError(Exception):
     """A daemon answered, and not with its status."""
 
 
-def status(address: str, *, as_json: bool) -> int:
-    """Print the status; 0, or 2 where nobody answers."""
+def status(address: str, output: str) -> int:
+    """Print the status as a table, `wide` or as `json`; 0, or 2 where nobody answers."""
     try:
         document = _ask(address)
     except _RefusedError as refused:
@@ -34,10 +35,10 @@ def status(address: str, *, as_json: bool) -> int:
     except (OSError, BadAddressError, ValueError, http.client.HTTPException) as error:
         print(f"no status from {address}: {error}; is a vipcast daemon running here?", file=sys.stderr)
         return 2
-    if as_json:
+    if output == "json":
         print(json.dumps(document, indent=2))
     elif document.get("program") == "speaker":
-        print("\n".join(speaker_lines(document, datetime.now(UTC))))
+        print("\n".join(speaker_lines(document, datetime.now(UTC), wide=output == "wide")))
     else:
         print("\n".join(controller_lines(document, datetime.now(UTC))))
     return 0
@@ -61,12 +62,20 @@ def _ask(address: str) -> _Json:
     return document
 
 
-def speaker_lines(document: _Json, now: datetime) -> Iterator[str]:
-    """A speaker's status as lines of text."""
+def speaker_lines(document: _Json, now: datetime, *, wide: bool = False) -> Iterator[str]:
+    """A speaker's status as lines of text; `wide` with the details of every session."""
     speaker = document["status"]
     yield f"speaker on {speaker['node']}, vipcast {document['version']}"
+    if speaker.get("drain"):
+        yield f"the node is leaving: {speaker['drain']}"
     yield ""
-    yield from _peers(speaker["peers"], now)
+    if speaker["peers"]:
+        yield from sessions(speaker["peers"], now)
+    else:
+        yield "No BGPPeer selects this node."
+    for peer in speaker["peers"] if wide else ():
+        yield ""
+        yield from details(peer)
     yield ""
     yield from _services(speaker["services"])
     yield from _troubles(speaker)
@@ -86,7 +95,7 @@ def controller_lines(document: _Json, now: datetime) -> Iterator[str]:
 
 
 def _lead(lead: _Json, now: datetime) -> str:
-    since = f", since {_age(lead['since'], now)}"
+    since = f", since {age(lead['since'], now)}"
     if lead["leading"]:
         return f"leader{since}" if lead["started"] else f"taking over{since}"
     return f"standby; {lead['leader']} leads{since}" if lead["leader"] else "standby; nobody leads"
@@ -103,34 +112,6 @@ def _decisions(controller: _Json) -> Iterator[str]:
     unwritten = services["unwritten"] + services["objectsUnwritten"]
     if unwritten:
         yield f"{unwritten} objects do not show yet what was decided"
-
-
-def _peers(peers: Sequence[_Json], now: datetime) -> Iterator[str]:
-    if not peers:
-        yield "No BGPPeer selects this node."
-        return
-    heads = ("PEER", "ADDRESS", "AS", "STATE", "SINCE", "HOLD", "RCVD", "SENT", "PFX", "PENDING")
-    yield from table(heads, [_peer(peer, now) for peer in peers])
-    for peer in peers:
-        yield from _peer_notes(peer)
-
-
-def _peer(peer: _Json, now: datetime) -> tuple[str, ...]:
-    address = peer["address"] if peer["port"] == 179 else f"{peer['address']} port {peer['port']}"
-    numbers = (peer.get(name) for name in ("holdTime", "messagesReceived", "messagesSent"))
-    prefixes = (len(peer.get(name) or ()) for name in ("announced", "pending"))
-    since = _age(peer.get("since"), now)
-    words = ("-" if number is None else f"{number:g}" for number in numbers)
-    return (peer["name"], address, str(peer["peerASN"]), peer["state"], since, *words, *map(str, prefixes))
-
-
-def _peer_notes(peer: _Json) -> Iterator[str]:
-    if peer.get("message"):
-        yield f"  {peer['name']}: {peer['reason']}: {peer['message']}"
-    if peer["state"] != "Established" and peer.get("lastError"):
-        yield f"  {peer['name']}: {peer['lastError']} ({peer['lastErrorAt']})"
-    for prefix, why in (peer.get("withheld") or {}).items():
-        yield f"  {peer['name']}: {prefix} not sent: {why}"
 
 
 def _services(services: Sequence[_Json]) -> Iterator[str]:
@@ -160,14 +141,7 @@ def _troubles(speaker: _Json) -> Iterator[str]:
     for copy in speaker["copies"]:
         if copy["problem"]:
             yield f"\nmay be old: {copy['resource']}: {copy['problem']}"
-
-
-def _age(since: str | None, now: datetime) -> str:
-    """``00:12:03`` or ``5d04h``, as routers show it."""
-    if not since:
-        return "-"
-    seconds = max(0, int((now - datetime.fromisoformat(since)).total_seconds()))
-    hours, rest = divmod(seconds, 3600)
-    if hours >= 24:
-        return f"{hours // 24}d{hours % 24:02}h"
-    return f"{hours:02}:{rest // 60:02}:{rest % 60:02}"
+    if speaker["reports"]["problem"]:
+        yield f"\nnot written into the API: {speaker['reports']['problem']}"
+    if speaker.get("listening"):
+        yield f"\nnot listening: {speaker['listening']}"

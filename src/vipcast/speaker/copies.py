@@ -71,6 +71,11 @@ class Copies:
         words = (f"{each.resource.plural} ({each.problem or 'not answered yet'})" for each in waiting)
         return "not read yet: " + ", ".join(words) if waiting else None
 
+    @property
+    def node_uid(self) -> str | None:
+        """The Node's uid; None while the cluster has none of that name."""
+        return next((item["metadata"]["uid"] for item in self.nodes.items.values()), None)
+
     def configuration_objects(self) -> Iterator[Json]:
         """Everything that the configuration is made of, besides the old ConfigMap (`legacy`)."""
         for informer in self.configuration:

@@ -10,6 +10,7 @@ The API server may go away: then nothing changes, and everything goes on being a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 from vipcast.bgp.errors import LocalError
@@ -27,10 +28,12 @@ from vipcast.speaker.decide import Decision, Snapshot, decide
 from vipcast.speaker.drain import Drain, Request, follow, judge
 from vipcast.speaker.exposition import SpeakerMetrics
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
+from vipcast.speaker.publisher import Publisher
 from vipcast.speaker.reporter import ProblemReporter, SessionReporter, VerdictReporter
+from vipcast.speaker.session_status import PeerView, views
 from vipcast.speaker.sessions import Farewell, Sessions
 from vipcast.speaker.settings import UnsupportedPeerError, peer_settings
-from vipcast.speaker.status import document, sent_prefixes, sent_to
+from vipcast.speaker.status import Clock, document, phase_of, sent_prefixes, sent_to
 
 __all__ = ["main", "speak"]
 
@@ -69,6 +72,7 @@ class Speaker:
         self._verdicts = VerdictReporter(self.recorder, node, self.copies.service_items.items.get)
         self._problems = ProblemReporter()
         self._sessions_reporter = SessionReporter(self.recorder, node, self._find_peer)
+        self.publisher = Publisher(daemon.client, node, self._options.namespace)
         self._metrics = SpeakerMetrics(daemon.registry)
         daemon.registry.before_scrape(self._measure)
         daemon.readiness = lambda: self.copies.missing
@@ -79,11 +83,13 @@ class Speaker:
         self._daemon.spawn("events", self.recorder.run())
         for informer in self.copies.informers:
             self._daemon.spawn(informer.resource.plural, informer.run())
+        self._daemon.spawn("reports", self.publisher.run())
         self._daemon.spawn("decisions", self._decide_for_ever())
         self._spawn_ending("first decision", self._decide_when_read())
         await self._daemon.stopping.wait()
         await self.sessions.close(f"vipcast on {self._options.node_name} is stopping")
-        await self.recorder.flush(FAREWELL_SECONDS)
+        self._publish()
+        await asyncio.gather(self.recorder.flush(FAREWELL_SECONDS), self.publisher.farewell(FAREWELL_SECONDS))
 
     async def _decide_when_read(self) -> None:
         """A collection without objects is read without a change: nothing else says that it was the last."""
@@ -184,6 +190,16 @@ class Speaker:
         if self._alarm:
             self._alarm.cancel()
         self._alarm = loop.call_at(again, self._wake.set) if again is not None else None
+        self._publish()
+
+    def _publish(self) -> None:
+        """Say it in the API's objects too."""
+        self.publisher.publish(
+            self.copies.node_uid, self._views(), self.decision.verdicts, phase_of(self.decision.drain)
+        )
+
+    def _views(self) -> list[PeerView]:
+        return views(self.decision.peers, self._statuses(), self.refused)
 
     def _statuses(self) -> dict[str, PeerStatus]:
         return {name: peering.status() for name, peering in self.sessions.peerings.items()}
@@ -193,10 +209,12 @@ class Speaker:
         return document(
             self._options.node_name,
             decision=self.decision,
-            statuses=self._statuses(),
-            refused=self.refused,
+            views=self._views(),
             configuration=self.configuration,
             informers=self.copies.informers,
+            reports=self.publisher.status(),
+            clock=Clock(asyncio.get_running_loop().time(), time.time()),
+            drain=phase_of(self.decision.drain),
         )
 
     def _measure(self) -> None:

@@ -2,22 +2,31 @@
 """The status document: what `vipcast status` shows and ``/status`` serves, as plain data.
 
 `peers` is one entry per BGPPeer that selects this node, `services` one per service of ours with an entry per
-address, `configuration` and `copies` what is wrong with either. Times are RFC 3339, durations seconds.
+address, `configuration` and `copies` what is wrong with either, `reports` how far the objects are that say
+the same in the API. Times are RFC 3339, durations seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from vipcast.bgp.route import Prefix
 from vipcast.k8s import Informer, Json, Key
 from vipcast.model.configuration import Configuration
-from vipcast.model.peers import Peer
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.decide import Decision, Verdict
+from vipcast.speaker.drain import Drain
+from vipcast.speaker.session_status import PeerView, session_status, when
 
-__all__ = ["document", "sent_prefixes", "sent_to"]
+__all__ = ["Clock", "document", "phase_of", "sent_prefixes", "sent_to"]
+
+
+class Clock(NamedTuple):
+    """One moment on two clocks: the event loop's seconds, and seconds since 1970."""
+
+    monotonic: float
+    wall: float
 
 
 def sent_prefixes(statuses: Mapping[str, PeerStatus]) -> dict[str, frozenset[Prefix]]:
@@ -35,58 +44,65 @@ def sent_to(verdict: Verdict, prefixes: Mapping[str, frozenset[Prefix]]) -> tupl
     return tuple(name for name in verdict.peers if wanted & prefixes.get(name, frozenset()))
 
 
+def phase_of(drain: Drain | None) -> str | None:
+    """The name of the phase that a drain is in; None where there is none."""
+    return drain.phase.value if drain else None
+
+
 def document(
     node_name: str,
     *,
     decision: Decision,
-    statuses: Mapping[str, PeerStatus],
-    refused: Mapping[str, tuple[str, str]],
+    views: Iterable[PeerView],
     configuration: Configuration,
     informers: tuple[Informer, ...],
+    reports: Json,
+    clock: Clock,
+    drain: str | None = None,
+    listening: str | None = None,
 ) -> Json:
-    """The whole document."""
-    sent = sent_prefixes(statuses)
+    """The whole document.
+
+    `reports` as the `Publisher` has it, `clock` is what the sessions' times are of, `drain` the phase of one,
+    `listening` why no peer can connect to us.
+    """
+    views = list(views)
+    sent = sent_prefixes({view.peer.name: view.status for view in views if view.status})
     return {
         "node": node_name,
-        "peers": [_peer(peer, statuses.get(peer.name), refused.get(peer.name)) for peer in decision.peers],
+        "drain": drain,
+        "listening": listening,
+        "peers": [_peer(view, clock) for view in views],
         "services": [_service(key, verdicts, sent) for key, verdicts in decision.verdicts.items()],
         "configuration": _configuration(configuration),
         "copies": [_copy(informer) for informer in informers],
+        "reports": reports,
     }
 
 
-def _peer(peer: Peer, status: PeerStatus | None, refused: tuple[str, str] | None) -> Json:
-    entry: Json = {
-        "name": peer.name,
-        "address": peer.place,
-        "port": peer.port,
-        "localASN": peer.local_asn,
-        "peerASN": peer.remote_asn,
-        "state": status.state.value if status else "NotStarted",
-    }
-    if refused:
-        entry |= {"reason": refused[0], "message": refused[1]}
-    return entry | _session(status) if status else entry
+def _peer(view: PeerView, clock: Clock) -> Json:
+    """What the peer's BGPSessionState has, the prefixes by name, and what changes all the time."""
+    entry = session_status(view)
+    status = view.status
+    return entry | _lists(status) | _moving(status, clock) if status else entry
 
 
-def _session(status: PeerStatus) -> Json:
+def _lists(status: PeerStatus) -> Json:
     return {
-        "since": _when(status.since_wall),
-        "lastError": status.last_error or None,
-        "lastErrorAt": _when(status.last_error_wall),
-        "localAddress": _text(status.local_address),
-        "localRouterID": _text(status.local_router_id),
-        "peerRouterID": _text(status.remote_router_id),
-        "holdTime": status.hold_time,
-        "keepaliveTime": status.keepalive_time,
-        "capabilities": [str(each) for each in status.remote_capabilities],
         "announced": sorted(str(route.prefix) for route in status.announced),
         "pending": sorted(str(route.prefix) for route in status.pending),
         "withheld": {str(route.prefix): why.value for route, why in status.withheld.items()},
-        "messagesReceived": sum(status.counters.messages_in.values()),
-        "messagesSent": sum(status.counters.messages_out.values()),
-        "established": status.counters.established,
-        "prefixesReceived": status.counters.prefixes_received,
+    }
+
+
+def _moving(status: PeerStatus, clock: Clock) -> Json:
+    next_attempt = status.next_attempt_monotonic
+    return {
+        "nextAttemptAt": when(next_attempt and clock.wall + next_attempt - clock.monotonic),
+        "messages": {
+            "received": sum(status.counters.messages_in.values()),
+            "sent": sum(status.counters.messages_out.values()),
+        },
     }
 
 
@@ -132,10 +148,6 @@ def _copy(informer: Informer) -> Json:
         "objects": len(informer.items),
         "problem": informer.problem,
     }
-
-
-def _when(wall: float | None) -> str | None:
-    return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if wall else None
 
 
 def _text(value: object) -> str | None:

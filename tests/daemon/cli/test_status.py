@@ -15,18 +15,30 @@ from vipcast.cli.status import controller_lines, speaker_lines, status
 from vipcast.daemon.server import Server, text_page
 
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+PREFIXES = {"announced": 2, "pending": 0, "withheld": 0, "received": 7}
+FAMILIES = [
+    {"family": "IPv4 unicast", "announced": 1, "pending": 0, "withheld": 0},
+    {"family": "IPv6 unicast", "announced": 1, "pending": 0, "withheld": 2},
+]
+TIMERS = {"configured": {"hold": 9, "keepalive": 3, "connect": 10}, "negotiated": {"hold": 6, "keepalive": 2}}
 UP = {
-    "name": "tor-1", "address": "10.31.254.251", "port": 179, "peerASN": 64512, "state": "Established",
-    "since": "2026-01-02T11:47:57Z", "holdTime": 9.0, "keepaliveTime": 3.0, "lastError": "old news",
-    "lastErrorAt": "2026-01-02T11:00:00Z", "announced": ["10.9.0.1/32"], "pending": [], "withheld": {},
-    "messagesReceived": 241, "messagesSent": 243,
+    "name": "tor-1", "address": "10.31.254.251", "port": 179, "localASN": 64513, "peerASN": 64512,
+    "state": "Established", "since": "2026-01-02T11:47:57Z", "timers": TIMERS, "lastError": "old news",
+    "lastErrorAt": "2026-01-02T11:00:00Z", "prefixes": PREFIXES, "families": FAMILIES, "withheld": {},
+    "bfd": {"state": "Up", "peerState": "Up", "detectionTime": 0.3, "wentDown": 2}, "established": 3,
+    "localAddress": "10.31.254.1", "localRouterID": "10.31.254.1", "peerRouterID": "10.0.0.1",
+    "capabilities": {"local": ["IPv4 unicast", "route refresh"], "peer": ["IPv4 unicast"]},
+    "gracefulRestart": {"configured": 120, "negotiated": True}, "messages": {"received": 241, "sent": 243},
 }  # fmt: skip
 DOWN = {
-    **UP, "name": "tor-2", "port": 1790, "state": "Active", "since": "2025-12-28T10:00:00Z", "holdTime": None,
-    "lastError": "no route to host", "announced": [], "pending": ["10.9.0.1/32"],
+    "name": "tor-2", "address": "10.31.254.251", "port": 1790, "localASN": 64513, "peerASN": 64512,
+    "state": "Active", "since": "2025-12-28T10:00:00Z", "lastError": "no route to host",
+    "lastErrorAt": "2026-01-02T11:00:00Z", "prefixes": {**PREFIXES, "received": 0}, "withheld": {},
+    "families": [{"family": "IPv4 unicast", "announced": 0, "pending": 1, "withheld": 0}],
+    "bfd": {"state": "Down", "diagnostic": "nothing was heard for the detection time"},
 }  # fmt: skip
 WAITING = {
-    "name": "tor-3", "address": "10.31.254.252", "port": 179, "peerASN": 64512, "state": "NotStarted",
+    "name": "tor-3", "address": "10.31.254.252", "port": 179, "localASN": 64513, "state": "NotStarted",
     "reason": "secretNotFound", "message": "there is no Secret metallb-system/tor-3",
 }  # fmt: skip
 
@@ -38,6 +50,7 @@ def document(**parts: Any) -> dict[str, Any]:
         "services": [],
         "configuration": {"problems": [], "stale": []},
         "copies": [],
+        "reports": {"problem": None},
     }
     return {"program": "speaker", "version": "0.1.0", "status": {**empty, **parts}}
 
@@ -46,14 +59,51 @@ def lines(**parts: Any) -> list[str]:
     return list(speaker_lines(document(**parts), NOW))
 
 
+HEADS = (
+    "PEER   LOCAL AS  PEER AS  ADDRESS                  STATE        SINCE     BFD   FAMILY        RECEIVED"
+    "  ADVERTISED  PENDING"
+)
+
+
 def test_peers_are_a_table_and_what_is_wrong_stands_below() -> None:
-    assert lines(peers=[UP, DOWN, WAITING])[2:8] == [
-        "PEER   ADDRESS                  AS     STATE        SINCE     HOLD  RCVD  SENT  PFX  PENDING",
-        "tor-1  10.31.254.251            64512  Established  00:12:03  9     241   243   1    0",
-        "tor-2  10.31.254.251 port 1790  64512  Active       5d02h     -     241   243   0    1",
-        "tor-3  10.31.254.252            64512  NotStarted   -         -     -     -     0    0",
+    first = "tor-1  64513     64512    10.31.254.251            Established  00:12:03  Up    "
+    assert lines(peers=[UP, DOWN, WAITING])[2:10] == [
+        HEADS,
+        f"{first}IPv4 unicast  7         1           0",
+        f"{first}IPv6 unicast  -         1           2",
+        "tor-2  64513     64512    10.31.254.251 port 1790  Active       5d02h     Down  IPv4 unicast  0"
+        "         0           1",
+        "tor-3  64513     -        10.31.254.252            NotStarted   -         -     -             -"
+        "         0           0",
         "  tor-2: no route to host (2026-01-02T11:00:00Z)",
+        "  tor-2: BFD: nothing was heard for the detection time",
         "  tor-3: secretNotFound: there is no Secret metallb-system/tor-3",
+    ]
+
+
+def test_the_wide_form_has_what_both_sides_offered_and_agreed_on() -> None:
+    shown = list(speaker_lines(document(peers=[UP]), NOW, wide=True))
+    assert shown[5:15] == [
+        "",
+        "tor-1",
+        "  address:          10.31.254.1 (router id 10.31.254.1) to 10.31.254.251 (router id 10.0.0.1)",
+        "  timers:           hold 6 s, keepalive 2 s (configured: hold 9 s, keepalive 3 s, connect 10 s)",
+        "  we offer:         IPv4 unicast, route refresh",
+        "  it offers:        IPv4 unicast",
+        "  graceful restart: negotiated, the router keeps our routes for 120 s",
+        "  BFD:              Up, the router says Up, lost after 300 ms, went down 2 times",
+        "  messages:         241 received, 243 sent, up 3 times",
+        "  last error:       old news (2026-01-02T11:00:00Z)",
+    ]
+
+
+def test_a_node_that_is_leaving_and_reports_that_are_not_written_are_told() -> None:
+    reports = {"problem": "403 Forbidden: no"}
+    shown = lines(drain="withdrawn", reports=reports, listening="port 179: permission denied")
+    assert shown[1] == "the node is leaving: withdrawn"
+    assert shown[-2:] == [
+        "\nnot written into the API: 403 Forbidden: no",
+        "\nnot listening: port 179: permission denied",
     ]
 
 
@@ -145,7 +195,7 @@ def test_a_lease_that_cannot_be_written_is_shown() -> None:
 async def test_a_daemon_that_does_not_tell_everybody_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
     server = Server({"/status": lambda _request: text_page("ask inside of the pod", 403)})
     await server.start("127.0.0.1", 0)
-    code = await asyncio.to_thread(status, f"127.0.0.1:{server.port}", as_json=False)
+    code = await asyncio.to_thread(status, f"127.0.0.1:{server.port}", "table")
     await server.close()
     said = capsys.readouterr().err
     assert code == 2

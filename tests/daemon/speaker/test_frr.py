@@ -137,7 +137,7 @@ def _shown_as_a_table(inside: tuple[str, ...], speaker: Speaker, cluster: Cluste
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
     lines = [line.split() for line in shown.splitlines()]
     peer = next(line for line in lines if line[:1] == ["tor"])
-    assert peer[1:4] == [ROUTER, "64512", "Established"]
+    assert peer[1:5] == ["64513", "64512", ROUTER, "Established"]
     assert [f"{cluster.name}/web", "10.9.0.1", "yes", "10.9.0.1/32", "to", "tor"] in lines
 
 

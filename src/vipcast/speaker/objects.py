@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The objects in which a node says what it does: a BGPSessionState per peer, a ServiceBGPStatus per service.
+
+Pure: verdicts and peers in, whole objects out, as server-side apply takes them. The names of kinds, labels
+and the first fields are MetalLB's and frr-k8s', so that what looks for them finds them. An object belongs to
+its Node: when that is deleted, the cluster's garbage collector takes the object away.
+
+A ServiceBGPStatus says what is meant to be announced. Whether it was sent depends on the session, and is said
+once, by that session's object: a router that comes and goes must not rewrite thousands of objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+from vipcast.k8s import Json, Key, Resource
+from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
+from vipcast.speaker.decide import Verdict
+from vipcast.speaker.session_status import PeerView, session_status
+
+__all__ = [
+    "NODE_LABEL",
+    "Owner",
+    "dated",
+    "label_value",
+    "object_name",
+    "same",
+    "service_object",
+    "session_object",
+    "slim",
+]
+
+NODE_LABEL = "metallb.io/node"
+SERVICE_LABEL, NAMESPACE_LABEL = "metallb.io/service-name", "metallb.io/service-namespace"
+_FRR_K8S = {"address": "peer", "name": "peerName", "state": "bgpStatus"}
+NO_BFD = "N/A"
+_SESSION_LABEL = "frrk8s.metallb.io/"
+_LABELS = re.compile(r"(frrk8s\.)?metallb\.io/")
+MAX_LABEL, MAX_NAME = 63, 253  # Kubernetes'
+_DIGEST = 10  # hexadecimal digits; of a node's names no two are the same
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The node that an object is of; `namespace` is where the objects are."""
+
+    node: str
+    uid: str
+    namespace: str
+
+
+def session_object(owner: Owner, view: PeerView, drain: str | None = None) -> Json:
+    """The BGPSessionState of a peer."""
+    status = {"node": owner.node, **_renamed(session_status(view))}
+    if drain:
+        status["drain"] = drain
+    labels = {
+        NODE_LABEL: label_value(owner.node),
+        f"{_SESSION_LABEL}node": label_value(owner.node),
+        f"{_SESSION_LABEL}peer": label_value(_dashed(view)),
+        f"{_SESSION_LABEL}vrf": label_value(view.peer.vrf or ""),
+    }
+    return _object(BGP_SESSION_STATES, owner, object_name(owner.node, view.peer.name), labels, status)
+
+
+def _renamed(entry: Json) -> Json:
+    """With the names that frr-k8s has for what it has too."""
+    bfd = entry.pop("bfd", {})
+    names = {_FRR_K8S.get(name, name): value for name, value in entry.items()}
+    detail = {"bfd": bfd} if bfd else {}
+    return {**names, "bfdStatus": bfd.pop("state", NO_BFD), **detail}
+
+
+def service_object(owner: Owner, key: Key, verdicts: tuple[Verdict, ...]) -> Json | None:
+    """The ServiceBGPStatus of a service; None where the node is not meant to announce it."""
+    if all(verdict.reason and verdict.reason.usual for verdict in verdicts):
+        return None
+    namespace, name = key
+    refusals = [verdict.reason.value for verdict in verdicts if verdict.reason]
+    status = {
+        "node": owner.node,
+        "serviceName": name,
+        "serviceNamespace": namespace,
+        "peers": sorted({peer for verdict in verdicts for peer in verdict.peers}),
+        "addresses": [_address(verdict) for verdict in verdicts],
+        **({"reason": refusals[0]} if refusals else {}),
+    }
+    labels = {NODE_LABEL: label_value(owner.node), SERVICE_LABEL: name, NAMESPACE_LABEL: namespace}
+    return _object(SERVICE_BGP_STATUSES, owner, object_name(owner.node, namespace, name), labels, status)
+
+
+def slim(item: Json) -> Json:
+    """What is worth keeping of an object that is there: whether it is `same`, and what `dated` needs."""
+    metadata = item["metadata"]
+    named = {name: metadata.get(name) for name in ("namespace", "name", "resourceVersion")}
+    return {"metadata": named, "digest": _digest(item), "since": _since(item)}
+
+
+def dated(wanted: Json, present: Json | None, now: str) -> Json:
+    """`wanted` with `since` at each address: as it is in the object (slim), else `now`."""
+    before = present["since"] if present else {}
+    for entry in _addresses(wanted):
+        entry["since"] = before.get(_state(entry)) or now
+    return wanted
+
+
+def same(wanted: Json, present: Json | None) -> bool:
+    """Whether the object (slim) says what it should."""
+    return present is not None and _digest(wanted) == present["digest"]
+
+
+def label_value(text: str) -> str:
+    """As a label may have it: of a name that is too long, its beginning and a digest."""
+    return _cut(text, MAX_LABEL, text) if len(text) > MAX_LABEL else text
+
+
+def _addresses(item: Json) -> list[Json]:
+    return (item.get("status") or {}).get("addresses") or []
+
+
+def _state(entry: Json) -> tuple[object, ...]:
+    return entry.get("address"), entry.get("announced"), entry.get("reason")
+
+
+def _since(item: Json) -> dict[tuple[object, ...], str]:
+    return {_state(each): each["since"] for each in _addresses(item) if "since" in each}
+
+
+def _digest(item: Json) -> str:
+    """Of what we write in an object; labels of others are none of our business."""
+    metadata = item["metadata"]
+    labels = {name: value for name, value in (metadata.get("labels") or {}).items() if _LABELS.match(name)}
+    written = labels, metadata.get("ownerReferences"), item.get("status")
+    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+
+
+def _address(verdict: Verdict) -> Json:
+    entry: Json = {"announced": verdict.announced}
+    if verdict.address is not None:
+        entry["address"] = str(verdict.address)
+    if verdict.reason:
+        return entry | {"reason": verdict.reason.value, "message": verdict.message}
+    return entry | {"prefixes": [str(each) for each in verdict.prefixes], "peers": list(verdict.peers)}
+
+
+def _object(resource: Resource, owner: Owner, name: str, labels: dict[str, str], status: Json) -> Json:
+    reference = {"apiVersion": NODES.api_version, "kind": NODES.kind, "name": owner.node, "uid": owner.uid}
+    metadata = {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": labels,
+        "ownerReferences": [reference],
+    }
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "status": status}
+
+
+def object_name(*parts: str) -> str:
+    """Of a node and what it speaks of: with a digest, as ``a-b`` on ``c`` and ``b`` on ``c-a`` are two."""
+    return _cut("-".join(parts), MAX_NAME, "/".join(parts))
+
+
+def _cut(text: str, length: int, whole: str) -> str:
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST]
+    return f"{text[: length - _DIGEST - 1].rstrip('-._')}-{digest}"
+
+
+def _dashed(view: PeerView) -> str:
+    """An address as frr-k8s has it in a label, where a colon may not be."""
+    address = view.peer.address
+    if address is None:
+        return view.peer.interface or ""
+    return str(address) if address.version == 4 else address.exploded.replace(":", "-")

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps the objects in which this node says what it does as they should be, and nobody else's.
+
+    decision ──> wanted ──┐
+                          ├── differs ──> Pace ──> apply, or delete
+    API ──> informers ────┘
+
+The collections are followed by the node's label, so what a former speaker of the node has left, and what
+somebody has edited or deleted, is found too. Each object is applied whole (server-side), so there is nothing
+to conflict with. Nothing here is needed for announcing: where it cannot be written, the status says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+
+from vipcast.daemon.log import log_for
+from vipcast.k8s import TROUBLE, ApiError, Client, Informer, Json, Key, Resource
+from vipcast.k8s.backoff import Backoff
+from vipcast.k8s.resource import BGP_SESSION_STATES, SERVICE_BGP_STATUSES
+from vipcast.speaker.decide import Verdict
+from vipcast.speaker.objects import (
+    NODE_LABEL,
+    Owner,
+    dated,
+    label_value,
+    object_name,
+    same,
+    service_object,
+    session_object,
+    slim,
+)
+from vipcast.speaker.pace import Pace
+from vipcast.speaker.session_status import PeerView, when
+
+__all__ = ["Publisher"]
+
+FIELD_MANAGER = "vipcast-speaker"
+RESOURCES: dict[str, Resource] = {each.kind: each for each in (BGP_SESSION_STATES, SERVICE_BGP_STATUSES)}
+# What is refused for its own sake; everything else that goes wrong would go wrong with the next one too.
+_OF_THE_OBJECT = (400, 409, 422)
+
+_log = log_for("speaker")
+_What = tuple[str, str]  # kind and name
+
+
+class Publisher:
+    """`publish` says what is so; `run` writes it, for ever."""
+
+    def __init__(self, client: Client, node: str, namespace: str) -> None:
+        self.written = self.failures = 0
+        self._client, self._node, self._namespace = client, node, namespace
+        self._owner: Owner | None = None  # None: nothing was decided yet, or the cluster has no such node
+        self._sessions: dict[_What, Json] = {}
+        self._services: dict[_What, Key] = {}  # of which there is an object; made when it is written
+        self._verdicts: Mapping[Key, tuple[Verdict, ...]] = {}
+        self._pace: Pace[_What] = Pace()
+        self._troubles: dict[_What, str] = {}  # what could not be written, and why
+        self._wake = asyncio.Event()
+        self._backoff = Backoff()
+        self.informers = tuple(self._follow(resource) for resource in RESOURCES.values())
+        self._present = {informer.resource.kind: informer.items for informer in self.informers}
+
+    def _follow(self, resource: Resource) -> Informer:
+        return Informer(
+            self._client,
+            resource,
+            on_change=lambda key, _item: self._look((resource.kind, key[1])),
+            namespace=self._namespace,
+            label_selector=f"{NODE_LABEL}={label_value(self._node)}",
+            slim=slim,
+            optional=True,
+        )
+
+    @property
+    def problem(self) -> str | None:
+        """Why objects may be old, for people."""
+        return next(iter(self._troubles.values()), None)
+
+    def __len__(self) -> int:
+        """How many objects may not say yet what they should."""
+        return len(self._pace)
+
+    def status(self) -> Json:
+        """How it goes."""
+        return {
+            "waiting": len(self),
+            "written": self.written,
+            "failures": self.failures,
+            "problem": self.problem or next((e.problem for e in self.informers if e.problem), None),
+        }
+
+    def publish(
+        self,
+        node_uid: str | None,
+        views: Iterable[PeerView],
+        verdicts: Mapping[Key, tuple[Verdict, ...]],
+        drain: str | None = None,
+    ) -> None:
+        """Everything that is so now. Without a Node (`node_uid` None) there is nobody to say it of."""
+        before = self._owner
+        self._owner = Owner(self._node, node_uid, self._namespace) if node_uid else None
+        if self._owner is None:
+            return
+        new = self._owner != before
+        self._publish_sessions([session_object(self._owner, view, drain) for view in views])
+        self._publish_services({} if new else self._verdicts, verdicts)
+        if new:
+            self._look_at_all()
+
+    def _publish_sessions(self, items: list[Json]) -> None:
+        before, self._sessions = self._sessions, {_what(item): item for item in items}
+        for what in before.keys() | self._sessions.keys():
+            if before.get(what) != self._sessions.get(what):
+                self._look(what)
+
+    def _publish_services(
+        self, old: Mapping[Key, tuple[Verdict, ...]], new: Mapping[Key, tuple[Verdict, ...]]
+    ) -> None:
+        """Only those that changed are looked at: there are thousands, and one changes at a time."""
+        for key in old.keys() - new.keys():
+            what = self._service(key)
+            self._services.pop(what, None)
+            self._look(what)
+        for key, verdicts in new.items():
+            if old.get(key) != verdicts:
+                what = self._service(key)
+                self._services[what] = key
+                self._look(what)
+        self._verdicts = new
+
+    def _service(self, key: Key) -> _What:
+        return SERVICE_BGP_STATUSES.kind, object_name(self._node, *key)
+
+    def _look_at_all(self) -> None:
+        for kind, items in self._present.items():
+            for _namespace, name in items:
+                self._look((kind, name))
+
+    def _look(self, what: _What) -> None:
+        if self._owner is not None:  # otherwise all are looked at when there is one
+            self._pace.add(what, time.monotonic(), lane=_lane(what))
+            self._wake.set()
+
+    def _wanted(self, owner: Owner, what: _What) -> Json | None:
+        key = self._services.get(what)
+        return service_object(owner, key, self._verdicts[key]) if key else self._sessions.get(what)
+
+    # ---- writing ----
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as parts:
+            for informer in self.informers:
+                parts.create_task(informer.run())
+            parts.create_task(self._write_for_ever())
+
+    async def farewell(self, seconds: float) -> None:
+        """What is to be said of the sessions is said now, if the API server is quick about it."""
+        with contextlib.suppress(TimeoutError, *TROUBLE):
+            async with asyncio.timeout(seconds):
+                self._pace.hurry(time.monotonic())
+                while (what := self._pace.take(time.monotonic())) is not None and _lane(what) == 0:
+                    await self._make(what)
+
+    async def _write_for_ever(self) -> None:
+        for informer in self.informers:
+            await informer.synced.wait()
+        while True:
+            what = await self._next()
+            try:
+                wrote = await self._make(what)
+            except TROUBLE as error:
+                await self._recover(what, error)
+            else:
+                self._made(what, wrote)
+
+    async def _next(self) -> _What:
+        while (what := self._pace.take(time.monotonic())) is None:
+            self._wake.clear()
+            at = self._pace.timer(time.monotonic())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
+                    await self._wake.wait()
+        return what
+
+    async def _make(self, what: _What) -> bool:
+        """Make it so; whether anything had to be written."""
+        kind, name = what
+        if self._owner is None:
+            return False
+        path = RESOURCES[kind].path(self._namespace, name)
+        wanted, present = self._wanted(self._owner, what), self._present[kind].get((self._namespace, name))
+        if wanted is None:
+            if present is not None:
+                await self._delete(path)
+            return present is not None
+        item = dated(wanted, present, when(time.time()) or "")
+        if same(item, present):
+            return False
+        await self._client.apply(path, item, field_manager=FIELD_MANAGER, force=True)
+        return True
+
+    async def _delete(self, path: str) -> None:
+        try:
+            await self._client.delete(path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def _made(self, what: _What, wrote: bool) -> None:
+        now = time.monotonic()
+        self._backoff.reset()
+        if self._troubles.pop(what, None) and not self._troubles:
+            _log.info("status_written_again")
+        if not wrote:
+            self._pace.unused(now)
+            return
+        self.written += 1
+        self._pace.written(what, now)
+
+    async def _recover(self, what: _What, error: Exception) -> None:
+        """Said once when it begins and once when it is over, not once per try."""
+        self.failures += 1
+        self._pace.failed(what, time.monotonic(), lane=_lane(what))
+        if not self._troubles:
+            _log.warning("status_not_written", kind=what[0], name=what[1], why=str(error))
+        self._troubles[what] = f"{what[0]} {what[1]}: {error}"
+        if not (isinstance(error, ApiError) and error.status in _OF_THE_OBJECT):
+            await asyncio.sleep(self._backoff.pause())
+
+
+def _what(item: Json) -> _What:
+    return item["kind"], item["metadata"]["name"]
+
+
+def _lane(what: _What) -> int:
+    """Sessions go first: they are few, and what a person looks at when something is wrong."""
+    return 0 if what[0] == BGP_SESSION_STATES.kind else 1
