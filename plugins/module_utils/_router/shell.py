@@ -208,10 +208,15 @@ class Vtysh:
             raise Refusal(Reason.NOT_SAVED, f"'write memory' failed: {mask_text(result.text) or 'no output'}")
 
 
+# What begins like an error, and is none: the line was taken.
+_REMARKS = ("% Echo mode works correctly for IPv4",)
+
+
 def _failed(result: Result) -> bool:
     """vtysh's exit status depends on its version; what it says does not."""
     marks = ("% ", "line ")
-    lines = (result.stdout + "\n" + result.stderr).splitlines()
+    said = (result.stdout + "\n" + result.stderr).splitlines()
+    lines = [line for line in said if not line.startswith(_REMARKS)]
     refused = any(line.startswith(marks[0]) or (line.startswith(marks[1]) and ": " in line) for line in lines)
     return result.rc != 0 or refused
 

@@ -45,6 +45,7 @@ def description(tmp_path: Path) -> dict[str, Any]:
         "segments": ["cluster"],
         "trees": {"node": "/trees/node", "router": "/trees/router"},
         "images": str(tmp_path / "images"),
+        "tools": str(tmp_path / "tools"),
         "templates": str(TOOL.parents[1] / "templates"),
         "kubernetes": {
             "version": "v1.34.4",

@@ -138,6 +138,17 @@ def test_nothing_is_left_of_a_profile_that_nobody_declares(
     assert "profile THEIRS" in running
 
 
+def test_echo_mode_is_taken_although_frr_remarks_on_it(
+    router: Machine, player: Player, detecting: dict[str, Any]
+) -> None:
+    echo = {**detecting, "bfd_profiles": [{**FAST, "echo_mode": True, "echo_interval": 30}]}
+    assert not player.task("bgp_router", **echo).result["failed"]
+    running = [line.strip() for line in router.running().splitlines()]
+
+    assert {"echo-mode", "echo transmit-interval 30", "echo receive-interval 30"} <= set(running)
+    assert player.task("bgp_router", check=True, **echo).drift == []
+
+
 def test_the_way_from_multihop_to_gtsm_and_back(
     router: Machine, player: Player, intent: dict[str, Any]
 ) -> None:

@@ -83,7 +83,10 @@ def running(lab: Site) -> set[str]:
 
 
 def _volumes(lab: Lab, host: Host) -> list[str]:
-    """What a node has besides its disk: overlayfs cannot lie on overlayfs, so containers live beside it."""
+    """What a host has besides its disk. overlayfs cannot lie on overlayfs, so a node's containers live beside
+    it; a client has the program that asks all the time."""
+    if host.kind == "client":
+        return ["-v", f"{lab.tools}/load:/usr/local/bin/load:ro"]
     if host.kind != "node":
         return []
     home, kubernetes = disk(lab, host).parent, lab.kubernetes

@@ -102,8 +102,9 @@ class Site:
 class Lab(Site):
     """A whole lab.
 
-    `trees` are its hosts' file systems by kind, `images` the folder of its images' archives, `text` what it
-    was read from, and `identity` a digest of all that goes into it: with another it is another lab.
+    `trees` are its hosts' file systems by kind, `images` the folder of its images' archives, `tools` that of
+    the programs for its clients, `text` what it was read from, and `identity` a digest of all that goes into
+    it: with another it is another lab.
     """
 
     control: IPv4Interface
@@ -112,6 +113,7 @@ class Lab(Site):
     kubernetes: Kubernetes
     trees: dict[str, Path]
     images: Path
+    tools: Path
     templates: Path
     identity: str
     text: str
@@ -153,6 +155,7 @@ def _lab(data: dict[str, Any], identity: str, text: str) -> Lab:
         kubernetes=_kubernetes(data["kubernetes"]),
         trees={kind: Path(tree) for kind, tree in data["trees"].items()},
         images=Path(data["images"]),
+        tools=Path(data["tools"]),
         templates=Path(data["templates"]),
         identity=identity,
         text=text,
