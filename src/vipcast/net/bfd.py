@@ -57,6 +57,11 @@ class BfdClient:
         """Of the wanted sessions that the process has said something about."""
         return {name: status for name, status in self._statuses.items() if name in (self._wanted or {})}
 
+    @property
+    def wanted(self) -> Mapping[str, BfdSettings]:
+        """What was asked for last."""
+        return self._wanted or {}
+
     async def run(self) -> None:
         """Until cancelled; connects again by itself."""
         while True:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from vipcast.daemon.log import log_for
 from vipcast.k8s import Json, Key, Recorder
 from vipcast.model.problems import Problem
+from vipcast.net.bfd import BfdStatus
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.decide import Decision, Verdict
 
-__all__ = ["ProblemReporter", "SessionReporter", "VerdictReporter"]
+__all__ = ["BfdReporter", "ProblemReporter", "SessionReporter", "VerdictReporter"]
 
 SETTLE_SECONDS = 2.0
 _log = log_for("speaker")
@@ -141,3 +142,35 @@ class SessionReporter:
         item = self._find(name)
         if item:
             self._recorder.record(item, reason, f'node "{self._node}": {message}', warning=bool(state))
+
+
+class BfdReporter:
+    """BFD of the peers that have a profile."""
+
+    def __init__(self, recorder: Recorder, node_name: str, find: Callable[[str], Json | None]) -> None:
+        self._recorder, self._node, self._find = recorder, node_name, find
+        self._told: dict[str, tuple[str, str]] = {}
+
+    def update(self, statuses: Mapping[str, BfdStatus], problems: Mapping[str, str]) -> None:
+        """Tell what has changed; of a session that never was up there is nothing to tell but problems."""
+        now = {name: _bfd_news(status) for name, status in statuses.items()}
+        now |= {name: ("bfdProblem", why) for name, why in problems.items()}
+        for name, news in now.items():
+            if news and self._told.get(name) != news:
+                self._tell(name, *news)
+        known = {name: news or self._told.get(name) for name, news in now.items()}
+        self._told = {name: news for name, news in known.items() if news}
+
+    def _tell(self, name: str, reason: str, message: str) -> None:
+        warning = reason != "bfdUp"
+        (_log.warning if warning else _log.info)("bfd", peer=name, reason=reason, why=message)
+        if item := self._find(name):
+            self._recorder.record(item, reason, f'node "{self._node}": {message}', warning=warning)
+
+
+def _bfd_news(status: BfdStatus) -> tuple[str, str] | None:
+    if status.problem:
+        return "bfdProblem", status.problem
+    if status.up:
+        return "bfdUp", "BFD is up"
+    return ("bfdDown", f"BFD is {status.state}: {status.diagnostic}") if status.counters.up_events else None

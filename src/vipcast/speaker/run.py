@@ -23,13 +23,14 @@ from vipcast.model.legacy_objects import parse_both
 from vipcast.model.peers import Peer
 from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
+from vipcast.speaker.bfd_watch import BfdWatch
 from vipcast.speaker.copies import Copies
 from vipcast.speaker.decide import Decision, Snapshot, decide
 from vipcast.speaker.drain import Drain, Request, follow, judge
 from vipcast.speaker.exposition import SpeakerMetrics
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
 from vipcast.speaker.publisher import Publisher
-from vipcast.speaker.reporter import ProblemReporter, SessionReporter, VerdictReporter
+from vipcast.speaker.reporter import BfdReporter, ProblemReporter, SessionReporter, VerdictReporter
 from vipcast.speaker.session_status import PeerView, views
 from vipcast.speaker.sessions import Farewell, Sessions
 from vipcast.speaker.settings import UnsupportedPeerError, peer_settings
@@ -61,6 +62,12 @@ class Speaker:
         self._drain_alarm: asyncio.TimerHandle | None = None
         self._node_seen = False
         self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set)
+        self._bfd = BfdWatch(
+            self._options.namespace,
+            spawn=daemon.spawn,
+            peerings=lambda: self.sessions.peerings,
+            on_change=self._wake.set,
+        )
         self._passwords = Passwords(
             daemon.client, self._options.namespace, spawn=daemon.spawn, on_change=self._wake.set
         )
@@ -72,6 +79,7 @@ class Speaker:
         self._verdicts = VerdictReporter(self.recorder, node, self.copies.service_items.items.get)
         self._problems = ProblemReporter()
         self._sessions_reporter = SessionReporter(self.recorder, node, self._find_peer)
+        self._bfd_reporter = BfdReporter(self.recorder, node, self._find_peer)
         self.publisher = Publisher(daemon.client, node, self._options.namespace)
         self._metrics = SpeakerMetrics(daemon.registry)
         daemon.registry.before_scrape(self._measure)
@@ -87,7 +95,11 @@ class Speaker:
         self._daemon.spawn("decisions", self._decide_for_ever())
         self._spawn_ending("first decision", self._decide_when_read())
         await self._daemon.stopping.wait()
-        await self.sessions.close(f"vipcast on {self._options.node_name} is stopping")
+        # A node that is drained may be switched off: then nobody comes after us.
+        kept = await self.sessions.close(
+            f"vipcast on {self._options.node_name} is stopping", preserve=self.decision.drain is None
+        )
+        self._bfd.leave(kept)
         self._publish()
         await asyncio.gather(self.recorder.flush(FAREWELL_SECONDS), self.publisher.farewell(FAREWELL_SECONDS))
 
@@ -115,7 +127,9 @@ class Speaker:
         self._passwords.need(frozenset(_secrets(self.decision.sessions)))
         self.refused = {}
         drained = Farewell(f"node {self._options.node_name} is drained") if self.decision.drain else None
-        self.sessions.want(list(self._settings()), self.decision.routes, farewell=drained)
+        settings = list(self._settings())
+        self.sessions.want(settings, self.decision.routes, farewell=drained)
+        self._bfd.want(self.decision.sessions, settings, self.configuration)
         self._report()
 
     def _read_configuration(self) -> None:
@@ -183,6 +197,7 @@ class Speaker:
         refused = {name: why for name, why in self.refused.items() if why[0] != STILL_READING}
         statuses = self._statuses()
         self._sessions_reporter.update(statuses, refused)
+        self._bfd_reporter.update(self._bfd.statuses(), self._bfd.problems())
         prefixes = sent_prefixes(statuses)
         again = self._verdicts.update(
             self.decision, loop.time(), sent=lambda verdict: bool(sent_to(verdict, prefixes))
@@ -199,7 +214,13 @@ class Speaker:
         )
 
     def _views(self) -> list[PeerView]:
-        return views(self.decision.peers, self._statuses(), self.refused)
+        return views(
+            self.decision.peers,
+            self._statuses(),
+            self.refused,
+            bfd=self._bfd.statuses(),
+            bfd_problems=self._bfd.problems(),
+        )
 
     def _statuses(self) -> dict[str, PeerStatus]:
         return {name: peering.status() for name, peering in self.sessions.peerings.items()}

@@ -39,7 +39,7 @@ class PeerView:
     status: PeerStatus | None = None  # None: no session
     refused: tuple[str, str] | None = None  # reason and message: why there is none, or none as it should be
     bfd: BfdStatus | None = None
-    bfd_problem: str | None = None  # why nothing is known of BFD
+    bfd_problem: str | None = None  # why there is no BFD
 
 
 def views(
@@ -48,11 +48,17 @@ def views(
     refused: Mapping[str, tuple[str, str]],
     *,
     bfd: Mapping[str, BfdStatus] = MappingProxyType({}),
-    bfd_problem: str | None = None,
+    bfd_problems: Mapping[str, str] = MappingProxyType({}),
 ) -> list[PeerView]:
     """One per peer; all but `peers` are by the peer's name."""
     return [
-        PeerView(peer, statuses.get(peer.name), refused.get(peer.name), bfd.get(peer.name), bfd_problem)
+        PeerView(
+            peer,
+            statuses.get(peer.name),
+            refused.get(peer.name),
+            bfd.get(peer.name),
+            bfd_problems.get(peer.name),
+        )
         for peer in peers
     ]
 

@@ -12,6 +12,7 @@ from vipcast.bgp.codes import Cease
 from vipcast.bgp.route import Route
 from vipcast.daemon.log import log_for
 from vipcast.net.peering import Peering, PeerSettings
+from vipcast.speaker.settings import same_router
 
 __all__ = ["Farewell", "Sessions"]
 
@@ -66,10 +67,15 @@ class Sessions:
             self._start(name, each)
             self._running[name].peering.set_routes(routes.get(name, frozenset()))
 
-    async def close(self, message: str) -> None:
-        """End all sessions, saying why (RFC 9003)."""
-        running = [session.peering for session in self._running.values()]
-        await asyncio.gather(*(peering.close(message) for peering in running))
+    async def close(self, message: str, *, preserve: bool) -> frozenset[str]:
+        """End all sessions, saying why (RFC 9003); the peers that were asked to keep the routes (RFC 4724).
+
+        `preserve`: whether somebody comes after us who announces them again.
+        """
+        running = {name: session.peering for name, session in self._running.items()}
+        kept = {name for name, each in running.items() if preserve and each.settings.restart_time is not None}
+        await asyncio.gather(*(each.close(message, preserve=name in kept) for name, each in running.items()))
+        return frozenset(kept)
 
     def _start(self, name: str, settings: PeerSettings) -> None:
         old = self._running.get(name)
@@ -89,6 +95,8 @@ class Sessions:
 async def _replace(old: _Session | None, new: Peering) -> None:
     """First the end of the old session: a router takes one from each neighbour."""
     if old:
-        await old.peering.close("the peer's settings changed", subcode=Cease.CONFIGURATION_CHANGE)
+        preserve = same_router(old.peering.settings, new.settings)
+        message, subcode = "the peer's settings changed", Cease.CONFIGURATION_CHANGE
+        await old.peering.close(message, subcode=subcode, preserve=preserve)
         await asyncio.wait({old.task})
     await new.run()
