@@ -7,6 +7,9 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from vipcast.net import sockets
+from vipcast.net.sockets import Address
+
 # A peer can make us hold this much and no more: what it sends beyond waits in its own kernel.
 READ_BUFFER = 16384
 # How long a connection may take to go after we hung up: long enough for the last message to arrive.
@@ -36,10 +39,11 @@ class Link(asyncio.BufferedProtocol):
     # ---- for the owner ----
 
     @property
-    def local_name(self) -> tuple[str, int]:
+    def local(self) -> tuple[Address, int]:
+        """Our end, and the index of its interface where that belongs to the address (link-local), or 0."""
         assert self._transport is not None
-        name: tuple[str, int] = self._transport.get_extra_info("sockname")
-        return name
+        name = self._transport.get_extra_info("sockname")
+        return sockets.local_address(name), name[3] if len(name) == 4 else 0
 
     def write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._transport.is_closing():

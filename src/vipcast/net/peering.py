@@ -1,13 +1,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One BGP session over TCP, for ever: the clock and the socket for ``vipcast.bgp.session``.
+"""One peer over TCP, for ever: the clock and the sockets for ``vipcast.bgp.neighbour``.
 
-    run() -- start --> Session --Dial--> a task that connects --> Link
-                          ^                                         |
-                          +--- octets, pauses, loss, timer ---------+
+    run() -- start --> Neighbour --- its sessions --- Connection, Link
+                          ^                               |
+    Listener -- accept ---+--- octets, pauses, loss, timer-+
 
-It only dials: no socket listens, so two connections with one peer, and with them collision resolution
-(RFC 4271 section 6.8), cannot come about. A peer that dials us is refused by the kernel and waits for us.
+With a `Listener` the peer may dial us, too: always where its settings say that we wait for it, and on demand
+where the listener awaits all.
 """
 
 from __future__ import annotations
@@ -15,25 +15,29 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
+import socket
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
 
 from vipcast.bgp.codes import Cease
-from vipcast.bgp.events import Dial, HangUp, SessionEvent, StateChanged
+from vipcast.bgp.events import StateChanged
 from vipcast.bgp.fsm import State
+from vipcast.bgp.neighbour import Neighbour, Refusal, refusal_message
 from vipcast.bgp.rib import Withheld
-from vipcast.bgp.route import Route
+from vipcast.bgp.route import Address, Route
 from vipcast.bgp.session import Session
+from vipcast.bgp.wire import Family
 from vipcast.net import sockets
+from vipcast.net.addresses import next_hops, read_addresses
+from vipcast.net.connection import Connection
 from vipcast.net.link import LINGER, Link
+from vipcast.net.listener import Expected, Listener
 from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
 
 __all__ = ["PeerSettings", "PeerStatus", "Peering"]
 
-# So much is made at once before other peers get their turn: about ten milliseconds of work.
-_CHUNK = 16384
+_NOBODY_LISTENS = "this peer is waited for, and nothing listens for it"
 
 _Routes = tuple[frozenset[Route], frozenset[Route], dict[Route, Withheld]]
 
@@ -43,26 +47,38 @@ def _jitter() -> float:
     return random.uniform(0.75, 1.0)
 
 
+def _next_hops(local: Address, index: int) -> dict[Family, Address]:
+    """A kernel that does not tell costs the other family, which is then withheld with its reason."""
+    try:
+        return next_hops(local, index, read_addresses())
+    except OSError:
+        return {}
+
+
 class Peering:
-    """A peer, its session and its connection.
+    """A peer, its sessions and their connections.
 
     ``notify`` is called, in the event loop, when the state has changed and when everything due has been sent;
     ask ``status`` what it is about. A peer can do nothing that raises here; what else goes wrong is a bug
-    of ours, and ``run`` raises it.
+    of ours, and ``run`` raises it. ``listener``: where the peer may dial us.
     """
 
-    def __init__(self, settings: PeerSettings, *, notify: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: PeerSettings, *, notify: Callable[[], None], listener: Listener | None = None
+    ) -> None:
         self.settings = settings
         self._notify = notify
-        self._session = Session(settings.session(), jitter=_jitter)
-        self._link: Link | None = None
+        self._listener = listener
+        self._neighbour = Neighbour(settings.session(), passive=settings.passive, jitter=_jitter)
+        self._connections: list[Connection] = []
         self._open_links: set[Link] = set()
-        self._dialing: asyncio.Task[None] | None = None
+        self._expected: Expected | None = None
+        self._waiting: socket.socket | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._more: asyncio.Handle | None = None
         self._finished: asyncio.Future[None] | None = None
         self._closed = False
-        self._local: IPv4Address | IPv6Address | None = None
+        self._local: Address | None = None
+        self._state = State.IDLE
         self._since = (time.monotonic(), time.time())
         self._error_wall: float | None = None
         self._was_busy = False
@@ -72,19 +88,19 @@ class Peering:
 
     def set_routes(self, routes: frozenset[Route]) -> None:
         """The whole desired set; the difference is sent. Raises LocalError for two routes of one prefix."""
-        self._session.set_routes(routes)
-        if self._finished is not None and not self._finished.done():
-            self._guard(lambda: None)
+        self._neighbour.memory.rib.set_desired(routes)
+        if self._running:
+            self.guard(lambda: None)
 
     def status(self) -> PeerStatus:
-        session = self._session
+        session, memory = self._neighbour.current, self._neighbour.memory
         announced, pending, withheld = self._routes()
         return PeerStatus(
             name=self.settings.name,
             state=session.state,
             since_monotonic=self._since[0],
             since_wall=self._since[1],
-            last_error=session.last_error,
+            last_error=memory.last_error,
             last_error_wall=self._error_wall,
             next_attempt_monotonic=session.next_attempt,
             local_address=self._local,
@@ -97,24 +113,33 @@ class Peering:
             announced=announced,
             pending=pending,
             withheld=withheld,
-            counters=copy.deepcopy(session.counters),
+            counters=copy.deepcopy(memory.counters),
+            remote_address=self.settings.address,
+            problem=self._problem,
         )
 
     def _routes(self) -> _Routes:
         """Sets of thousands are built when something changed, not for every question."""
-        rib = self._session.rib
+        rib = self._neighbour.memory.rib
         if self._routes_of is None or self._routes_of[0] != rib.version:
             announced = frozenset(rib.sent)
             pending = frozenset(rib.desired).difference(announced, rib.withheld)
             self._routes_of = (rib.version, (announced, pending, dict(rib.withheld)))
         return self._routes_of[1]
 
+    @property
+    def _problem(self) -> str:
+        if self._expected is not None:
+            return self._expected.problem
+        return _NOBODY_LISTENS if self.settings.passive and self._listener is None else ""
+
     async def run(self) -> None:
         """Until cancelled or closed."""
         if self._closed:
             return
         self._finished = asyncio.get_running_loop().create_future()
-        self._guard(lambda: self._session.start(self._now()))
+        self._listen()
+        self.guard(lambda: self._neighbour.start(self.now()))
         try:
             await self._finished
         finally:
@@ -122,8 +147,8 @@ class Peering:
 
     def bfd_down(self, why: str) -> None:
         """BFD has lost the peer: the session ends with Cease/BFD Down (RFC 9384) and is tried again."""
-        if self._finished is not None and not self._finished.done():
-            self._guard(lambda: self._session.abandon(self._now(), Cease.BFD_DOWN, why))
+        if self._running:
+            self.guard(lambda: self._neighbour.abandon(self.now(), Cease.BFD_DOWN, why))
 
     async def close(
         self,
@@ -141,130 +166,141 @@ class Peering:
         if self._open_links:
             await asyncio.wait([link.closed for link in self._open_links], timeout=LINGER)
 
-    # ---- from the link ----
-
-    def link_up(self, link: Link) -> None:
-        self._link = link
-        self._open_links.add(link)
-        link.closed.add_done_callback(lambda _: self._open_links.discard(link))
-        self._local = local = sockets.local_address(link.local_name)
-        self._guard(lambda: self._session.connected(self._now(), local))
-
-    def link_data(self, data: bytes) -> None:
-        self._guard(lambda: self._session.receive_data(data, self._now()))
-
-    def link_blocked(self) -> None:
-        """Called inside ``write``: whoever wrote goes on by itself."""
-        self._session.write_blocked(self._now())
-
-    def link_resumed(self) -> None:
-        self._guard(self._session.write_resumed)
-
-    def link_lost(self, why: str) -> None:
-        self._link = None
-        self._guard(lambda: self._session.connection_failed(self._now(), why))
-
-    # ---- the loop around the session ----
+    # ---- for its connections ----
 
     @staticmethod
-    def _now() -> float:
+    def now() -> float:
         return asyncio.get_running_loop().time()
 
-    def _guard(self, step: Callable[[], None]) -> None:
+    def guard(self, step: Callable[[], None]) -> None:
         """One input, then everything that follows from it. A bug ends ``run``, and no other peer's."""
         try:
             step()
+            self._neighbour.settle(self.now())
             self._pump()
         except Exception as exc:
-            if self._finished is None or self._finished.done():
+            if not self._running:
                 raise
+            assert self._finished is not None
             self._finished.set_exception(exc)
 
+    def peer_address(self) -> Address:
+        if self.settings.address is None:
+            raise OSError("no router is known on this interface")
+        return self.settings.address
+
+    def linked(self, connection: Connection, link: Link) -> None:
+        self._open_links.add(link)
+        link.closed.add_done_callback(lambda _: self._open_links.discard(link))
+        local, index = link.local
+        hops = _next_hops(local, index)
+        if (session := connection.session) is not None:
+            self._local = local
+            self.guard(lambda: session.connected(self.now(), local, hops))
+        else:
+            self.guard(lambda: self._accept(connection, link, local, hops))
+
+    def changed(self, event: StateChanged) -> None:
+        if event.why:
+            self._error_wall = time.time()
+
+    # ---- the peer has dialled ----
+
+    def _listen(self) -> None:
+        listener = self._listener
+        if listener is not None and (self.settings.passive or listener.always):
+            self._expected = listener.expect(self.settings, self._incoming, self._notify)
+
+    def _incoming(self, sock: socket.socket) -> None:
+        """It is served, refused, or kept until it can be: the newest one alone."""
+        refusal = self._neighbour.refusal()
+        if refusal is Refusal.LATER:
+            self._drop_waiting()
+            self._waiting = sock
+        elif refusal is not None:
+            sockets.refuse(sock, refusal_message(refusal))
+        else:
+            connection = Connection(self, None)
+            self._connections.append(connection)
+            connection.take(sock)
+
+    def _accept(
+        self, connection: Connection, link: Link, local: Address, hops: dict[Family, Address]
+    ) -> None:
+        answer = self._neighbour.accept(self.now(), local, hops)
+        if isinstance(answer, Session):
+            self._local = local
+            connection.session = answer
+        else:  # while asyncio took the socket over, the neighbour has changed its mind
+            link.write(b"" if answer is Refusal.LATER else refusal_message(answer))
+            connection.hang_up()
+            self._connections.remove(connection)
+
+    def _take_waiting(self) -> None:
+        if self._waiting is not None and self._neighbour.refusal() is not Refusal.LATER:
+            sock, self._waiting = self._waiting, None
+            self._incoming(sock)
+
+    def _drop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
+
+    # ---- the loop around the neighbour ----
+
+    @property
+    def _running(self) -> bool:
+        return self._finished is not None and not self._finished.done()
+
     def _pump(self) -> None:
-        self._write()
-        while (event := self._session.next_event()) is not None:
-            self._act(event)
+        for session in self._neighbour.sessions:
+            if all(connection.session is not session for connection in self._connections):
+                self._connections.append(Connection(self, session))
+        for connection in tuple(self._connections):
+            connection.pump()
+        self._connections = [each for each in self._connections if self._lives(each)]
+        self._take_waiting()
         self._arm()
-        self._tell_when_sent()
+        self._tell()
 
-    def _write(self) -> None:
-        if self._link is None or self._link.paused:
-            return
-        self._link.write(self._session.data_to_send(_CHUNK))
-        if self._session.busy and not self._link.paused and self._more is None:
-            self._more = asyncio.get_running_loop().call_soon(self._write_more)
+    def _lives(self, connection: Connection) -> bool:
+        return connection.session is None or connection.session in self._neighbour.sessions
 
-    def _write_more(self) -> None:
-        self._more = None
-        self._guard(lambda: None)
-
-    def _act(self, event: SessionEvent) -> None:
-        match event:
-            case Dial():
-                self._dialing = asyncio.get_running_loop().create_task(self._dial())
-            case HangUp():
-                self._hang_up()
-            case StateChanged():
-                self._since = (self._now(), time.time())
-                if event.why:
-                    self._error_wall = self._since[1]
-                self._notify()
-
-    def _tell_when_sent(self) -> None:
-        busy = self._session.busy
-        if self._was_busy and not busy and self._session.state is State.ESTABLISHED:
+    def _tell(self) -> None:
+        session = self._neighbour.current
+        changed, self._state = session.state is not self._state, session.state
+        if changed:
+            self._since = (self.now(), time.time())
+        sent = self._was_busy and not session.busy and session.state is State.ESTABLISHED
+        self._was_busy = session.busy
+        if changed or sent:
             self._notify()
-        self._was_busy = busy
 
     def _arm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if (at := self._session.timer()) is not None:
+        if (at := self._neighbour.timer()) is not None:
             self._alarm = asyncio.get_running_loop().call_at(at, self._ring)
 
     def _ring(self) -> None:
         """The loop may ring a clock tick early; what it rang for is due all the same."""
-        at = self._session.timer()
-        self._guard(lambda: self._session.handle_timer(max(self._now(), at or 0.0)))
-
-    async def _dial(self) -> None:
-        try:
-            await self._connect()
-        except OSError as error:
-            why = sockets.explain(error, self.settings)
-            self._guard(lambda: self._session.connection_failed(self._now(), why))
-
-    async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        address = self.settings.address
-        if address is None:
-            raise OSError("no router is known on this interface")
-        sock = sockets.open_socket(self.settings, address)
-        try:
-            await loop.sock_connect(sock, sockets.socket_address(address, self.settings.port))
-            await loop.create_connection(lambda: Link(self), sock=sock)
-        except BaseException:
-            sock.close()
-            raise
-
-    def _hang_up(self) -> None:
-        if self._dialing is not None:
-            self._dialing.cancel()
-            self._dialing = None
-        link, self._link = self._link, None
-        if link is not None:
-            link.write(self._session.data_to_send(0))
-            link.hang_up()
+        at = self._neighbour.timer()
+        self.guard(lambda: self._neighbour.handle_timer(max(self.now(), at or 0.0)))
 
     def _end(self, message: str, subcode: Cease) -> None:
         """Leave, whatever state it is in; nothing is scheduled afterwards."""
-        if self._session.state is not State.IDLE:
-            self._session.stop(self._now(), message, subcode=subcode)
+        if self._expected is not None and self._listener is not None:
+            self._listener.forget(self._expected)
+            self._expected = None
+        if self._neighbour.current.state is not State.IDLE:
+            self._neighbour.stop(self.now(), message, subcode=subcode)
             self._pump()
-        for handle in (self._alarm, self._more):
-            if handle is not None:
-                handle.cancel()
-        self._hang_up()
-        if self._finished is not None and not self._finished.done():
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._drop_waiting()
+        for connection in self._connections:
+            connection.hang_up()
+        if self._running:
+            assert self._finished is not None
             self._finished.set_result(None)

@@ -22,7 +22,8 @@ class PeerStatus:
     as far as anyone here can tell. ``pending`` waits for its turn or for the session; ``withheld`` cannot be
     sent on this session, each with the reason. Together they are the desired set, but for a withdrawal in
     progress.
-    The negotiated times are None where there is no session.
+    The negotiated times are None where there is no session. ``remote_address``: where the peer is, if that is
+    known. ``problem``: what is wrong on our side until someone repairs it; empty where nothing is.
     """
 
     name: str
@@ -43,6 +44,8 @@ class PeerStatus:
     pending: frozenset[Route]
     withheld: dict[Route, Withheld]
     counters: Counters
+    remote_address: IPv4Address | IPv6Address | None = None
+    problem: str = ""
 
     @property
     def established(self) -> bool:

@@ -106,7 +106,7 @@ class Speaker:
 
     def prefixes_sent(self) -> int:
         """Cheaper than a status, for measurements."""
-        return self._peering._session.counters.prefixes_sent
+        return self._peering._neighbour.memory.counters.prefixes_sent
 
     def freeze(self, seconds: float) -> None:
         """The process stands still, as under SIGSTOP: no clock, no socket."""
