@@ -55,6 +55,11 @@ class Router:
         for writer in self._writers:
             writer.transport.abort()
 
+    def retire(self) -> None:
+        """Lose every connection and take no other."""
+        self._server.close()
+        self.hang_up()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         frames = FrameBuffer()
