@@ -99,7 +99,7 @@ test: ## everything that decides whether a change is good
 .PHONY: bench
 bench: venv ## the figures of README and docs
 	.ci/packages $(ROUTERS) iproute2
-	python tests/bench/bgp_announce.py
+	python tests/bench/bgp_scale.py
 	python tests/bench/controller_scale.py --own-server
 	python tests/bench/controller_failover.py
 	python tests/bench/demo.py

@@ -91,13 +91,21 @@ class Cable:
     # ---- daemons ----
 
     def spawn(
-        self, name: str, *command: str, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        inside: str | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
-        """Start a daemon in the router's namespace, in a process group of its own; output to ``NAME.out``."""
+        """Start a daemon in a process group of its own; output to ``NAME.out``.
+
+        ``inside``: its namespace, the router's where none is named.
+        """
         with (self.folder / f"{name}.out").open("ab") as output:
             process = subprocess.Popen(
-                [*_BOUND_TO_US, "ip", "netns", "exec", self.router, *command],
-                stdin=subprocess.DEVNULL,
+                [*_BOUND_TO_US, "ip", "netns", "exec", inside or self.router, *command],
+                stdin=stdin,
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **(environment or {})},
