@@ -74,6 +74,7 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
         help="announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too"
         " [VIPCAST_IGNORE_EXCLUDE_LB]",
     )
+    _add(parser, "--bgp-listen", "ADDRESS", "none", "take connections of routers here, such as :179")
     parser.set_defaults(run=_speaker)
 
 
@@ -263,6 +264,7 @@ def _daemon_options(given: argparse.Namespace) -> Options:
         lb_class=given.lb_class,
         node_name=getattr(given, "node_name", ""),
         ignore_exclude_lb=getattr(given, "ignore_exclude_lb", False),
+        bgp_listen=getattr(given, "bgp_listen", "none"),
         release_node_ports=getattr(given, "release_node_ports", False),
         kubeconfig=given.kubeconfig,
         context=given.context,

@@ -16,6 +16,7 @@ from vipcast.daemon.options import Options
 
 ROLE = Path(__file__).parents[3] / "roles/load_balancer"
 WORKLOADS = ("controller", "speaker")
+PODS = (*WORKLOADS, "bfd")
 
 
 def defaults() -> dict[str, Any]:
@@ -24,13 +25,19 @@ def defaults() -> dict[str, Any]:
     plain = {name: value for name, value in values.items() if not str(value).startswith("{{")}
     derived = {"load_balancer_namespace": "lb", "load_balancer_image_pull_policy": "Never"}
     ours = {"_load_balancer_image_name": "vipcast:1", "_load_balancer_metrics_folder": "/etc/vipcast/metrics"}
-    return {**plain, **derived, **ours}
+    needs: dict[str, Any] = {
+        "load_balancer_bgp_listen": False,
+        "load_balancer_speaker_capabilities": [],
+        "load_balancer_bfd_capabilities": [],
+        "_load_balancer_node_user": {"runAsNonRoot": True, "runAsUser": 65534},
+    }
+    return {**plain, **derived, **ours, **needs}
 
 
 def pod(workload: str, **variables: object) -> dict[str, Any]:
     """The pod's specification."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(to_json=json.dumps, combine=lambda one, other: {**one, **other})
+    environment.filters.update(to_json=json.dumps, combine=lambda one, other: {**one, **other}, bool=bool)
     template = environment.from_string((ROLE / f"templates/{workload}.yml.j2").read_text(encoding="utf-8"))
     values = {"_load_balancer_metrics_secret": "", **defaults(), **variables}
     objects = yaml.safe_load_all(template.render(values))
@@ -79,9 +86,32 @@ def test_a_secret_for_the_metrics_is_mounted_where_the_flag_says(workload: str) 
     assert options(spec).metrics_cert_dir == mount["mountPath"]
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", PODS)
 def test_the_pod_can_write_nowhere_and_has_no_capability(workload: str) -> None:
     context = pod(workload)["containers"][0]["securityContext"]
     assert context["readOnlyRootFilesystem"] is True
     assert context["allowPrivilegeEscalation"] is False
     assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_the_speaker_listens_where_it_is_told_to_and_nowhere_else() -> None:
+    assert options(pod("speaker")).bgp_listen == "none"
+    assert options(pod("speaker", load_balancer_bgp_listen=True)).bgp_listen == ":179"
+
+
+@pytest.mark.parametrize("workload", ["speaker", "bfd"])
+def test_a_capability_that_is_needed_is_the_only_one(workload: str) -> None:
+    given = {f"load_balancer_{workload}_capabilities": ["NET_RAW"]}
+    context = pod(workload, **given)["containers"][0]["securityContext"]
+    assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_RAW"]}
+    assert context["allowPrivilegeEscalation"] is False
+
+
+def test_bfd_understands_its_flags_and_two_of_it_can_share_a_node() -> None:
+    spec = pod("bfd")
+    (container,) = spec["containers"]
+    given = _parser().parse_args(container["args"])
+    assert (given.namespace, given.health_address) == ("lb", "127.0.0.1:17473")
+    assert "ports" not in container
+    assert spec["automountServiceAccountToken"] is False
+    assert "cpu" not in container["resources"]["limits"]
