@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`vipcast bfd` as a real process in the node's namespace, its client, and FRR with bfdd at the other end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from daemon.interop.frr import DAEMONS, Router
+from daemon.interop.network import NODE, NODE6, ROUTER, ROUTER6, Cable, eventually, run
+from daemon.interop.speaker import enter
+
+from vipcast.net.bfd import BfdClient, BfdSettings, BfdState, BfdStatus
+
+__all__ = ["NODE", "NODE6", "ROUTER", "ROUTER6", "Asker", "BfdProcess", "BfdRouter", "eventually", "settings"]
+
+_SOURCE = Path(__file__).parents[3] / "src"
+_PROGRAM = "import sys; from vipcast.cli import main; sys.exit(main())"
+_BOUND_TO_US = ("setpriv", "--pdeathsig", "KILL", "--")
+
+
+def settings(peer: str = ROUTER, **values: Any) -> BfdSettings:
+    """100 ms and three times, unless told otherwise."""
+    plain = {"transmit_interval": 0.1, "receive_interval": 0.1}
+    return BfdSettings(ip_address(peer), **{**plain, **values})
+
+
+class BfdProcess:
+    """The program. ``namespace`` also names its control socket: an abstract one belongs to the network."""
+
+    def __init__(self, namespace: str, folder: Path, *flags: str, prefix: tuple[str, ...] = ()) -> None:
+        self.log_path = folder / f"bfd-{time.monotonic_ns()}.log"
+        command = [*prefix, sys.executable, "-c", _PROGRAM, "bfd", *flags]
+        with self.log_path.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*_BOUND_TO_US, "ip", "netns", "exec", namespace, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "PYTHONPATH": str(_SOURCE)},
+            )
+        self.namespace = namespace
+
+    def __enter__(self) -> BfdProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        self.process.wait(5)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.startswith("{")]
+
+    def said(self, event: str) -> bool:
+        return any(line["event"] == event for line in self.events())
+
+    def memory(self) -> int:
+        """Resident octets."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of an answer from the probes' address."""
+        program = (
+            "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 17473, timeout=5);"
+            f"c.request('GET', {path!r}); r = c.getresponse(); print(r.status); print(r.read().decode())"
+        )
+        status, _, body = run("ip", "netns", "exec", self.namespace, sys.executable, "-c", program).partition("\n")
+        return int(status), body
+
+
+class Asker:
+    """A BfdClient in a thread of its own, inside the node's namespace; leaving is like the end of a speaker."""
+
+    def __init__(self, namespace: str, sessions: Mapping[str, BfdSettings]) -> None:
+        self.changes = 0
+        self.history: list[tuple[float, BfdState]] = []
+        self._sessions = dict(sessions)
+        self._loop = asyncio.new_event_loop()
+        self._client = BfdClient(self._changed)
+        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
+
+    def _changed(self) -> None:
+        self.changes += 1
+        for status in self._client.statuses().values():
+            if not self.history or self.history[-1][1] is not status.state:
+                self.history.append((time.monotonic(), status.state))
+
+    def _run(self, namespace: str) -> None:
+        enter(namespace)
+        self._client.want(self._sessions)
+        self._task = self._loop.create_task(self._client.run())
+        try:
+            self._loop.run_until_complete(self._task)
+        except asyncio.CancelledError:
+            pass
+
+    def __enter__(self) -> Asker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+            self._thread.join(5)
+
+    def _call(self, step: Callable[[], Any]) -> Any:
+        async def inside() -> Any:
+            return step()
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+
+    def want(self, sessions: Mapping[str, BfdSettings]) -> None:
+        self._call(lambda: self._client.want(sessions))
+
+    def problem(self) -> str | None:
+        return self._client.problem
+
+    def connected(self) -> bool:
+        return self._client.connected
+
+    def status(self, name: str = "r") -> BfdStatus:
+        status: BfdStatus = self._call(lambda: self._client.statuses().get(name, BfdStatus()))
+        return status
+
+    def wait(self, condition: Callable[[BfdStatus], object], seconds: float = 10) -> BfdStatus:
+        end = time.monotonic() + seconds
+        while not condition(status := self.status()):
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {seconds} s: {status} {self.problem()}")
+            time.sleep(0.01)
+        return status
+
+    def wait_up(self, seconds: float = 10) -> BfdStatus:
+        return self.wait(lambda status: status.up, seconds)
+
+
+class BfdRouter(Router):
+    """zebra, bgpd and bfdd."""
+
+    def start_all(self, bfd: str, bgp: str = "") -> None:
+        self.start(bgp)
+        (self.folder / "bfdd.conf").write_text(f"hostname r\nlog file {self.folder}/bfdd.log debugging\n{bfd}\n")
+        shutil.chown(self.folder / "bfdd.conf", "frr", "frr")
+        self.start_bfdd()
+
+    def start_bfdd(self) -> None:
+        folder = str(self.folder)
+        (self.folder / "bfdd.vty").unlink(missing_ok=True)
+        self.spawn(
+            "bfdd", str(DAEMONS / "bfdd"), "-f", f"{folder}/bfdd.conf", "-i", f"{folder}/bfdd.pid",
+            "-z", f"{folder}/zserv.api", "--vty_socket", folder, "-A", "127.0.0.1", "-P", "0",
+            "--bfdctl", f"{folder}/bfdd.sock",
+        )  # fmt: skip
+        self.until((self.folder / "bfdd.vty").exists)
+
+    def bfd_peer(self, address: str = NODE) -> dict[str, Any]:
+        peers = json.loads(self.vtysh("show bfd peers json") or "[]")
+        return next((peer for peer in peers if peer["peer"] == address), {})
+
+    def bfd_counters(self, address: str = NODE) -> dict[str, Any]:
+        peers = json.loads(self.vtysh("show bfd peers counters json") or "[]")
+        return next((peer for peer in peers if peer["peer"] == address), {})
+
+    def bfd_up(self, address: str = NODE) -> bool:
+        return self.bfd_peer(address).get("status") == "up"
+
+    def configure(self, *lines: str) -> None:
+        self.vtysh("configure terminal", *lines)
+
+
+def cut(cable: Cable) -> None:
+    """Silently: both ends stay up. What the node sends and gets goes nowhere."""
+    for command in ("add", "replace"):
+        run("ip", "netns", "exec", cable.node, "tc", "qdisc", command, "dev", "eth0", "root", "blackhole", check=False)
+
+
+def faster(given: BfdSettings, seconds: float) -> BfdSettings:
+    return replace(given, transmit_interval=seconds, receive_interval=seconds)
