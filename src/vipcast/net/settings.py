@@ -15,8 +15,6 @@ from vipcast.bgp.wire import Family
 # The kernel's TCP_MD5SIG_MAXKEYLEN.
 MAX_PASSWORD = 80
 MAX_HOPS = 254
-# RFC 4724 section 3: the restart time has twelve bits.
-MAX_RESTART_TIME = 4095
 # IFNAMSIZ without the final zero.
 MAX_INTERFACE_NAME = 15
 
@@ -80,22 +78,16 @@ class PeerSettings:
     def _check_numbers(self) -> None:
         if not 1 <= self.port <= 0xFFFF:
             raise LocalError(f"port {self.port}: 1 to 65535 would be right")
-        if (self.remote_asn is None) == (self.dynamic_asn is None):
-            raise LocalError("the peer's AS is either a number or dynamic (internal or external)")
-        hops, restart, password = self.ttl_security_hops, self.restart_time, self.password
+        hops, password = self.ttl_security_hops, self.password
         if hops is not None and not 1 <= hops <= MAX_HOPS:
             raise LocalError(f"TTL security over {hops} hops: 1 to {MAX_HOPS} would be right")
-        if restart is not None and not 1 <= restart <= MAX_RESTART_TIME:
-            raise LocalError(f"restart time {restart} s: 1 to {MAX_RESTART_TIME} would be right")
         if password is not None and not 1 <= len(password.encode()) <= MAX_PASSWORD:
             raise LocalError(f"a password of {len(password.encode())} octets: 1 to {MAX_PASSWORD} fit")
 
     @property
     def internal(self) -> bool:
         """Whether the peer takes us for a member of its own AS."""
-        if self.remote_asn is None:
-            return self.dynamic_asn == "internal"
-        return (self.shown_asn or self.local_asn) == self.remote_asn
+        return self.session().internal
 
     @property
     def place(self) -> str:
@@ -111,8 +103,6 @@ class PeerSettings:
         return f"[{host}]:{self.port}" if ":" in str(host) else f"{host}:{self.port}"
 
     def session(self) -> SessionSettings:
-        if self.remote_asn is None:
-            raise LocalError("a dynamic AS number: no session can be made of it yet")
         return SessionSettings(
             local_asn=self.local_asn,
             remote_asn=self.remote_asn,
@@ -121,4 +111,9 @@ class PeerSettings:
             connect_time=self.connect_time,
             router_id=self.router_id,
             node_name=self.node_name,
+            dynamic_asn=self.dynamic_asn,
+            shown_asn=self.shown_asn,
+            families=self.families,
+            restart_time=self.restart_time,
+            restarting=self.restart_time is not None,
         )

@@ -288,10 +288,10 @@ async def test_a_bug_of_ours_is_not_hidden(lab: Lab) -> None:
         ({"address": None}, "neither an address nor an interface"),
         ({"interface": "a-very-long-name"}, "1 to 15 octets"),
         ({"address": None, "interface": "eth0", "source_address": ip_address("::1")}, "unnumbered"),
-        ({"remote_asn": None}, "either a number or dynamic"),
-        ({"dynamic_asn": "external"}, "either a number or dynamic"),
+        ({"remote_asn": None}, "either a number, or internal or external"),
+        ({"dynamic_asn": "external"}, "either a number, or internal or external"),
         ({"ttl_security_hops": 0}, "TTL security over 0 hops: 1 to 254"),
-        ({"restart_time": 4096}, "restart time 4096 s: 1 to 4095"),
+        ({"restart_time": 4096}, "restart time 4096 s: 0 to 4095"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(values: dict[str, object], words: str) -> None:
