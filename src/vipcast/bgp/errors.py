@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from vipcast.bgp.codes import ErrorCode, describe
 
+# A NOTIFICATION has 4096 octets, or the peer's consent to more (RFC 8654 section 4): what is longer is cut.
+_MAX_DATA = 4096 - 21
+
 
 class BgpError(Exception):
     """Whatever this package raises on purpose."""
@@ -25,7 +28,7 @@ class RemoteError(BgpError):
     def __init__(self, code: ErrorCode, subcode: int, data: bytes = b"", *, detail: str = "") -> None:
         self.code = code
         self.subcode = subcode
-        self.data = data
+        self.data = data[:_MAX_DATA]
         self.detail = detail
         words = describe(code, subcode)
         super().__init__(f"{words}: {detail}" if detail else words)

@@ -7,8 +7,9 @@
     | marker (all ones) | length | type | body ...
     +-------------------+--------+------+------------
 
-The length counts the header. No message longer than 4096 octets is ever collected, whatever a peer sends: an
-announced length is judged before its body is waited for.
+The length counts the header. No message longer than 4096 octets, or 65535 where extended messages were
+offered (RFC 8654), is ever collected, whatever a peer sends: an announced length is judged before its body is
+waited for.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from vipcast.bgp.errors import LocalError, RemoteError
 MARKER = b"\xff" * 16
 HEADER_LENGTH = 19
 MAX_LENGTH = 4096
+EXTENDED_MAX_LENGTH = 0xFFFF  # RFC 8654 section 4
 
 
 class MessageType(IntEnum):
@@ -44,16 +46,21 @@ _MIN_LENGTH = {
 }
 
 
+# RFC 8654 section 4: these two are never extended.
+_NEVER_EXTENDED = {MessageType.OPEN, MessageType.KEEPALIVE}
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     type: MessageType
     body: bytes
 
 
-def encode_frame(message_type: MessageType, body: bytes) -> bytes:
+def encode_frame(message_type: MessageType, body: bytes, *, max_length: int = MAX_LENGTH) -> bytes:
     length = HEADER_LENGTH + len(body)
-    if length > MAX_LENGTH:
-        raise LocalError(f"{message_type.name} of {length} octets: a message has at most {MAX_LENGTH}")
+    limit = MAX_LENGTH if message_type in _NEVER_EXTENDED else max_length
+    if length > limit:
+        raise LocalError(f"{message_type.name} of {length} octets: a message has at most {limit}")
     return MARKER + length.to_bytes(2, "big") + bytes((message_type,)) + body
 
 
@@ -64,10 +71,11 @@ class FrameBuffer:
     >>> for frame in buffer: ...
 
     The iterator ends where more octets are needed. A header error raises RemoteError, and every later attempt
-    raises it again: after one, the borders of messages are unknown.
+    raises it again: after one, the borders of messages are unknown. ``max_length`` may grow on the way.
     """
 
     def __init__(self) -> None:
+        self.max_length = MAX_LENGTH
         self._data = bytearray()
         self._error: RemoteError | None = None
 
@@ -96,7 +104,7 @@ class FrameBuffer:
         _check_marker(self._data)
         if len(self._data) < HEADER_LENGTH:
             return None
-        length, message_type = _header(self._data)
+        length, message_type = _header(self._data, self.max_length)
         if len(self._data) < length:
             return None
         body = bytes(self._data[HEADER_LENGTH:length])
@@ -112,11 +120,11 @@ def _check_marker(data: bytearray) -> None:
         )
 
 
-def _header(data: bytearray) -> tuple[int, MessageType]:
+def _header(data: bytearray, max_length: int) -> tuple[int, MessageType]:
     """Length and type. RFC 4271 section 6.1: the data of the NOTIFICATION is the field that was wrong."""
     length_field, kind = bytes(data[16:18]), data[18]
     length = int.from_bytes(length_field, "big")
-    if not HEADER_LENGTH <= length <= MAX_LENGTH:
+    if not HEADER_LENGTH <= length <= max_length:
         raise _bad_length(length_field, f"a message of {length} octets")
     if kind not in _MIN_LENGTH:
         raise RemoteError(
@@ -124,7 +132,8 @@ def _header(data: bytearray) -> tuple[int, MessageType]:
         )
     message_type = MessageType(kind)
     minimum = _MIN_LENGTH[message_type]
-    if length < minimum or (message_type is MessageType.KEEPALIVE and length != minimum):
+    maximum = MAX_LENGTH if message_type in _NEVER_EXTENDED else max_length
+    if not minimum <= length <= maximum or (message_type is MessageType.KEEPALIVE and length != minimum):
         raise _bad_length(length_field, f"{message_type.name} of {length} octets")
     return length, message_type
 

@@ -9,21 +9,16 @@ carried is a LocalError, octets that are no message are a RemoteError with the N
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from ipaddress import IPv4Address
 
-from vipcast.bgp.attributes import (
-    AS_TRANS,
-    MAX_TWO_OCTET_ASN,
-    PathAttributes,
-    Problem,
-    Treatment,
-    decode_attributes,
-    encode_attributes,
-)
+from vipcast.bgp.attribute_decoder import decode_attributes
+from vipcast.bgp.attribute_encoder import encode_attributes
+from vipcast.bgp.attributes import AS_TRANS, MAX_TWO_OCTET_ASN, Code, PathAttributes, Problem, Treatment
 from vipcast.bgp.capabilities import Capability, FourOctetAsn, decode_capabilities, encode_capabilities
 from vipcast.bgp.codes import ErrorCode, OpenError, UpdateError, describe
 from vipcast.bgp.errors import LocalError, RemoteError
-from vipcast.bgp.framing import HEADER_LENGTH, Frame, MessageType, encode_frame
+from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, Frame, MessageType, encode_frame
 from vipcast.bgp.route import Prefix
 from vipcast.bgp.wire import FAMILIES, Family, MalformedError, Reader, decode_prefixes, encode_prefixes
 
@@ -100,9 +95,17 @@ class Keepalive:
     pass
 
 
+class RefreshMark(IntEnum):
+    """RFC 7313 section 3.2: the subtypes of a ROUTE-REFRESH."""
+
+    REQUEST = 0
+    BEGIN = 1
+    END = 2
+
+
 @dataclass(frozen=True, slots=True)
 class RouteRefresh:
-    """``subtype`` is 0 but in RFC 7313; ``family`` is None for one that we don't know."""
+    """``subtype`` is a RefreshMark or to be ignored; ``family`` is None for one that we don't know."""
 
     afi: int
     safi: int
@@ -119,13 +122,18 @@ Message = Open | Update | Notification | Keepalive | RouteRefresh
 # ---- writing ----
 
 
-def encode(message: Message, *, four_octet: bool = True) -> bytes:
-    """``four_octet``: whether both sides have the capability of RFC 6793; it decides how AS_PATH looks."""
+def encode(message: Message, *, four_octet: bool = True, max_length: int = MAX_LENGTH) -> bytes:
+    """``four_octet``: whether both sides have the capability of RFC 6793; it decides how AS_PATH looks.
+
+    ``max_length``: of an UPDATE, in octets, as negotiated (RFC 8654).
+    """
     match message:
         case Open():
             return encode_frame(MessageType.OPEN, _encode_open(message))
         case Update():
-            return encode_frame(MessageType.UPDATE, _encode_update(message, four_octet))
+            return encode_frame(
+                MessageType.UPDATE, _encode_update(message, four_octet), max_length=max_length
+            )
         case Notification(code, subcode, data):
             return encode_frame(MessageType.NOTIFICATION, bytes((code, subcode)) + data)
         case Keepalive():
@@ -166,12 +174,13 @@ def update_body(withdrawn: bytes, attributes: bytes, nlri: bytes) -> bytes:
 # ---- reading ----
 
 
-def decode(frame: Frame, *, four_octet: bool = True) -> Message:
+def decode(frame: Frame, *, four_octet: bool = True, internal: bool | None = None) -> Message:
+    """``four_octet`` as for ``encode``; ``internal``: whether the peer is of our AS, None: not known yet."""
     match frame.type:
         case MessageType.OPEN:
             return _decode_open(frame.body)
         case MessageType.UPDATE:
-            return _decode_update(frame.body, four_octet)
+            return _decode_update(frame.body, four_octet, internal)
         case MessageType.NOTIFICATION:
             return Notification(frame.body[0], frame.body[1], frame.body[2:])
         case MessageType.KEEPALIVE:
@@ -216,27 +225,47 @@ def _parameters(reader: Reader) -> tuple[Reader, int]:
     return Reader(body), size
 
 
-def _decode_update(body: bytes, four_octet: bool) -> Update:
+def _decode_update(body: bytes, four_octet: bool, internal: bool | None) -> Update:
     """RFC 7606 section 3 and 5.3: where the three parts cannot be told apart, the session is reset."""
     reader = Reader(body)
     try:
         withdrawn = reader.take(reader.uint(2))
         attributes = reader.take(reader.uint(2))
     except MalformedError as exc:
-        raise RemoteError(ErrorCode.UPDATE, UpdateError.MALFORMED_ATTRIBUTE_LIST, detail=str(exc)) from exc
+        raise _malformed_list(str(exc)) from exc
     try:
         gone = decode_prefixes(withdrawn, Family.IPV4_UNICAST)
         nlri = decode_prefixes(reader.rest(), Family.IPV4_UNICAST)
     except MalformedError as exc:
         raise RemoteError(ErrorCode.UPDATE, UpdateError.INVALID_NETWORK, detail=str(exc)) from exc
-    parsed, problems = decode_attributes(attributes, four_octet=four_octet)
-    return Update(gone, parsed, nlri, (*problems, *_missing(parsed, nlri)))
+    parsed, problems = decode_attributes(attributes, four_octet=four_octet, internal=internal)
+    if _reaches(parsed, nlri):
+        return Update(gone, parsed, nlri, (*problems, *_missing(parsed, nlri)))
+    _check_lost_routes(parsed, problems)
+    return Update(gone, parsed, nlri, problems)
+
+
+def _malformed_list(detail: str) -> RemoteError:
+    return RemoteError(ErrorCode.UPDATE, UpdateError.MALFORMED_ATTRIBUTE_LIST, detail=detail)
+
+
+def _reaches(attributes: PathAttributes, nlri: tuple[Prefix, ...]) -> bool:
+    """Whether it announces anything; of another family that is taken for granted."""
+    reach = attributes.mp_reach
+    foreign = any(raw.code == Code.MP_REACH_NLRI for raw in attributes.others)
+    return bool(nlri or foreign or (reach is not None and reach.nlri))
+
+
+def _check_lost_routes(attributes: PathAttributes, problems: tuple[Problem, ...]) -> None:
+    """RFC 7606 section 5.2: an error in attributes without routes: the routes may have been lost."""
+    worst = next((p for p in problems if p.treatment is Treatment.WITHDRAW), None)
+    alone = attributes == PathAttributes(mp_unreach=attributes.mp_unreach)
+    if worst is not None and not (alone and worst.code == Code.MP_UNREACH_NLRI):
+        raise _malformed_list(f"{worst.what}, in an UPDATE without routes")
 
 
 def _missing(attributes: PathAttributes, nlri: tuple[Prefix, ...]) -> tuple[Problem, ...]:
     """Mandatory attributes that are not there (RFC 4271 section 6.3, RFC 7606 section 3 d)."""
-    if not nlri and attributes.mp_reach is None:
-        return ()
     needed: dict[str, object] = {"ORIGIN": attributes.origin, "AS_PATH": attributes.as_path}
     if nlri:
         needed["NEXT_HOP"] = attributes.next_hop
@@ -245,10 +274,8 @@ def _missing(attributes: PathAttributes, nlri: tuple[Prefix, ...]) -> tuple[Prob
 
 
 def _decode_refresh(body: bytes) -> RouteRefresh:
-    """RFC 7313 section 5: a ROUTE-REFRESH of another length is answered with its own error."""
+    """RFC 7313 section 5: a ROUTE-REFRESH of another length is answered with its own error, and itself."""
     if len(body) != 4:
-        frame = encode_frame(MessageType.ROUTE_REFRESH, body[: 4096 - HEADER_LENGTH])
-        raise RemoteError(
-            ErrorCode.ROUTE_REFRESH, 1, frame[: 4096 - HEADER_LENGTH - 2], detail=f"{len(body)} octets"
-        )
+        frame = encode_frame(MessageType.ROUTE_REFRESH, body, max_length=EXTENDED_MAX_LENGTH)
+        raise RemoteError(ErrorCode.ROUTE_REFRESH, 1, frame, detail=f"{len(body)} octets")
     return RouteRefresh(int.from_bytes(body[:2], "big"), body[3], body[2])

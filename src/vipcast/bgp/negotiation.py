@@ -5,12 +5,24 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
 
 from vipcast.bgp.attributes import AS_TRANS
-from vipcast.bgp.capabilities import FourOctetAsn, Multiprotocol, RouteRefresh
+from vipcast.bgp.capabilities import (
+    MAX_RESTART_TIME,
+    Capability,
+    EnhancedRefresh,
+    ExtendedMessages,
+    ExtendedNextHop,
+    FourOctetAsn,
+    GracefulRestart,
+    Multiprotocol,
+    Preserved,
+    RouteRefresh,
+)
 from vipcast.bgp.codes import ErrorCode, OpenError
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.messages import Open
@@ -20,7 +32,6 @@ from vipcast.bgp.wire import Family
 MIN_HOLD_TIME = 3
 MAX_HOLD_TIME = 0xFFFF
 MAX_ASN = 0xFFFFFFFF
-MAX_RESTART_TIME = 0xFFF  # RFC 4724 section 3: twelve bits
 
 Dynamic = Literal["internal", "external"]
 
@@ -68,6 +79,8 @@ class SessionSettings:
             raise LocalError(f"delay open time {self.delay_open_time:g} s: 0 or more would be right")
         if self.router_id is not None and int(self.router_id) == 0:
             raise LocalError("router id 0.0.0.0: it must not be zero (RFC 6286)")
+        if not self.families:
+            raise LocalError("no address family: a session carries one at least")
         if self.restart_time is not None and not 0 <= self.restart_time <= MAX_RESTART_TIME:
             raise LocalError(f"restart time {self.restart_time} s: 0 to {MAX_RESTART_TIME} would be right")
 
@@ -92,13 +105,30 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """What holds on a session; times in seconds, 0: that timer does not run."""
+    """What holds on a session; times in seconds, 0: that timer does not run.
+
+    ``remote_asn``: the peer's AS, ``internal``: it is the one that it sees us in. ``ipv6_for_ipv4``: IPv4
+    routes may have IPv6 next hops (RFC 8950). ``extended_messages``: the peer takes up to 65535 octets
+    (RFC 8654).
+    ``graceful_restart``: what the peer said of it, where we did too; None: our routes go with the session.
+    """
 
     hold_time: float
     keepalive_time: float
     four_octet: bool
     families: frozenset[Family]
     route_refresh: bool
+    remote_asn: int
+    internal: bool
+    ipv6_for_ipv4: bool = False
+    extended_messages: bool = False
+    enhanced_refresh: bool = False
+    graceful_restart: GracefulRestart | None = None
+
+    @property
+    def keeps_after_notification(self) -> bool:
+        """RFC 8538 section 4: the peer keeps our routes after any NOTIFICATION but a Hard Reset."""
+        return self.graceful_restart is not None and self.graceful_restart.notification
 
 
 def _acceptable_hold_time(seconds: int) -> bool:
@@ -107,8 +137,21 @@ def _acceptable_hold_time(seconds: int) -> bool:
 
 def make_open(settings: SessionSettings, local: Address) -> Open:
     router_id = settings.router_id or derive_router_id(local, settings.node_name)
-    families = (Multiprotocol(family) for family in Family if family in settings.families)
-    return Open.of(settings.speaking_asn, int(settings.hold_time), router_id, *families, RouteRefresh())
+    return Open.of(settings.speaking_asn, int(settings.hold_time), router_id, *_offered(settings))
+
+
+def _offered(settings: SessionSettings) -> Iterator[Capability]:
+    families = [family for family in Family if family in settings.families]
+    yield from (Multiprotocol(family) for family in families)
+    yield RouteRefresh()
+    if Family.IPV4_UNICAST in families:
+        yield ExtendedNextHop()
+    yield ExtendedMessages()
+    if settings.restart_time is not None:
+        forwarding, restarting = settings.forwarding_preserved, settings.restarting
+        preserved = tuple(Preserved(family.afi, family.safi, forwarding) for family in families)
+        yield GracefulRestart(settings.restart_time, preserved, restarting=restarting, notification=True)
+    yield EnhancedRefresh()
 
 
 def derive_router_id(local: Address, node_name: str) -> IPv4Address:
@@ -134,7 +177,26 @@ def negotiate(settings: SessionSettings, ours: Open, theirs: Open) -> Negotiated
         four_octet=any(isinstance(c, FourOctetAsn) for c in theirs.capabilities),
         families=_families(ours) & _families(theirs),
         route_refresh=RouteRefresh() in theirs.capabilities,
+        remote_asn=theirs.asn,
+        internal=settings.internal,
+        ipv6_for_ipv4=_ipv6_for_ipv4(ours) and _ipv6_for_ipv4(theirs),
+        extended_messages=_both(ExtendedMessages(), ours, theirs),
+        enhanced_refresh=_both(EnhancedRefresh(), ours, theirs),
+        graceful_restart=_restart(theirs) if _restart(ours) else None,
     )
+
+
+def _both(capability: Capability, ours: Open, theirs: Open) -> bool:
+    return capability in ours.capabilities and capability in theirs.capabilities
+
+
+def _ipv6_for_ipv4(message: Open) -> bool:
+    return any(isinstance(c, ExtendedNextHop) and c.ipv6_for_ipv4 for c in message.capabilities)
+
+
+def _restart(message: Open) -> GracefulRestart | None:
+    """RFC 4724 section 3: of several, the last counts."""
+    return next((c for c in reversed(message.capabilities) if isinstance(c, GracefulRestart)), None)
 
 
 def _check_asn(settings: SessionSettings, theirs: Open) -> None:

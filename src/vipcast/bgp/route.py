@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from dataclasses import dataclass, field
 
 from vipcast.bgp.errors import LocalError
+from vipcast.bgp.wire import Address, Prefix, encode_prefix
 
-Prefix = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
+__all__ = ["GRACEFUL_SHUTDOWN", "Address", "LargeCommunity", "Prefix", "Route"]
 
 GRACEFUL_SHUTDOWN = 0xFFFF0000  # RFC 8326 section 5: 65535:0
 
@@ -30,16 +29,19 @@ class Route:
     ``communities`` are 32-bit values (RFC 1997), ``large_communities`` three of them each (RFC 8092).
     ``bandwidth`` is in octets per second (draft-ietf-idr-link-bandwidth); None: no such community.
     Raises LocalError for numbers that do not fit.
+    ``key`` is the prefix in octets, the IP version before it: to hash and compare it is much cheaper.
     """
 
-    prefix: Prefix
+    prefix: Prefix = field(compare=False)
     local_pref: int | None = None
     communities: frozenset[int] = frozenset()
     large_communities: frozenset[LargeCommunity] = frozenset()
     bandwidth: float | None = None
+    key: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Here, and not when it is sent: whoever made the route can say where the number came from."""
+        object.__setattr__(self, "key", bytes((self.prefix.version,)) + encode_prefix(self.prefix))
         if self.local_pref is not None and not 0 <= self.local_pref <= _MAX:
             raise LocalError(f"{self.prefix}: local preference {self.local_pref}: 0 to {_MAX} would be right")
         for community in self.communities:

@@ -24,12 +24,12 @@ from vipcast.bgp import messages, negotiation
 from vipcast.bgp.codes import Cease, ErrorCode, encode_shutdown_message
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.events import Dial, HangUp, SessionEvent, StateChanged
-from vipcast.bgp.framing import FrameBuffer, MessageType
+from vipcast.bgp.export import Export
+from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, FrameBuffer, MessageType
 from vipcast.bgp.fsm import ERROR_EVENTS, FSM_SUBCODES, TCP_UP, Action, Event, State, transition
 from vipcast.bgp.memory import PeerMemory
-from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update
+from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RefreshMark, RouteRefresh, Update
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
-from vipcast.bgp.rib import Export
 from vipcast.bgp.route import Address, Route
 from vipcast.bgp.timers import EXPIRED, Timers
 from vipcast.bgp.wire import Family
@@ -142,7 +142,7 @@ class Session:
                 if frame is None:
                     return
                 self.counters.received(frame.type)
-                message = messages.decode(frame, four_octet=self._four_octet)
+                message = messages.decode(frame, four_octet=self._four_octet, internal=self._internal)
             except RemoteError as error:
                 self._refuse(error, now)
                 return
@@ -165,12 +165,13 @@ class Session:
     def data_to_send(self, room: int = 65536) -> bytes:
         """Octets to write now: what is due, then UPDATEs until ``room`` is used. Empty: nothing to say."""
         while self.state is State.ESTABLISHED and len(self._outbox) < room:
-            update = self.rib.take()
-            if update is None:
+            message = self.rib.take()
+            if message is None:
                 break
-            self.counters.prefixes_sent += len(update.announced)
-            self.counters.withdrawals_sent += len(update.removed)
-            self._send(update)
+            if isinstance(message, Update):
+                self.counters.prefixes_sent += len(message.announced)
+                self.counters.withdrawals_sent += len(message.removed)
+            self._send(message)
         data = bytes(self._outbox)
         self._outbox.clear()
         self.counters.bytes_out += len(data)
@@ -227,6 +228,16 @@ class Session:
     def _four_octet(self) -> bool:
         return self.negotiated is None or self.negotiated.four_octet
 
+    @property
+    def _internal(self) -> bool | None:
+        return None if self.negotiated is None else self.negotiated.internal
+
+    @property
+    def _max_length(self) -> int:
+        """Of what we send: the peer's capability is its consent (RFC 8654 section 4)."""
+        extended = self.negotiated is not None and self.negotiated.extended_messages
+        return EXTENDED_MAX_LENGTH if extended else MAX_LENGTH
+
     def _receive(self, message: Message, now: float) -> None:
         match message:
             case Open():
@@ -253,6 +264,8 @@ class Session:
             except RemoteError as error:
                 self._refuse(error, now)
                 return
+            # We have offered it, whatever the peer offers (RFC 8654 section 4).
+            self._frames.max_length = EXTENDED_MAX_LENGTH
             if self._yields(self, message, now):
                 self.dump(now)
                 return
@@ -342,7 +355,7 @@ class Session:
     # ---- actions ----
 
     def _send(self, message: Message) -> None:
-        self._outbox += messages.encode(message, four_octet=self._four_octet)
+        self._outbox += messages.encode(message, four_octet=self._four_octet, max_length=self._max_length)
         self.counters.sent(MessageType[_TYPE_NAMES[type(message)]])
 
     def _send_open(self) -> None:
@@ -362,18 +375,10 @@ class Session:
     def _established(self, now: float) -> None:
         assert self.negotiated is not None and self._local is not None
         self._backoff.established(now)
-        self.memory.restarting = False
         self.counters.established += 1
-        negotiated, settings = self.negotiated, self.settings
-        self.rib.open(
-            Export(
-                local_asn=settings.speaking_asn,
-                internal=settings.internal,
-                four_octet=negotiated.four_octet,
-                families=negotiated.families,
-                next_hop=self._local,
-            )
-        )
+        export = Export.of(self.settings, self.negotiated, self._local, self._next_hops)
+        self.rib.open(export, restarting=self.memory.restarting)
+        self.memory.restarting = False
 
     def _release(self, event: Event, old: State, now: float) -> None:
         if event is not Event.OpenCollisionDump:
@@ -395,8 +400,8 @@ class Session:
             self.counters.last_update_problem = f"{problem.what} ({problem.treatment.value})"
 
     def _resend_routes(self) -> None:
-        """RFC 7313's subtypes 1 and 2 only mark a refresh of the peer's own."""
-        if self._refresh.family is not None and self._refresh.subtype == 0:
+        """The marks of RFC 7313 are about a refresh of the peer's own, and we keep nothing of it."""
+        if self._refresh.family is not None and self._refresh.subtype == RefreshMark.REQUEST:
             self.rib.resend(self._refresh.family)
 
 

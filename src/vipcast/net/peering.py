@@ -21,9 +21,9 @@ from collections.abc import Callable
 
 from vipcast.bgp.codes import Cease
 from vipcast.bgp.events import StateChanged
+from vipcast.bgp.export import Withheld
 from vipcast.bgp.fsm import State
 from vipcast.bgp.neighbour import Neighbour, Refusal, refusal_message
-from vipcast.bgp.rib import Withheld
 from vipcast.bgp.route import Address, Route
 from vipcast.bgp.session import Session
 from vipcast.bgp.wire import Family

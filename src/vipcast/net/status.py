@@ -9,8 +9,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from vipcast.bgp.capabilities import Capability
 from vipcast.bgp.counters import Counters
+from vipcast.bgp.export import Withheld
 from vipcast.bgp.fsm import State
-from vipcast.bgp.rib import Withheld
 from vipcast.bgp.route import Route
 
 

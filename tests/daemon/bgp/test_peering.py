@@ -13,10 +13,10 @@ import pytest
 from daemon.bgp.wire_cases import CASES
 
 from vipcast.bgp.errors import LocalError
+from vipcast.bgp.export import Withheld
 from vipcast.bgp.framing import FrameBuffer
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, Update, decode, encode
-from vipcast.bgp.rib import Withheld
 from vipcast.bgp.route import Route
 from vipcast.net.link import Link
 from vipcast.net.peering import Peering, PeerSettings

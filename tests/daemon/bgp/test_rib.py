@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vipcast.bgp.attributes import Origin, SegmentKind
+from vipcast.bgp.attributes import MpUnreach, Origin, PathAttributes, SegmentKind
 from vipcast.bgp.errors import LocalError
+from vipcast.bgp.export import Export, NextHop, Withheld, choose_next_hops
 from vipcast.bgp.framing import FrameBuffer
-from vipcast.bgp.messages import Update, decode, encode
-from vipcast.bgp.rib import AdjRibOut, Export, Withheld
-from vipcast.bgp.route import Prefix, Route
+from vipcast.bgp.messages import Message, RouteRefresh, Update, decode, encode
+from vipcast.bgp.rib import AdjRibOut
+from vipcast.bgp.route import GRACEFUL_SHUTDOWN, Address, Prefix, Route
 from vipcast.bgp.wire import Family
 
 BOTH = frozenset(Family)
@@ -22,31 +24,36 @@ BOTH = frozenset(Family)
 
 def export(**values: object) -> Export:
     defaults = {
-        "local_asn": 64513,
+        "asn": 64513,
         "internal": False,
         "four_octet": True,
         "families": BOTH,
-        "next_hop": IPv4Address("10.99.0.1"),
+        "next_hops": {Family.IPV4_UNICAST: NextHop(IPv4Address("10.99.0.1"))},
     }
     return Export(**{**defaults, **values})  # type: ignore[arg-type]
 
 
 def over_ipv6(**values: object) -> Export:
-    return export(next_hop=IPv6Address("fd99::1"), **values)
+    return export(next_hops={Family.IPV6_UNICAST: NextHop(IPv6Address("fd99::1"))}, **values)
 
 
 def hosts(count: int, start: int = 0x0A090000) -> list[Route]:
     return [Route(IPv4Network((start + i, 32))) for i in range(count)]
 
 
+def through_octets(message: Message) -> Message:
+    buffer = FrameBuffer()
+    buffer.max_length = 65535
+    buffer.receive(encode(message, max_length=65535))
+    (frame,) = buffer
+    return decode(frame)
+
+
 def drain(rib: AdjRibOut) -> list[Update]:
     """Everything it wants to say, through octets and back."""
     updates = []
     while (update := rib.take()) is not None:
-        buffer = FrameBuffer()
-        buffer.receive(encode(update))
-        (frame,) = buffer
-        decoded = decode(frame)
+        decoded = through_octets(update)
         assert isinstance(decoded, Update)
         assert decoded.problems == ()
         updates.append(decoded)
@@ -146,11 +153,147 @@ def test_attributes_to_an_internal_peer(asked: int | None, sent: int) -> None:
 
 def test_an_old_speaker_gets_as_trans_and_the_truth_beside_it() -> None:
     """RFC 6793 section 4.2.2; nothing of the kind where our number fits or the peer is internal."""
-    attributes = export(local_asn=4200000000, four_octet=False).attributes(hosts(1)[0])
+    attributes = export(asn=4200000000, four_octet=False).attributes(hosts(1)[0])
     assert [s.asns for s in attributes.as_path or ()] == [(23456,)]
     assert [s.asns for s in attributes.as4_path or ()] == [(4200000000,)]
-    for other in (export(four_octet=False), export(local_asn=4200000000)):
+    for other in (export(four_octet=False), export(asn=4200000000)):
         assert other.attributes(hosts(1)[0]).as4_path is None
+
+
+PATH4, PATH6 = IPv4Address("10.99.0.1"), IPv6Address("fd99::1")
+LINK = IPv6Address("fe80::1%eth0")
+LINK_ALONE = IPv6Address("fe80::1")
+
+
+@pytest.mark.parametrize(
+    ("local", "others", "extended", "ipv4", "ipv6"),
+    [
+        (PATH4, [], False, NextHop(PATH4), None),
+        (PATH4, [PATH6], False, NextHop(PATH4), NextHop(PATH6)),
+        (PATH4, [PATH6], True, NextHop(PATH4), NextHop(PATH6)),
+        (PATH6, [], False, None, NextHop(PATH6)),
+        (PATH6, [PATH4], True, NextHop(PATH4), NextHop(PATH6)),
+        (PATH6, [], True, NextHop(PATH6), NextHop(PATH6)),
+        (LINK, [], False, None, NextHop(LINK_ALONE)),
+        (LINK, [PATH4], False, NextHop(PATH4), NextHop(LINK_ALONE)),
+        (LINK, [PATH4], True, NextHop(LINK_ALONE), NextHop(LINK_ALONE)),
+        (LINK, [PATH4, PATH6], True, NextHop(PATH6, LINK_ALONE), NextHop(PATH6, LINK_ALONE)),
+    ],
+)
+def test_each_family_has_a_next_hop_where_there_is_an_address_for_it(
+    local: Address, others: list[Address], extended: bool, ipv4: NextHop | None, ipv6: NextHop | None
+) -> None:
+    """RFC 2545 section 3 and RFC 8950 section 3."""
+    found = choose_next_hops(
+        local,
+        {Family[f"IPV{address.version}_UNICAST"]: address for address in others},
+        ipv6_for_ipv4=extended,
+    )
+    assert (found.get(Family.IPV4_UNICAST), found.get(Family.IPV6_UNICAST)) == (ipv4, ipv6)
+    assert all(hop.address.scope_id is None for hop in found.values() if isinstance(hop.address, IPv6Address))
+
+
+def test_ipv4_routes_with_an_ipv6_next_hop_go_into_the_multiprotocol_attribute() -> None:
+    """RFC 8950 section 3; two addresses where the session is link-local (RFC 2545 section 3)."""
+    rib = AdjRibOut()
+    hop = NextHop(PATH6, LINK_ALONE)
+    rib.open(export(next_hops={Family.IPV4_UNICAST: hop, Family.IPV6_UNICAST: hop}))
+    rib.set_desired([*hosts(1000), V6])
+    updates = drain(rib)
+    assert [len(u.announced) for u in updates[:3]] == [803, 197, 1]
+    for update in updates[:3]:
+        reach = update.attributes.mp_reach
+        assert reach is not None
+        assert (reach.next_hop, reach.link_local, update.attributes.next_hop, update.nlri) == (
+            PATH6,
+            LINK_ALONE,
+            None,
+            (),
+        )
+    assert max(len(encode(u)) for u in updates) in range(4092, 4097)
+
+
+def test_communities_of_every_kind_are_sent_and_tell_groups_apart() -> None:
+    """RFC 1997, RFC 8092, draft-ietf-idr-link-bandwidth."""
+    rib = AdjRibOut()
+    rib.open(export())
+    rib.set_desired(
+        [
+            Route(hosts(1)[0].prefix, communities=frozenset({GRACEFUL_SHUTDOWN})),
+            Route(hosts(2)[1].prefix, large_communities=frozenset({(64513, 2, 3), (64513, 1, 2)})),
+            Route(hosts(3)[2].prefix, bandwidth=3.0),
+            Route(hosts(4)[3].prefix, bandwidth=3.0),
+            Route(hosts(5)[4].prefix, bandwidth=4.0),
+        ]
+    )
+    plain, large, three, four, *_end = drain(rib)
+    assert plain.attributes.communities == {0xFFFF0000}
+    assert large.attributes.large_communities == {(64513, 1, 2), (64513, 2, 3)}
+    assert (three.attributes.extended_communities, len(three.nlri)) == ({b"\0\4\xfc\x01\x40\x40\0\0"}, 2)
+    assert four.attributes.extended_communities == {b"\0\4\xfc\x01\x40\x80\0\0"}
+
+
+def test_a_bandwidth_passes_the_border_of_an_as_only_where_it_is_transitive() -> None:
+    """RFC 4360 section 6; AS_TRANS where two octets don't hold our AS."""
+    route = Route(hosts(1)[0].prefix, bandwidth=1.0)
+    assert export(internal=True).attributes(route).extended_communities == {b"\x40\4\xfc\x01\x3f\x80\0\0"}
+    assert export(asn=4200000000).attributes(route).extended_communities == {b"\0\4\x5b\xa0\x3f\x80\0\0"}
+
+
+def test_what_an_external_peer_does_not_see_is_not_sent_again() -> None:
+    """LOCAL_PREF stays at home (RFC 4271 section 5.1.5)."""
+    for internal, expected in ((False, 0), (True, 1)):
+        rib = AdjRibOut()
+        rib.open(export(internal=internal))
+        rib.set_desired([Route(V4.prefix, 100)])
+        drain(rib)
+        rib.set_desired([Route(V4.prefix, 200)])
+        assert set(rib.sent) == {Route(V4.prefix, 100 if internal else 200)}
+        assert len(drain(rib)) == expected
+        assert set(rib.sent) == set(rib.desired)
+
+
+def test_a_session_with_extended_messages_fills_them() -> None:
+    """RFC 8654 section 4: 65535 octets, 43 of them before the prefixes."""
+    rib = AdjRibOut()
+    rib.open(export(max_length=65535))
+    rib.set_desired(hosts(30000))
+    updates = drain(rib)
+    assert [len(u.nlri) for u in updates] == [13098, 13098, 3804, 0, 0]
+    rib.set_desired([])
+    assert [len(u.withdrawn) for u in drain(rib)] == [13102, 13102, 3796]
+
+
+def test_nothing_is_the_end_before_a_restarted_speaker_knows_its_routes() -> None:
+    """RFC 4724 section 4.1: End-of-RIB makes the peer forget what was not sent again."""
+    rib = AdjRibOut()
+    rib.open(export(), restarting=True)
+    assert drain(rib) == []
+    assert not rib.busy
+    rib.set_desired(hosts(1))
+    assert [len(u.nlri) for u in drain(rib)] == [1, 0, 0]
+
+
+def test_an_enhanced_refresh_stands_between_two_marks_and_after_the_first_end_of_rib() -> None:
+    """RFC 7313 section 4."""
+    rib = AdjRibOut()
+    rib.open(export(enhanced_refresh=True))
+    rib.set_desired(hosts(1000))
+    rib.take()
+    rib.resend(Family.IPV4_UNICAST)
+    rib.resend(Family.IPV6_UNICAST)
+    said: list[Message] = []
+    while (message := rib.take()) is not None:
+        said.append(message)
+    assert said[0] == Update(attributes=said[0].attributes, nlri=said[0].nlri)  # type: ignore[union-attr]
+    assert said[1:4] == [
+        Update(),
+        Update(attributes=PathAttributes(mp_unreach=MpUnreach(Family.IPV6_UNICAST))),
+        RouteRefresh(1, 1, 1),
+    ]
+    assert sum(len(update.announced) for update in said[4:6] if isinstance(update, Update)) == 1000
+    assert said[6:] == [RouteRefresh(1, 1, 2), RouteRefresh(2, 1, 1), RouteRefresh(2, 1, 2)]
+    assert not rib.busy
 
 
 V4, V6 = Route(ip_network("10.9.0.1/32")), Route(ip_network("fd00::1/128"))
@@ -162,7 +305,6 @@ CROWDED = Route(ip_network("10.9.0.1/32"), None, frozenset(range(1000)))
     [
         (export(), V6, Withheld.NO_IPV6_NEXT_HOP),
         (over_ipv6(), V4, Withheld.NO_IPV4_NEXT_HOP),
-        (export(next_hop=IPv6Address("fe80::1")), V6, Withheld.LINK_LOCAL_NEXT_HOP),
         (over_ipv6(families=frozenset({Family.IPV4_UNICAST})), V6, Withheld.FAMILY_NOT_NEGOTIATED),
         (export(families=frozenset()), V4, Withheld.FAMILY_NOT_NEGOTIATED),
         (export(), CROWDED, Withheld.TOO_MANY_COMMUNITIES),
@@ -191,6 +333,31 @@ def test_a_number_that_does_not_fit_is_refused_where_the_route_is_made(
 ) -> None:
     with pytest.raises(LocalError, match=rf"10\.9\.0\.1/32: {words}"):
         Route(V4.prefix, local_pref, frozenset(communities))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"large_communities": frozenset({(1, 2, 2**32)})}, "large community 1:2:4294967296"),
+        ({"large_communities": frozenset({(1, 2)})}, "large community 1:2"),
+        ({"bandwidth": -1.0}, "bandwidth -1.0"),
+        ({"bandwidth": float("inf")}, "bandwidth inf"),
+        ({"bandwidth": float("nan")}, "bandwidth nan"),
+        ({"bandwidth": 1e39}, "bandwidth 1e"),
+    ],
+)
+def test_a_community_that_does_not_fit_is_refused_where_the_route_is_made(
+    values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(LocalError, match=rf"10\.9\.0\.1/32: {words}"):
+        Route(V4.prefix, **values)
+
+
+def test_prefixes_of_two_families_with_equal_octets_are_two() -> None:
+    rib = AdjRibOut()
+    rib.set_desired([Route(ip_network("0.0.0.0/0")), Route(ip_network("::/0"))])
+    assert len(rib.desired) == 2
+    assert Route(ip_network("a00::/8")) != Route(ip_network("10.0.0.0/8"))
 
 
 def test_two_routes_for_one_prefix_are_our_own_mistake() -> None:

@@ -5,16 +5,26 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, ip_address, ip_network
 from itertools import product
+from typing import Any
 
 import pytest
 from daemon.bgp.cable import settings
-from daemon.bgp.wire_cases import CASES
+from daemon.bgp.wire_cases import CASES, octets
 
-from vipcast.bgp.capabilities import FourOctetAsn, Multiprotocol, Unknown
+from vipcast.bgp.capabilities import (
+    EnhancedRefresh,
+    ExtendedMessages,
+    ExtendedNextHop,
+    FourOctetAsn,
+    GracefulRestart,
+    Multiprotocol,
+    Preserved,
+    Unknown,
+)
 from vipcast.bgp.codes import Cease, ErrorCode
 from vipcast.bgp.errors import LocalError
 from vipcast.bgp.events import Dial, HangUp, StateChanged
-from vipcast.bgp.framing import FrameBuffer, MessageType
+from vipcast.bgp.framing import FrameBuffer, MessageType, encode_frame
 from vipcast.bgp.fsm import Action, Event, State, transition
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update, decode, encode
 from vipcast.bgp.negotiation import derive_router_id
@@ -32,6 +42,7 @@ def peer_open(asn: int = 64512, hold: int = 9, router_id: IPv4Address = ROUTER_I
 
 def said(session: Session) -> list[Message]:
     buffer = FrameBuffer()
+    buffer.max_length = 65535
     while data := session.data_to_send():
         buffer.receive(data)
     return [decode(frame) for frame in buffer]
@@ -265,6 +276,132 @@ def test_the_families_are_those_of_both(capabilities: tuple[object, ...], famili
     assert session.negotiated.families == families
 
 
+def test_only_what_both_offer_is_used() -> None:
+    """RFC 4724 section 3, RFC 7313 section 3.1, RFC 8654 section 3, RFC 8950 section 4."""
+    theirs = GracefulRestart(60, (Preserved(1, 1, True),), notification=True)
+    offered = ExtendedNextHop(), ExtendedMessages(), GracefulRestart(1), theirs, EnhancedRefresh()
+    found = []
+    for restart_time, capabilities in ((120, offered), (None, offered), (120, ())):
+        session = session_in(State.OPEN_SENT, restart_time=restart_time)
+        session.receive_data(encode(Open.of(64512, 9, ROUTER_ID, *capabilities)), 1.0)
+        found.append(session.negotiated)
+    both, without, nothing = found
+    assert both is not None and without is not None and nothing is not None
+    assert (both.ipv6_for_ipv4, both.extended_messages, both.enhanced_refresh) == (True, True, True)
+    assert (both.graceful_restart, both.keeps_after_notification) == (theirs, True), "the last one counts"
+    assert (without.graceful_restart, without.keeps_after_notification) == (None, False)
+    assert (nothing.ipv6_for_ipv4, nothing.extended_messages, nothing.enhanced_refresh) == (False,) * 3
+    assert nothing.graceful_restart is None
+
+
+@pytest.mark.parametrize("restarting", [True, False])
+@pytest.mark.parametrize("forwarding", [True, False])
+def test_graceful_restart_is_offered_as_it_is_set(restarting: bool, forwarding: bool) -> None:
+    """RFC 4724 section 3 and 4.1, RFC 8538 section 2; the R bit only until a session has come up."""
+    values = {"restart_time": 120, "restarting": restarting, "forwarding_preserved": forwarding}
+    session = Session(settings(**values, families=frozenset({Family.IPV4_UNICAST})))
+    session.start(0.0)
+    session.connected(0.0, LOCAL)
+    (ours,) = said(session)
+    assert isinstance(ours, Open)
+    families = (Preserved(1, 1, forwarding),)
+    assert GracefulRestart(120, families, restarting=restarting, notification=True) in ours.capabilities
+    session.receive_data(encode(peer_open()) + encode(Keepalive()), 1.0)
+    assert session.state is State.ESTABLISHED
+    session.connection_failed(2.0, "gone")
+    session.handle_timer(session.timer() or 0.0)
+    session.connected(20.0, LOCAL)
+    again = [m for m in said(session) if isinstance(m, Open)][-1]
+    assert GracefulRestart(120, families, restarting=False, notification=True) in again.capabilities
+
+
+def test_an_update_of_65535_octets_is_read_once_the_opens_are_exchanged() -> None:
+    """RFC 8654 section 4: we offer it, so whoever wants to may send it; an OPEN stays within 4096."""
+    long = bytes(2) + (65535 - 23).to_bytes(2, "big") + octets("d063") + (65535 - 27).to_bytes(2, "big")
+    update = encode_frame(MessageType.UPDATE, long + bytes(65535 - 27), max_length=65535)
+    session = session_in(State.ESTABLISHED)
+    session.receive_data(update, 1.0)
+    assert session.state is State.ESTABLISHED
+    early = session_in(State.OPEN_SENT)
+    early.receive_data(update, 1.0)
+    assert said(early) == [Notification(1, 2, b"\xff\xff")]
+
+
+def test_a_session_sends_long_messages_only_to_who_takes_them() -> None:
+    """RFC 8654 section 4."""
+    routes = {Route(ip_network((0x0A000000 + i, 32))) for i in range(5000)}
+    lengths = []
+    for capabilities in ((), (ExtendedMessages(),)):
+        session = session_in(State.OPEN_SENT)
+        session.receive_data(encode(Open.of(64512, 9, ROUTER_ID, *capabilities)) + encode(Keepalive()), 1.0)
+        said(session)
+        session.set_routes(routes)
+        lengths.append(len(session.data_to_send(1)))
+    assert lengths[0] <= 4096 < 5000 * 5 < lengths[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "asn", "internal"),
+    [
+        ({"remote": None, "dynamic_asn": "external"}, 65001, False),
+        ({"remote": None, "dynamic_asn": "external"}, 4200000000, False),
+        ({"remote": None, "dynamic_asn": "internal"}, 64513, True),
+        ({"shown_asn": 4200000001}, 64512, False),
+        ({"shown_asn": 64512}, 64512, True),
+        ({"shown_asn": 64999, "remote": 64513}, 64513, False),
+        ({"shown_asn": 64999, "remote": None, "dynamic_asn": "internal"}, 64999, True),
+    ],
+)
+def test_the_peers_as_and_the_one_it_sees_decide_whether_it_is_internal(
+    values: dict[str, Any], asn: int, internal: bool
+) -> None:
+    """RFC 4271 sections 1.1, 5.1.2 and 6.2."""
+    session = session_in(State.OPEN_SENT, **values)
+    assert session.local_open is not None
+    shown = values.get("shown_asn", 64513)
+    assert session.local_open.asn == shown
+    session.receive_data(encode(peer_open(asn=asn)) + encode(Keepalive()), 1.0)
+    assert session.negotiated is not None
+    assert (session.negotiated.remote_asn, session.negotiated.internal) == (asn, internal)
+    said(session)
+    session.set_routes({Route(ip_network("10.9.0.1/32"))})
+    (update,) = said(session)
+    assert isinstance(update, Update)
+    path = [segment.asns for segment in update.attributes.as_path or ()]
+    assert path == ([] if internal else [(shown,)])
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "asn", "words"),
+    [
+        ("external", 64513, "the peer is AS 64513, an external peer of AS 64513 is configured"),
+        ("internal", 64512, "the peer is AS 64512, an internal peer of AS 64513 is configured"),
+        ("external", 0, "the peer is AS 0"),
+        ("external", 23456, "the peer is AS 23456"),
+    ],
+)
+def test_a_peer_of_the_wrong_kind_is_refused(dynamic: str, asn: int, words: str) -> None:
+    """RFC 4271 section 6.2, RFC 7607 section 2, RFC 6793 section 9."""
+    session = session_in(State.OPEN_SENT, remote=None, dynamic_asn=dynamic)
+    session.receive_data(encode(peer_open(asn=asn)), 1.0)
+    assert said(session) == [Notification(2, 2)]
+    assert words in session.last_error
+
+
+def test_both_families_go_over_one_session_where_the_interface_has_both() -> None:
+    session = Session(settings())
+    session.set_routes({Route(ip_network("10.9.0.1/32")), Route(ip_network("fd00::1/128"))})
+    session.start(0.0)
+    session.connected(0.0, LOCAL, {Family.IPV6_UNICAST: ip_address("fd99::1")})
+    both = Multiprotocol(Family.IPV4_UNICAST), Multiprotocol(Family.IPV6_UNICAST)
+    session.receive_data(encode(Open.of(64512, 9, ROUTER_ID, *both)) + encode(Keepalive()), 1.0)
+    updates = [m for m in said(session) if isinstance(m, Update)]
+    hops = {str(u.announced[0]): u.attributes for u in updates if u.announced}
+    assert hops["10.9.0.1/32"].next_hop == LOCAL
+    reach = hops["fd00::1/128"].mp_reach
+    assert reach is not None and reach.next_hop == ip_address("fd99::1")
+
+
 def test_a_silent_peer_is_noticed_after_the_hold_time() -> None:
     session = session_in(State.ESTABLISHED)
     session.handle_timer(8.9)
@@ -345,9 +482,21 @@ def test_a_route_refresh_is_answered_with_everything_once() -> None:
     said(session)
     session.receive_data(encode(RouteRefresh(1, 1)) * 100, 1.0)
     assert [u.nlri for u in said(session) if isinstance(u, Update)] == [(route.prefix,)]
-    for other in (RouteRefresh(2, 1), RouteRefresh(25, 65), RouteRefresh(1, 1, 1)):
+    for other in (RouteRefresh(2, 1), RouteRefresh(25, 65), RouteRefresh(1, 1, 1), RouteRefresh(1, 1, 9)):
         session.receive_data(encode(other), 1.0)
     assert said(session) == []
+
+
+def test_an_enhanced_route_refresh_is_marked() -> None:
+    """RFC 7313 section 4."""
+    session = session_in(State.OPEN_SENT)
+    session.receive_data(encode(Open.of(64512, 9, ROUTER_ID, EnhancedRefresh())) + encode(Keepalive()), 1.0)
+    session.set_routes({Route(ip_network("10.9.0.1/32"))})
+    said(session)
+    session.receive_data(encode(RouteRefresh(1, 1)), 1.0)
+    begin, update, end = said(session)
+    assert (begin, end) == (RouteRefresh(1, 1, 1), RouteRefresh(1, 1, 2))
+    assert isinstance(update, Update) and len(update.nlri) == 1
 
 
 def test_a_peer_that_does_not_read_costs_nothing_and_is_left() -> None:
@@ -384,6 +533,11 @@ def test_routes_are_given_out_as_there_is_room() -> None:
     ("values", "words"),
     [
         ({"local": 0}, "local AS number 0"),
+        ({"shown_asn": 23456}, "shown AS number 23456"),
+        ({"remote": None}, "either a number, or internal or external"),
+        ({"dynamic_asn": "external"}, "either a number, or internal or external"),
+        ({"families": frozenset()}, "no address family"),
+        ({"restart_time": 4096}, "restart time 4096 s"),
         ({"remote": 23456}, "remote AS number 23456"),
         ({"remote": 2**32}, "remote AS number 4294967296"),
         ({"hold_time": 2}, "hold time 2 s"),

@@ -10,9 +10,12 @@ import pytest
 from daemon.bgp.cable import Cable, settings
 
 from vipcast.bgp.backoff import MAX_DELAY, STABLE_TIME
+from vipcast.bgp.export import Withheld
+from vipcast.bgp.framing import MessageType
 from vipcast.bgp.fsm import State
 from vipcast.bgp.route import Route
 from vipcast.bgp.session import Session
+from vipcast.bgp.wire import Family
 
 UP = (State.ESTABLISHED, State.ESTABLISHED)
 ROUTES = frozenset(Route(ip_network(f"10.9.0.{i}/32")) for i in range(1, 6))
@@ -169,5 +172,27 @@ def test_a_session_over_ipv6_carries_ipv6() -> None:
     link.node.session.set_routes({Route(ip_network("fd00::1/128")), *ROUTES})
     link.start()
     link.run(1)
-    assert link.router.session.counters.prefixes_received == 1
-    assert len(link.node.session.rib.withheld) == len(ROUTES)
+    assert link.router.session.counters.prefixes_received == 1 + len(ROUTES), "RFC 8950: both take it"
+    assert link.node.session.rib.withheld == {}
+
+
+def test_a_session_of_one_family_carries_that_one() -> None:
+    only = frozenset({Family.IPV6_UNICAST})
+    node, router = Session(settings(families=only)), Session(settings(64512, 64513))
+    link = Cable(node, router, ("fd99::1", "fd99::2"))
+    node.set_routes({Route(ip_network("fd00::1/128")), *ROUTES})
+    link.start()
+    link.run(1)
+    assert router.counters.prefixes_received == 1
+    assert set(node.rib.withheld.values()) == {Withheld.FAMILY_NOT_NEGOTIATED}
+
+
+def test_thirty_thousand_prefixes_go_in_three_messages_where_messages_may_be_long() -> None:
+    """RFC 8654, both ways."""
+    link = started()
+    link.node.session.set_routes({Route(ip_network((0x0A000000 + i, 32))) for i in range(30000)})
+    link.settle()
+    link.run(1)
+    assert link.router.session.counters.prefixes_received == 30000 + len(ROUTES)
+    assert link.node.session.counters.messages_out[MessageType.UPDATE] == 3 + 3 + 1, "and a withdrawal"
+    assert link.states() == UP

@@ -14,8 +14,18 @@ from vipcast.bgp.attributes import (
     Segment,
     SegmentKind,
 )
-from vipcast.bgp.capabilities import FourOctetAsn, Multiprotocol, Unknown
+from vipcast.bgp.capabilities import (
+    EnhancedRefresh,
+    ExtendedMessages,
+    ExtendedNextHop,
+    FourOctetAsn,
+    GracefulRestart,
+    Multiprotocol,
+    Preserved,
+    Unknown,
+)
 from vipcast.bgp.capabilities import RouteRefresh as RefreshCapability
+from vipcast.bgp.extended import link_bandwidth
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update
 from vipcast.bgp.wire import Family
 
@@ -50,10 +60,35 @@ OPEN_BIG_ASN = (
     octets(MARKER, "0025 01  04 5ba0 00b4 c0000201 08  02 06  41 04 fffffff0"),
     Open(23456, 180, IPv4Address("192.0.2.1"), (FourOctetAsn(4294967280),)),
 )
-# RFC 4724 section 3: a graceful restart capability is kept as it is
-OPEN_UNKNOWN = (
+# RFC 4724 section 3, RFC 8538 section 2: R and N, 120 seconds, no families: a helper
+OPEN_HELPER = (
     octets(MARKER, "0023 01  04 fc00 0003 0a630002 06  02 04  40 02 c078"),
-    Open(64512, 3, IPv4Address("10.99.0.2"), (Unknown(64, bytes.fromhex("c078")),)),
+    Open(64512, 3, IPv4Address("10.99.0.2"), (GracefulRestart(120, (), restarting=True, notification=True),)),
+)
+# RFC 8950 section 4, RFC 8654 section 3, RFC 4724 section 3 (two families, one of them forwarding),
+# RFC 7313 section 3.1; the last is none that we know
+OPEN_ALL = (
+    octets(
+        MARKER,
+        "0041 01  04 fc00 0003 0a630002 24  02 22",
+        "05 0c 0001 0001 0002 0001 0080 0002",
+        "06 00",
+        "40 0a 0fff 0001 01 80 0002 01 00",
+        "46 00",
+        "48 02 abcd",
+    ),
+    Open(
+        64512,
+        3,
+        IPv4Address("10.99.0.2"),
+        (
+            ExtendedNextHop(((1, 1, 2), (1, 128, 2))),
+            ExtendedMessages(),
+            GracefulRestart(4095, (Preserved(1, 1, True), Preserved(2, 1, False))),
+            EnhancedRefresh(),
+            Unknown(72, bytes.fromhex("abcd")),
+        ),
+    ),
 )
 # RFC 9072 section 2: lengths of two octets (ff ff, then the length), here with 2 capabilities of 130 octets
 OPEN_EXTENDED = (
@@ -67,6 +102,8 @@ KEEPALIVE = (octets(MARKER, "0013 04"), Keepalive())
 # RFC 4271 section 4.5; RFC 9003 section 2: "bye"
 NOTIFICATION = (octets(MARKER, "0015 03 04 00"), Notification(4, 0))
 SHUTDOWN = (octets(MARKER, "0019 03 06 02 03 627965"), Notification(6, 2, b"\x03bye"))
+# RFC 7313 section 3.2: the beginning of a refresh
+REFRESH_BEGIN = (octets(MARKER, "0017 05 0001 01 01"), RouteRefresh(1, 1, 1))
 # RFC 2918 section 3
 REFRESH = (octets(MARKER, "0017 05 0002 00 01"), RouteRefresh(2, 1))
 # RFC 4271 section 4.3: two prefixes with ORIGIN, AS_PATH (RFC 6793), NEXT_HOP and COMMUNITIES (RFC 1997)
@@ -156,14 +193,49 @@ WITHDRAW_6 = (
         )
     ),
 )
-# RFC 4271 section 5: an optional transitive attribute that we don't know (here: large communities, RFC 8092)
-UPDATE_UNKNOWN = (
-    octets(MARKER, "0026 02  0000 000f", "c0 20 0c 0000fc01 00000001 00000002"),
+# RFC 8092 section 3; the order is ours: ascending
+UPDATE_LARGE = (
+    octets(
+        MARKER, "0032 02  0000 001b", "c0 20 18", "0000fc01 00000001 00000002", "0000fc01 00000002 ffffffff"
+    ),
     Update(
         attributes=PathAttributes(
-            others=(RawAttribute(0xC0, 32, bytes.fromhex("0000fc010000000100000002")),),
+            large_communities=frozenset({(64513, 2, 4294967295), (64513, 1, 2)}),
         )
     ),
+)
+# RFC 4360 section 2; draft-ietf-idr-link-bandwidth section 3: 125,000,000 octets per second are 1 Gbit/s
+UPDATE_BANDWIDTH = (
+    octets(MARKER, "0022 02  0000 000b", "c0 10 08", "00 04 fc01 4cee6b28"),
+    Update(
+        attributes=PathAttributes(
+            extended_communities=frozenset({link_bandwidth(64513, 125e6, transitive=True)}),
+        )
+    ),
+)
+# RFC 8950 section 3: an IPv4 prefix behind an IPv6 next hop
+UPDATE_8950 = (
+    octets(
+        MARKER,
+        "0040 02  0000 0029  80 0e 19 0001 01 10",
+        "fe800000000000000000000000000001",
+        "00",
+        "18 0a0902",
+        "40 01 01 00",
+        "40 02 06 02 01 0000fc01",
+    ),
+    Update(
+        attributes=PathAttributes(
+            origin=Origin.IGP,
+            as_path=(sequence(64513),),
+            mp_reach=MpReach(Family.IPV4_UNICAST, IPv6Address("fe80::1"), (ip_network("10.9.2.0/24"),)),
+        )
+    ),
+)
+# RFC 4271 section 5: an optional transitive attribute that we don't know
+UPDATE_UNKNOWN = (
+    octets(MARKER, "001d 02  0000 0006", "c0 63 03 0000fc"),
+    Update(attributes=PathAttributes(others=(RawAttribute(0xC0, 99, bytes.fromhex("0000fc")),))),
 )
 
 CASES: dict[str, tuple[bytes, Message]] = {

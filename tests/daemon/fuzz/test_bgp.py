@@ -12,6 +12,8 @@ from daemon.bgp.wire_cases import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vipcast.bgp.attribute_decoder import decode_attributes
+from vipcast.bgp.attribute_encoder import encode_attributes
 from vipcast.bgp.attributes import (
     MpReach,
     MpUnreach,
@@ -20,10 +22,18 @@ from vipcast.bgp.attributes import (
     RawAttribute,
     Segment,
     SegmentKind,
-    decode_attributes,
-    encode_attributes,
 )
-from vipcast.bgp.capabilities import FourOctetAsn, Multiprotocol, Unknown, decode_capabilities
+from vipcast.bgp.capabilities import (
+    EnhancedRefresh,
+    ExtendedMessages,
+    ExtendedNextHop,
+    FourOctetAsn,
+    GracefulRestart,
+    Multiprotocol,
+    Preserved,
+    Unknown,
+    decode_capabilities,
+)
 from vipcast.bgp.capabilities import RouteRefresh as RefreshCapability
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.framing import Frame, FrameBuffer, MessageType, encode_frame
@@ -42,24 +52,39 @@ net6 = st.builds(
     lambda a, n: IPv6Network((a, n), strict=False), st.integers(0, 2**128 - 1), st.integers(0, 128)
 )
 nets4, nets6 = (st.lists(net, max_size=20).map(tuple) for net in (net4, net6))
+_KNOWN = (1, 2, 5, 6, 64, 65, 70)
 capability = st.one_of(
     st.builds(Multiprotocol, st.sampled_from(Family)),
     st.just(RefreshCapability()),
     st.builds(FourOctetAsn, u32),
-    st.builds(Unknown, u8.filter(lambda code: code not in (1, 2, 65)), st.binary(max_size=60)),
+    st.builds(ExtendedNextHop, st.lists(st.tuples(u16, u16, u16), min_size=1, max_size=9).map(tuple)),
+    st.just(ExtendedMessages()),
+    st.just(EnhancedRefresh()),
+    st.builds(
+        GracefulRestart,
+        st.integers(0, 4095),
+        st.lists(st.builds(Preserved, u16, u8, st.booleans()), max_size=9).map(tuple),
+        st.booleans(),
+        st.booleans(),
+    ),
+    st.builds(Unknown, u8.filter(lambda code: code not in _KNOWN), st.binary(max_size=60)),
 )
 segment = st.builds(Segment, st.sampled_from(SegmentKind), st.lists(u32, min_size=1, max_size=10).map(tuple))
 path = st.lists(segment, max_size=4).map(tuple)
 reach = st.one_of(
     st.builds(MpReach, st.just(Family.IPV6_UNICAST), v6, nets6, st.none() | v6),
     st.builds(MpReach, st.just(Family.IPV4_UNICAST), v4, nets4),
+    st.builds(MpReach, st.just(Family.IPV4_UNICAST), v6, nets4, st.none() | v6),
 )
 unreach = st.one_of(
     st.builds(MpUnreach, st.just(Family.IPV6_UNICAST), nets6),
     st.builds(MpUnreach, st.just(Family.IPV4_UNICAST), nets4),
 )
 raw = st.builds(
-    RawAttribute, st.sampled_from([0x80, 0xC0, 0xE0]), st.integers(19, 255), st.binary(max_size=300)
+    RawAttribute,
+    st.sampled_from([0x80, 0xC0, 0xE0]),
+    st.integers(19, 255).filter(lambda code: code not in (25, 32)),
+    st.binary(max_size=300),
 )
 attributes = st.builds(
     PathAttributes,
@@ -71,7 +96,9 @@ attributes = st.builds(
     communities=st.none() | st.frozensets(u32, min_size=1, max_size=80),
     mp_reach=st.none() | reach,
     mp_unreach=st.none() | unreach,
+    extended_communities=st.none() | st.frozensets(st.binary(min_size=8, max_size=8), min_size=1, max_size=9),
     as4_path=st.none() | path,
+    large_communities=st.none() | st.frozensets(st.tuples(u32, u32, u32), min_size=1, max_size=9),
     others=st.lists(raw, max_size=3, unique_by=lambda a: a.code).map(tuple),
 )
 message = st.one_of(
@@ -103,11 +130,13 @@ def test_attributes_are_read_as_written(value: PathAttributes) -> None:
 
 
 @MANY
-@given(st.sampled_from(MessageType), st.binary(max_size=600), st.booleans())
-def test_any_body_is_a_message_or_a_remote_error(kind: MessageType, body: bytes, four_octet: bool) -> None:
+@given(st.sampled_from(MessageType), st.binary(max_size=600), st.booleans(), st.none() | st.booleans())
+def test_any_body_is_a_message_or_a_remote_error(
+    kind: MessageType, body: bytes, four_octet: bool, internal: bool | None
+) -> None:
     minimum = {MessageType.OPEN: 10, MessageType.UPDATE: 4, MessageType.NOTIFICATION: 2}
     try:
-        decode(Frame(kind, body.ljust(minimum.get(kind, 0), b"\0")), four_octet=four_octet)
+        decode(Frame(kind, body.ljust(minimum.get(kind, 0), b"\0")), four_octet=four_octet, internal=internal)
     except RemoteError as error:
         answer = encode(Notification(error.code, error.subcode, error.data))
         assert len(answer) <= 4096
@@ -160,7 +189,7 @@ def test_a_session_survives_any_stream(data: bytes, step: int) -> None:
         for at in range(0, len(data), step):
             session.receive_data(data[at : at + step], 1.0)
         assert len(session.data_to_send()) < 3 * 4096
-        assert len(session._frames) <= 4096
+        assert len(session._frames) <= 65535
         while (at := session.timer()) is not None and at < 300:
             session.handle_timer(at)
         session.stop(300.0, "enough")
@@ -183,4 +212,4 @@ def test_ten_megabytes_of_rubbish_leave_nothing_behind(size: int) -> None:
     session = established()
     for _again in range(10_000_000 // 65536):
         session.receive_data(b"\xff" * size, 1.0)
-    assert len(session._frames) <= 4096 + size
+    assert len(session._frames) <= 65535 + size

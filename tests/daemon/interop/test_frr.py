@@ -10,9 +10,9 @@ import pytest
 from daemon.interop.frr import NODE, NODE6, ROUTER6, Router
 from daemon.interop.speaker import Speaker, eventually, peer
 
+from vipcast.bgp.export import Withheld
 from vipcast.bgp.framing import MessageType
 from vipcast.bgp.fsm import State
-from vipcast.bgp.rib import Withheld
 from vipcast.bgp.route import Route
 
 pytestmark = pytest.mark.netns
