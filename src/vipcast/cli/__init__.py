@@ -74,7 +74,13 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
         help="announce from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers too"
         " [VIPCAST_IGNORE_EXCLUDE_LB]",
     )
-    _add(parser, "--bgp-listen", "ADDRESS", "none", "take connections of routers here, such as :179")
+    parser.add_argument(
+        "--bgp-listen",
+        metavar="PORT",
+        type=_port,
+        default=os.environ.get("VIPCAST_BGP_LISTEN") or "none",
+        help="take connections of routers on this TCP port, such as 179 (default: none) [VIPCAST_BGP_LISTEN]",
+    )
     parser.set_defaults(run=_speaker)
 
 
@@ -90,6 +96,14 @@ def _add_bfd(parser: argparse.ArgumentParser) -> None:
         help="so long the sessions of a speaker that is gone go on (default: 600)",
     )
     parser.set_defaults(run=_bfd)
+
+
+def _port(text: str) -> int | None:
+    if text == "none":
+        return None
+    if text.isdecimal() and 1 <= int(text) <= 0xFFFF:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: from 1 to 65535, or none")
 
 
 def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
@@ -264,7 +278,7 @@ def _daemon_options(given: argparse.Namespace) -> Options:
         lb_class=given.lb_class,
         node_name=getattr(given, "node_name", ""),
         ignore_exclude_lb=getattr(given, "ignore_exclude_lb", False),
-        bgp_listen=getattr(given, "bgp_listen", "none"),
+        bgp_listen=getattr(given, "bgp_listen", None),
         release_node_ports=getattr(given, "release_node_ports", False),
         kubeconfig=given.kubeconfig,
         context=given.context,

@@ -20,7 +20,7 @@ class Options:
     node_name: str = ""  # the speaker's node
     release_node_ports: bool = False  # remove those that are left on a service that wants none
     ignore_exclude_lb: bool = False  # announce even where the node's label says not to
-    bgp_listen: str = "none"  # where routers may connect to the speaker, as in ":179"
+    bgp_listen: int | None = None  # TCP port on which routers may connect to the speaker
     kubeconfig: str | None = None  # None: the pod's own access, or ~/.kube/config
     context: str | None = None
     log_level: str = "info"

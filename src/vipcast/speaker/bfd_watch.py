@@ -81,7 +81,8 @@ class BfdWatch:
         """Over an interface it is that of the session."""
         if settings.address is not None:
             return settings.address
-        return None  # until an unnumbered session tells
+        peering = self._peerings().get(settings.name)
+        return peering.status().remote_address if peering else None
 
     def _changed(self) -> None:
         """At once, and not with the next decision: packets are being lost."""

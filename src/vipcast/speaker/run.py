@@ -21,6 +21,7 @@ from vipcast.k8s import Json, Recorder
 from vipcast.model.configuration import Configuration
 from vipcast.model.legacy_objects import parse_both
 from vipcast.model.peers import Peer
+from vipcast.net.listener import Listener
 from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.bfd_watch import BfdWatch
@@ -61,7 +62,10 @@ class Speaker:
         self._drain_request: Request | None = None
         self._drain_alarm: asyncio.TimerHandle | None = None
         self._node_seen = False
-        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set)
+        port = self._options.bgp_listen
+        # Who is dialled may dial as well: a router that comes back doesn't have to wait for us.
+        listener = Listener(port, always=True) if port is not None else None
+        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set, listener=listener)
         self._bfd = BfdWatch(
             self._options.namespace,
             spawn=daemon.spawn,

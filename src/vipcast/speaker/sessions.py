@@ -11,6 +11,7 @@ from typing import Any
 from vipcast.bgp.codes import Cease
 from vipcast.bgp.route import Route
 from vipcast.daemon.log import log_for
+from vipcast.net.listener import Listener
 from vipcast.net.peering import Peering, PeerSettings
 from vipcast.speaker.settings import same_router
 
@@ -38,10 +39,12 @@ class _Session:
 
 
 class Sessions:
-    """One `Peering` per peer that is wanted."""
+    """One `Peering` per peer that is wanted. `listener`: where routers may connect to us."""
 
-    def __init__(self, *, spawn: _Spawn, notify: Callable[[], None]) -> None:
-        self._spawn, self._notify = spawn, notify
+    def __init__(
+        self, *, spawn: _Spawn, notify: Callable[[], None], listener: Listener | None = None
+    ) -> None:
+        self._spawn, self._notify, self._listener = spawn, notify, listener
         self._running: dict[str, _Session] = {}
 
     @property
@@ -81,8 +84,8 @@ class Sessions:
         old = self._running.get(name)
         if old and old.peering.settings == settings:
             return
-        _log.info("session_restarted" if old else "session_started", peer=name, address=str(settings.address))
-        peering = Peering(settings, notify=self._notify)
+        _log.info("session_restarted" if old else "session_started", peer=name, address=settings.place)
+        peering = Peering(settings, notify=self._notify, listener=self._listener)
         self._running[name] = _Session(peering, self._spawn(f"peer {name}", _replace(old, peering)))
 
     def _stop(self, name: str, farewell: Farewell) -> None:

@@ -95,8 +95,8 @@ def test_the_pod_can_write_nowhere_and_has_no_capability(workload: str) -> None:
 
 
 def test_the_speaker_listens_where_it_is_told_to_and_nowhere_else() -> None:
-    assert options(pod("speaker")).bgp_listen == "none"
-    assert options(pod("speaker", load_balancer_bgp_listen=True)).bgp_listen == ":179"
+    assert options(pod("speaker")).bgp_listen is None
+    assert options(pod("speaker", load_balancer_bgp_listen=True)).bgp_listen == 179
 
 
 @pytest.mark.parametrize("workload", ["speaker", "bfd"])

@@ -116,7 +116,7 @@ def test_what_runs_on_the_nodes_follows_from_the_configuration(deploy: Deploy) -
     assert set(found) == {"speaker"}, "nothing asks for BFD any more"
     assert capabilities(found["speaker"]) == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE", "NET_RAW"]}
     assert user(found["speaker"]) == ROOT_WITHOUT_POWERS
-    assert "--bgp-listen=:179" in pod(found["speaker"])["containers"][0]["args"]
+    assert "--bgp-listen=179" in pod(found["speaker"])["containers"][0]["args"]
 
 
 def test_what_is_made_by_hand_is_asked_for_by_variables(deploy: Deploy) -> None:
