@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .fields import Fields
-from .unsupported import name_gaps
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,6 @@ def read_bfd_profile(name: str, namespace: str, labels: Mapping[str, str], spec:
         echo_mode=spec.boolean("echoMode"),
         passive_mode=spec.boolean("passiveMode"),
     )
-    name_gaps("BFDProfile", spec)
     spec.done()
     return found
 

@@ -91,6 +91,11 @@ class Peer:
         return f"interface {self.interface}" if self.address is None else str(self.address)
 
     @property
+    def several_hops(self) -> bool:
+        """Whether the router may be more than one hop away by what is said of it."""
+        return self.multihop or (self.ttl_security_hops or 1) > 1
+
+    @property
     def families(self) -> tuple[int, ...]:
         """Of which address families (4, 6) routes go over this session."""
         if self.dual_stack or self.address is None:

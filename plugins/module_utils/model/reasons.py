@@ -36,7 +36,7 @@ class Reason(Enum):
     DUPLICATE_ADVERTISEMENT = "DuplicateAdvertisement"
     OVERLAPPING_ADDRESSES = "OverlappingAddresses"
     IMMUTABLE_FIELD = "ImmutableField"
-    ECHO_WITH_IPV6 = "EchoWithIPv6"
+    ECHO_NOT_POSSIBLE = "EchoNotPossible"
     DANGLING_REFERENCE = "DanglingReference"
     CONFLICTING_ADVERTISEMENT = "ConflictingAdvertisement"
     AGGREGATION_TOO_SHORT = "AggregationTooShort"

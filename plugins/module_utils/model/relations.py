@@ -174,24 +174,18 @@ def _dangling(path: str, kind: str, name: str, known: set[str], report: Report) 
 
 
 def _name_echo(entries: list[Entry]) -> None:
-    """Echo packets are for IPv4 only in FRR, which decides what the other end can do."""
+    """RFC 5883 section 1: over several hops there is none. In FRR, the other end of most, it is for IPv4."""
     echo = {profile.name for profile in parts(entries, BfdProfile) if profile.echo_mode}
-    pools = [pool for pool in parts(entries, Pool) if 6 in pool.families]
-    adverts = parts(entries, BGPAdvertisement)
     for entry in entries:
-        if isinstance(entry.part, Peer) and entry.part.bfd_profile in echo:
-            _name_echo_of(entry.part, adverts, pools, entry.report)
-
-
-def _name_echo_of(peer: Peer, adverts: list[BGPAdvertisement], pools: list[Pool], report: Report) -> None:
-    mine = [advert for advert in adverts if advert.selects_peer(peer.name)]
-    found = sorted({pool.name for pool in pools for advert in mine if advert.selects_pool(pool)})
-    if found:
-        message = (
-            f"BFDProfile {peer.bfd_profile} has echoMode, which is not for IPv6, and this peer is announced "
-            f"IPAddressPool {', '.join(found)}; no echo packets are sent. Use a profile without echoMode"
-        )
-        report.ignore("spec.bfdProfile", Reason.ECHO_WITH_IPV6, message)
+        peer = entry.part
+        if not isinstance(peer, Peer) or peer.bfd_profile not in echo:
+            continue
+        if peer.address is None or peer.address.version == 6 or peer.several_hops:
+            message = (
+                f"BFDProfile {peer.bfd_profile} has echoMode, which is for IPv4 neighbours one hop away: "
+                "no echo packets are sent. Use a profile without echoMode"
+            )
+            entry.report.ignore("spec.bfdProfile", Reason.ECHO_NOT_POSSIBLE, message)
 
 
 __all__ = ["parts", "relate"]

@@ -26,12 +26,7 @@ class Gap:
 # By kind and field of `spec`; "" is the whole object.
 GAPS: Mapping[tuple[str, str], Gap] = {
     ("L2Advertisement", ""): Gap("no speaker answers ARP or NDP for the addresses"),
-    ("BFDProfile", ""): Gap("no speaker sends BFD packets"),
-    ("BGPPeer", "dynamicASN"): Gap("there is no session; write the router's number in peerASN", blocks=True),
     ("BGPPeer", "interface"): Gap("there is no session; write the router's address", blocks=True),
-    ("BGPPeer", "localASN"): Gap("there is no session, as it would show another AS number", blocks=True),
-    ("BGPPeer", "vrf"): Gap("there is no session, as it would use another routing table", blocks=True),
-    ("BGPPeer", "bfdProfile"): Gap("a dead peer is found by the hold timer"),
     ("BGPPeer", "enableGracefulRestart"): Gap("routes are withdrawn when the speaker stops"),
 }
 

@@ -79,7 +79,9 @@ class BfdProcess:
             "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 17473, timeout=5);"
             f"c.request('GET', {path!r}); r = c.getresponse(); print(r.status); print(r.read().decode())"
         )
-        status, _, body = run("ip", "netns", "exec", self.namespace, sys.executable, "-c", program).partition("\n")
+        status, _, body = run("ip", "netns", "exec", self.namespace, sys.executable, "-c", program).partition(
+            "\n"
+        )
         return int(status), body
 
 
@@ -154,7 +156,9 @@ class BfdRouter(Router):
 
     def start_all(self, bfd: str, bgp: str = "") -> None:
         self.start(bgp)
-        (self.folder / "bfdd.conf").write_text(f"hostname r\nlog file {self.folder}/bfdd.log debugging\n{bfd}\n")
+        (self.folder / "bfdd.conf").write_text(
+            f"hostname r\nlog file {self.folder}/bfdd.log debugging\n{bfd}\n"
+        )
         shutil.chown(self.folder / "bfdd.conf", "frr", "frr")
         self.start_bfdd()
 
@@ -186,7 +190,20 @@ class BfdRouter(Router):
 def cut(cable: Cable) -> None:
     """Silently: both ends stay up. What the node sends and gets goes nowhere."""
     for command in ("add", "replace"):
-        run("ip", "netns", "exec", cable.node, "tc", "qdisc", command, "dev", "eth0", "root", "blackhole", check=False)
+        run(
+            "ip",
+            "netns",
+            "exec",
+            cable.node,
+            "tc",
+            "qdisc",
+            command,
+            "dev",
+            "eth0",
+            "root",
+            "blackhole",
+            check=False,
+        )
 
 
 def faster(given: BfdSettings, seconds: float) -> BfdSettings:

@@ -126,11 +126,9 @@ def test_what_is_not_supported_yet_is_told_and_is_no_problem(
     assert main(["check", str(path)]) == 0
     out, err = capsys.readouterr()
     assert [line.split(": ")[1] for line in out.splitlines()] == [
-        "BFDProfile metallb-system/fast",
-        "BGPPeer metallb-system/tor",
         "L2Advertisement metallb-system/all",
     ]
-    assert err == "5 objects of metallb.io, 0 problems, 3 not supported yet\n"
+    assert err == "5 objects of metallb.io, 0 problems, 1 not supported yet\n"
 
 
 def test_a_community_that_nothing_defines_is_a_problem(

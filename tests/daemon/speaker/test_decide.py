@@ -60,11 +60,6 @@ REFUSALS = [
         NotAnnounced.NO_MATCHING_ADVERTISEMENT,
     ),
     (
-        "a peer of another routing table",
-        {"configuration": configuration(pool(), peer(vrf="red"), advertisement())},
-        NotAnnounced.UNSUPPORTED_PEER,
-    ),
-    (
         "a peer without an address",
         {"configuration": configuration(pool(), peer(address="", interface="eth0"), advertisement())},
         NotAnnounced.UNSUPPORTED_PEER,

@@ -156,7 +156,7 @@ async def test_a_configuration_that_becomes_bad_stays_in_force_as_it_was(
         assert "metallb_k8s_client_config_stale_bool 1\n" in await speaker.metrics()
 
 
-async def test_a_peer_in_a_routing_table_that_is_not_ours_has_no_session(
+async def test_a_peer_in_a_vrf_that_the_node_does_not_have_has_no_session_and_says_why(
     cluster: Cluster, router: Router
 ) -> None:
     kubeconfig = await cluster.prepare()
@@ -165,9 +165,14 @@ async def test_a_peer_in_a_routing_table_that_is_not_ours_has_no_session(
         await until(lambda: router.sessions == 1)
         await cluster.peer("tor", router.port, vrf="red")
         await until(lambda: len(router.farewells) == 1)
-        (peer,) = (await speaker.status())["peers"]
-        assert peer["state"] == "NotStarted" and "vrf" in peer["message"]
+        peer = await eventually(lambda: _failed(speaker))
+        assert peer["state"] != "Established" and "red" in peer["lastError"]
     assert router.sessions == 1
+
+
+async def _failed(speaker: Speaker) -> dict[str, Any] | None:
+    (peer,) = (await speaker.status())["peers"]
+    return peer if peer.get("lastError") else None
 
 
 async def test_an_empty_collection_that_is_read_last_holds_nothing_up(
