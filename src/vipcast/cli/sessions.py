@@ -49,6 +49,8 @@ def _rows(peer: _Json, now: datetime) -> Iterator[tuple[str, ...]]:
 def _notes(peer: _Json, name: str) -> Iterator[str]:
     if peer.get("message"):
         yield f"  {name}: {peer['reason']}: {peer['message']}"
+    if peer.get("problem"):
+        yield f"  {name}: {peer['problem']}"
     if peer["state"] != "Established" and peer.get("lastError"):
         yield f"  {name}: {peer['lastError']} ({peer['lastErrorAt']})"
     withheld = peer.get("withheld") or {}
@@ -88,8 +90,9 @@ def _ends(peer: _Json) -> str:
     ours = peer.get("localAddress")
     if not ours:
         return ""
+    there = peer.get("peerAddress") or peer["address"]
     via = f" in VRF {peer['vrf']}" if peer.get("vrf") else ""
-    return f"{ours} ({_router_id(peer, 'local')}) to {peer['address']} ({_router_id(peer, 'peer')}){via}"
+    return f"{ours} ({_router_id(peer, 'local')}) to {there} ({_router_id(peer, 'peer')}){via}"
 
 
 def _router_id(peer: _Json, side: str) -> str:

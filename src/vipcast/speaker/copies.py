@@ -74,7 +74,12 @@ class Copies:
     @property
     def node_uid(self) -> str | None:
         """The Node's uid; None while the cluster has none of that name."""
-        return next((item["metadata"]["uid"] for item in self.nodes.items.values()), None)
+        item = self.node_item()
+        return item["metadata"]["uid"] if item else None
+
+    def node_item(self) -> Json | None:
+        """The Node as it came, for Events on it."""
+        return next(iter(self.nodes.items.values()), None)
 
     def configuration_objects(self) -> Iterator[Json]:
         """Everything that the configuration is made of, besides the old ConfigMap (`legacy`)."""

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from vipcast.bgp.framing import MessageType
 from vipcast.daemon.metrics import Registry
 from vipcast.k8s import Recorder
 from vipcast.model.configuration import Configuration
+from vipcast.net.bfd import BfdStatus
 from vipcast.net.peering import Peering
 from vipcast.speaker.decide import Decision
+from vipcast.speaker.publisher import Publisher
+from vipcast.speaker.session_metrics import SessionMetrics
 
 __all__ = ["SpeakerMetrics"]
 
@@ -20,14 +22,8 @@ class SpeakerMetrics:
     """Filled from what is known when somebody asks."""
 
     def __init__(self, registry: Registry) -> None:
-        gauge, counter, peer = registry.gauge, registry.counter, ("peer",)
-        self._up = gauge("metallb_bgp_session_up", "BGP session state (1 is up, 0 is down).", peer)
-        self._updates = counter("metallb_bgp_updates_total", "BGP UPDATE messages sent.", peer)
-        self._announced = gauge("metallb_bgp_announced_prefixes_total", "Prefixes announced now.", peer)
-        self._pending = gauge(
-            "metallb_bgp_pending_prefixes_total", "Prefixes that should be announced.", peer
-        )
-        self._established = counter("vipcast_bgp_established_total", "Times the session came up.", peer)
+        gauge, counter = registry.gauge, registry.counter
+        self._sessions = SessionMetrics(registry)
         labels = ("service", "protocol", "node", "ip")
         self._service = gauge("metallb_speaker_announced", "Services announced from this node.", labels)
         text = "Addresses of services that this node does not announce, by reason."
@@ -41,28 +37,28 @@ class SpeakerMetrics:
         self._events = counter(
             "vipcast_events_total", "Events on objects, by what became of them.", ("result",)
         )
+        text = "Writes of the objects in which this node says what it does."
+        self._reports = counter("vipcast_report_writes_total", text, ("result",))
+        text = "Objects that may not say yet what they should."
+        self._waiting = gauge("vipcast_reports_waiting", text)
+        self._drain = gauge("vipcast_speaker_drain", "1 for the phase that a drain is in.", ("phase",))
 
     def failed(self) -> None:
         """A decision could not be carried out for some peer."""
         self._errors.inc()
 
-    def sessions(self, peerings: Mapping[str, Peering]) -> None:
-        """One series per session; the label is MetalLB's, address and port."""
-        for metric in (self._up, self._updates, self._announced, self._pending, self._established):
-            metric.clear()
-        for peering in peerings.values():
-            status, settings = peering.status(), peering.settings
-            peer = settings.endpoint
-            self._up.set(status.established, peer=peer)
-            self._updates.set(status.counters.messages_out[MessageType.UPDATE], peer=peer)
-            self._announced.set(len(status.announced), peer=peer)
-            self._pending.set(len(status.pending) + len(status.withheld), peer=peer)
-            self._established.set(status.counters.established, peer=peer)
+    def sessions(self, peerings: Iterable[Peering], bfd: Mapping[str, BfdStatus]) -> None:
+        """Of every session; `bfd` by the peer's name."""
+        peerings = list(peerings)
+        self._sessions.bgp((peering.settings, peering.status()) for peering in peerings)
+        self._sessions.bfd((peering.settings for peering in peerings), bfd)
 
     def services(self, decision: Decision, node: str) -> None:
         """What is announced, and a count of what is not."""
-        self._service.clear()
-        self._refused.clear()
+        for metric in (self._service, self._refused, self._drain):
+            metric.clear()
+        if decision.drain:
+            self._drain.set(1, phase=decision.drain.phase.value)
         verdicts = [(key, each) for key, every in decision.verdicts.items() for each in every]
         for (namespace, name), verdict in verdicts:
             if verdict.announced:
@@ -78,3 +74,9 @@ class SpeakerMetrics:
         self._stale.set(bool(configuration.stale))
         self._events.set(recorder.sent, result="sent")
         self._events.set(recorder.dropped, result="dropped")
+
+    def reports(self, publisher: Publisher) -> None:
+        """How far the objects are that say what this node does."""
+        self._waiting.set(len(publisher))
+        self._reports.set(publisher.written, result="written")
+        self._reports.set(publisher.failures, result="failed")

@@ -24,6 +24,7 @@ from vipcast.speaker.session_status import PeerView, session_status
 __all__ = [
     "NODE_LABEL",
     "Owner",
+    "address_status",
     "dated",
     "label_value",
     "object_name",
@@ -85,7 +86,7 @@ def service_object(owner: Owner, key: Key, verdicts: tuple[Verdict, ...]) -> Jso
         "serviceName": name,
         "serviceNamespace": namespace,
         "peers": sorted({peer for verdict in verdicts for peer in verdict.peers}),
-        "addresses": [_address(verdict) for verdict in verdicts],
+        "addresses": [address_status(verdict) for verdict in verdicts],
         **({"reason": refusals[0]} if refusals else {}),
     }
     labels = {NODE_LABEL: label_value(owner.node), SERVICE_LABEL: name, NAMESPACE_LABEL: namespace}
@@ -137,12 +138,15 @@ def _digest(item: Json) -> str:
     return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
 
 
-def _address(verdict: Verdict) -> Json:
+def address_status(verdict: Verdict) -> Json:
+    """What becomes of one address."""
     entry: Json = {"announced": verdict.announced}
     if verdict.address is not None:
         entry["address"] = str(verdict.address)
     if verdict.reason:
         return entry | {"reason": verdict.reason.value, "message": verdict.message}
+    if verdict.unweighted:
+        entry["unweighted"] = verdict.unweighted.value
     return entry | {"prefixes": [str(each) for each in verdict.prefixes], "peers": list(verdict.peers)}
 
 

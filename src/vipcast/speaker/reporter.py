@@ -16,8 +16,9 @@ from vipcast.model.problems import Problem
 from vipcast.net.bfd import BfdStatus
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.decide import Decision, Verdict
+from vipcast.speaker.drain import Drain, Phase
 
-__all__ = ["BfdReporter", "ProblemReporter", "SessionReporter", "VerdictReporter"]
+__all__ = ["BfdReporter", "DrainReporter", "ProblemReporter", "SessionReporter", "VerdictReporter"]
 
 SETTLE_SECONDS = 2.0
 _log = log_for("speaker")
@@ -122,26 +123,65 @@ class SessionReporter:
     def __init__(self, recorder: Recorder, node_name: str, find: Callable[[str], Json | None]) -> None:
         self._recorder, self._node, self._find = recorder, node_name, find
         self._told: dict[str, str] = {}  # by peer: "" for an established session, else what was wrong
+        self._problems: dict[str, str] = {}
 
     def update(self, statuses: Mapping[str, PeerStatus], refused: Mapping[str, tuple[str, str]]) -> None:
         """`refused`: peers that have no session at all, with the name of the reason and words."""
         self._told = {name: what for name, what in self._told.items() if name in statuses or name in refused}
+        self._problems = {name: what for name, what in self._problems.items() if name in statuses}
         for name, status in statuses.items():
             if status.established:
                 self._tell(name, "", "sessionUp", "the session is established")
             elif status.last_error:
                 self._tell(name, status.last_error, "sessionDown", status.last_error)
+            self._note_problem(name, status.problem)
         for name, (reason, message) in refused.items():
             self._tell(name, message, reason, message)
+
+    def _note_problem(self, name: str, problem: str) -> None:
+        """What stands in the way of every session: it stays while sessions are tried."""
+        if problem and self._problems.get(name) != problem:
+            self._say(name, "sessionProblem", problem, warning=True)
+        self._problems[name] = problem
 
     def _tell(self, name: str, state: str, reason: str, message: str) -> None:
         if self._told.get(name) == state:
             return
         self._told[name] = state
-        (_log.warning if state else _log.info)("session", peer=name, reason=reason, why=message)
+        self._say(name, reason, message, warning=bool(state))
+
+    def _say(self, name: str, reason: str, message: str, *, warning: bool) -> None:
+        (_log.warning if warning else _log.info)("session", peer=name, reason=reason, why=message)
         item = self._find(name)
         if item:
-            self._recorder.record(item, reason, f'node "{self._node}": {message}', warning=bool(state))
+            self._recorder.record(item, reason, f'node "{self._node}": {message}', warning=warning)
+
+
+class DrainReporter:
+    """How far a node is with leaving: told of the Node."""
+
+    def __init__(self, recorder: Recorder, find: Callable[[], Json | None]) -> None:
+        self._recorder, self._find = recorder, find
+        self._told: Phase | None = None
+
+    def update(self, drain: Drain | None) -> None:
+        """Tell of a new phase, and that it is over."""
+        phase = drain.phase if drain else None
+        if phase == self._told:
+            return
+        self._told = phase
+        problem = f" ({drain.problem})" if drain and drain.problem else ""
+        if item := self._find():
+            reason, message = _PHASES[phase]
+            self._recorder.record(item, reason, f"{message}{problem}", warning=bool(problem))
+
+
+_PHASES = {
+    Phase.SHUTTING_DOWN: ("drainShuttingDown", "the routers are asked to look for other ways than this node"),
+    Phase.WITHDRAWN: ("drainWithdrawn", "nothing is announced from this node any more"),
+    Phase.ENDED: ("drainEnded", "the BGP sessions of this node have ended: it may go"),
+    None: ("drainOver", "this node announces again"),
+}
 
 
 class BfdReporter:

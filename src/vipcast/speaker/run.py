@@ -31,7 +31,13 @@ from vipcast.speaker.drain import Drain, Request, follow, judge
 from vipcast.speaker.exposition import SpeakerMetrics
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
 from vipcast.speaker.publisher import Publisher
-from vipcast.speaker.reporter import BfdReporter, ProblemReporter, SessionReporter, VerdictReporter
+from vipcast.speaker.reporter import (
+    BfdReporter,
+    DrainReporter,
+    ProblemReporter,
+    SessionReporter,
+    VerdictReporter,
+)
 from vipcast.speaker.session_status import PeerView, views
 from vipcast.speaker.sessions import Farewell, Sessions
 from vipcast.speaker.settings import UnsupportedPeerError, peer_settings
@@ -84,6 +90,7 @@ class Speaker:
         self._problems = ProblemReporter()
         self._sessions_reporter = SessionReporter(self.recorder, node, self._find_peer)
         self._bfd_reporter = BfdReporter(self.recorder, node, self._find_peer)
+        self._drain_reporter = DrainReporter(self.recorder, self.copies.node_item)
         self.publisher = Publisher(daemon.client, node, self._options.namespace)
         self._metrics = SpeakerMetrics(daemon.registry)
         daemon.registry.before_scrape(self._measure)
@@ -202,6 +209,7 @@ class Speaker:
         statuses = self._statuses()
         self._sessions_reporter.update(statuses, refused)
         self._bfd_reporter.update(self._bfd.statuses(), self._bfd.problems())
+        self._drain_reporter.update(self.decision.drain)
         prefixes = sent_prefixes(statuses)
         again = self._verdicts.update(
             self.decision, loop.time(), sent=lambda verdict: bool(sent_to(verdict, prefixes))
@@ -243,7 +251,8 @@ class Speaker:
         )
 
     def _measure(self) -> None:
-        self._metrics.sessions(self.sessions.peerings)
+        self._metrics.sessions(self.sessions.peerings.values(), self._bfd.statuses())
+        self._metrics.reports(self.publisher)
         self._metrics.services(self.decision, self._options.node_name)
         self._metrics.client(self.copies.updates, self.configuration, self._loaded, self.recorder)
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from types import MappingProxyType
 
-from vipcast.bgp.capabilities import Capability
+from vipcast.bgp.capabilities import Capability, FourOctetAsn, GracefulRestart, Multiprotocol
 from vipcast.bgp.route import Route
 from vipcast.bgp.wire import Family, family_of
 from vipcast.k8s import Json
@@ -72,7 +72,7 @@ def session_status(view: PeerView) -> Json:
         "vrf": peer.vrf or "",
         "port": peer.port,
         "localASN": peer.shown_asn or peer.local_asn,
-        "peerASN": peer.remote_asn,
+        "peerASN": peer.remote_asn or (_told_asn(status) if status else None),
         "state": status.state.value if status else NO_SESSION,
         "timers": _timers(peer, status),
         "bfd": _bfd(view),
@@ -96,7 +96,9 @@ def _session(status: PeerStatus) -> Json:
         "since": when(status.since_wall),
         "lastError": status.last_error[:MAX_WORDS] or None,
         "lastErrorAt": when(status.last_error_wall),
+        "problem": status.problem or None,
         "localAddress": _text(status.local_address),
+        "peerAddress": _text(status.remote_address),
         "localRouterID": _text(status.local_router_id),
         "peerRouterID": _text(status.remote_router_id),
         "capabilities": {
@@ -111,6 +113,11 @@ def _session(status: PeerStatus) -> Json:
             for route, why in islice(status.withheld.items(), WITHHELD_SHOWN)
         ],
     }
+
+
+def _told_asn(status: PeerStatus) -> int | None:
+    """Where any is right, the one that the peer said last."""
+    return next((each.asn for each in status.remote_capabilities if isinstance(each, FourOctetAsn)), None)
 
 
 def _timers(peer: Peer, status: PeerStatus | None) -> Json:
@@ -142,12 +149,16 @@ def _families(status: PeerStatus) -> list[Json]:
     """Those that both sides offered, and those that routes wait for."""
     parts = {"announced": status.announced, "pending": status.pending, "withheld": status.withheld}
     counts = {name: _by_family(routes) for name, routes in parts.items()}
-    both = {str(each) for each in status.local_capabilities} & {str(e) for e in status.remote_capabilities}
+    both = _offered(status.local_capabilities) & _offered(status.remote_capabilities)
     return [
         {"family": family.words, **{name: found[family] for name, found in counts.items()}}
         for family in Family
-        if (status.established and family.words in both) or any(found[family] for found in counts.values())
+        if (status.established and family in both) or any(found[family] for found in counts.values())
     ]
+
+
+def _offered(capabilities: Iterable[Capability]) -> frozenset[Family]:
+    return frozenset(each.family for each in capabilities if isinstance(each, Multiprotocol))
 
 
 def _by_family(routes: Iterable[Route]) -> Counter[Family]:
@@ -168,7 +179,7 @@ def _restart(view: PeerView) -> Json | None:
 
 
 def _has_restart(capabilities: tuple[Capability, ...]) -> bool:
-    return any(str(each).startswith("graceful restart") for each in capabilities)
+    return any(isinstance(each, GracefulRestart) for each in capabilities)
 
 
 def _bfd(view: PeerView) -> Json | None:

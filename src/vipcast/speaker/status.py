@@ -17,6 +17,7 @@ from vipcast.model.configuration import Configuration
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.decide import Decision, Verdict
 from vipcast.speaker.drain import Drain
+from vipcast.speaker.objects import address_status
 from vipcast.speaker.session_status import PeerView, session_status, when
 
 __all__ = ["Clock", "document", "phase_of", "sent_prefixes", "sent_to"]
@@ -111,17 +112,9 @@ def _service(key: Key, verdicts: tuple[Verdict, ...], sent: Mapping[str, frozens
 
 
 def _verdict(verdict: Verdict, sent: Mapping[str, frozenset[Prefix]]) -> Json:
-    if verdict.reason:
-        why = {"reason": verdict.reason.value, "message": verdict.message}
-        return {"address": _text(verdict.address), "announced": False, **why}
-    prefixes = [str(prefix) for prefix in verdict.prefixes]
-    return {
-        "address": _text(verdict.address),
-        "announced": True,
-        "prefixes": prefixes,
-        "peers": verdict.peers,
-        "sentTo": sent_to(verdict, sent),
-    }
+    """What the service's ServiceBGPStatus has, and whether it was sent."""
+    entry = {"address": None, **address_status(verdict)}
+    return entry | {"sentTo": sent_to(verdict, sent)} if verdict.announced else entry
 
 
 def _configuration(configuration: Configuration) -> Json:
@@ -148,7 +141,3 @@ def _copy(informer: Informer) -> Json:
         "objects": len(informer.items),
         "problem": informer.problem,
     }
-
-
-def _text(value: object) -> str | None:
-    return str(value) if value is not None else None

@@ -35,7 +35,7 @@ from vipcast.speaker.objects import (
     session_object,
     slim,
 )
-from vipcast.speaker.reasons import NotAnnounced
+from vipcast.speaker.reasons import NotAnnounced, NotWeighted
 from vipcast.speaker.session_status import PeerView
 
 OWNER = Owner("n1", "6b8f", "default")
@@ -44,6 +44,7 @@ HERE = ipaddress.ip_address("10.9.0.1")
 ROUTE = Route(ipaddress.ip_network("10.9.0.1/32"))
 SIX = Route(ipaddress.ip_network("fd09::1/128"))
 ANNOUNCED = Verdict(HERE, prefixes=(ROUTE.prefix,), peers=("tor",))
+WEIGHTED = replace(ANNOUNCED, unweighted=NotWeighted.CLUSTER_POLICY)
 REFUSED = Verdict(HERE, NotAnnounced.NO_ENDPOINTS, "the service has no endpoint that can serve")
 
 
@@ -67,6 +68,8 @@ def status(**changes: Any) -> PeerStatus:
         pending=frozenset(),
         withheld={SIX: Withheld.FAMILY_NOT_NEGOTIATED},
         counters=Counters(established=2),
+        remote_address=ipaddress.ip_address("10.31.254.251"),
+        problem="nobody listens",
     )
     return replace(plain, **changes)
 
@@ -127,7 +130,7 @@ def test_ten_thousand_withheld_prefixes_are_a_number_and_the_first_ten() -> None
 @pytest.mark.parametrize("item", [
     session_object(OWNER, FULL, "shuttingDown"),
     session_object(OWNER, PeerView(replace(PEER, address=None, interface="eth0", remote_asn=None))),
-    dated(service_object(OWNER, ("web", "shop"), (ANNOUNCED, REFUSED)) or {}, None, "2026-01-02T12:00:00Z"),
+    dated(service_object(OWNER, ("web", "shop"), (WEIGHTED, REFUSED)) or {}, None, "2026-01-02T12:00:00Z"),
 ])  # fmt: skip
 def test_the_definitions_know_every_field(configured: ApiServer, item: dict[str, Any]) -> None:
     """Otherwise it would be dropped, and written again for ever."""

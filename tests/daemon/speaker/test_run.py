@@ -294,7 +294,7 @@ async def test_metrics_have_the_names_that_dashboards_know(cluster: Cluster, rou
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
         lines = (await speaker.metrics()).splitlines()
-    peer = f'{{peer="127.0.0.1:{router.port}"}}'
+    peer = f'{{peer="127.0.0.1:{router.port}",vrf="default"}}'
     service = f'service="{cluster.name}/web",protocol="bgp",node="{cluster.node}",ip="10.9.0.1"'
     for line in (
         f"metallb_bgp_session_up{peer} 1",
