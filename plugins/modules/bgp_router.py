@@ -95,8 +95,8 @@ options:
           - Whether to keep the routes of the neighbor while it restarts (RFC 4724), whatever else is
             configured on the router.
           - FRR does so by default. A running session takes it up when it is made anew.
-          - With O(neighbors[].bfd_profile) too, BFD that goes down is ignored while the neighbor restarts if
-            its BFD shares the fate of its BGP (C(bfd check-control-plane-failure), RFC 5882, section 4.3).
+          - C(bfd check-control-plane-failure) is removed. It is for neighbors whose BFD ends with their BGP,
+            and FRR before 10.1 keeps the routes of dead neighbors with it.
         type: bool
         default: false
   bfd_profiles:

@@ -48,6 +48,14 @@ nodes:
     ready:
       description: Whether its condition Ready is true.
       type: bool
+    drained:
+      description: Whether its speaker was told to leave, by the annotation C(vipcast.io/drain).
+      type: bool
+    addresses:
+      description: Its addresses in the cluster's network (C(InternalIP)), one of each family that it has.
+      type: list
+      elements: str
+      sample: [10.31.8.1]
     excluded:
       description: Whether it is labelled C(node.kubernetes.io/exclude-from-external-load-balancers).
       type: bool

@@ -176,16 +176,15 @@ def _detection(neighbor: Neighbor) -> dict:
     """How a dead neighbour is told from one whose speaker restarts.
 
     FRR keeps the routes of a restarting neighbour unless somebody switched that off for the whole instance:
-    said for the neighbour, it does in any case. With both, only BFD that shares the fate of the
-    neighbour's BGP is not believed while that restarts (RFC 5882, 4.3.2).
+    said for the neighbour, it does in any case. Its "bfd check-control-plane-failure" is for neighbours whose
+    BFD ends with their BGP. Ours does not, and FRR before 10.1 would keep the routes of dead nodes with it:
+    it is among OWNED, and never wanted (docs/design/0013-bfd.md has the figures).
     """
     found: dict = {}
     if neighbor.bfd_profile:
         found.update({"bfd": "", "bfd profile": neighbor.bfd_profile})
     if neighbor.graceful_restart:
         found["graceful-restart-helper"] = ""
-    if neighbor.bfd_profile and neighbor.graceful_restart:
-        found["bfd check-control-plane-failure"] = ""
     return found
 
 

@@ -5,11 +5,13 @@
 
 The rules (the load balancer follows them too, but is not asked):
 
-* A node that is Ready has a session with every router; any other node has none.
+* A node that is Ready and not drained has a session with every router; any other node has none.
 * A service with an address out of a declared pool and an endpoint that serves has a route on each router
   that an advertisement of the pool names. The prefix is the address at the aggregation length.
-* Its next hops are the nodes that are Ready, have a network, and are not excluded from external load
-  balancing; with externalTrafficPolicy Local only those of them with an endpoint that serves.
+* Its next hops are the nodes that are Ready and not drained, have a network, and are not excluded from
+  external load balancing; with externalTrafficPolicy Local only those of them with an endpoint that serves.
+* A next hop is the address of the node's session. For routes of the other address family over that session it
+  is the node's InternalIP of that family.
 """
 
 from __future__ import annotations
@@ -147,14 +149,17 @@ def _why_no_session(name: str, cluster: Data) -> str:
     node = _cluster_node(name, cluster)
     if node is None:
         return "not in the cluster"
-    return "" if node["ready"] else f"not ready: {node['reason']}"
+    if not node["ready"]:
+        return f"not ready: {node['reason']}"
+    return "drained: annotated vipcast.io/drain" if node.get("drained") else ""
 
 
 def _why_no_next_hop(name: str, cluster: Data, service: Data) -> str:
     """Why a node is not expected to take a service's traffic; empty where it is."""
     node = _cluster_node(name, cluster)
-    if node is None or not node["ready"]:
-        return _why_no_session(name, cluster)
+    why = _why_no_session(name, cluster)
+    if node is None or why:
+        return why
     if node["excluded"]:
         return "labelled exclude-from-external-load-balancers"
     if node["network_unavailable"]:
@@ -224,13 +229,24 @@ def _add(route: Route, nodes: Sequence[Data], cluster: Data, service: Data) -> N
     if service_name(service) not in route.services:
         route.services.append(service_name(service))
     for node in nodes:
-        route.nodes[node["address"]] = node["name"]
+        address = _next_hop(node, route.prefix, cluster)
+        route.nodes[address] = node["name"]
         why = _why_no_next_hop(node["name"], cluster, service)
         if not why:
-            route.hops[node["address"]] = node["name"]
+            route.hops[address] = node["name"]
             route.without.pop(node["name"], None)
-        elif node["address"] not in route.hops:
+        elif address not in route.hops:
             route.without[node["name"]] = why
+
+
+def _next_hop(node: Data, prefix: str, cluster: Data) -> str:
+    """The node's address in the prefix's family, as FRR writes it."""
+    version = ipaddress.ip_network(prefix).version
+    known = _cluster_node(node["name"], cluster) or {}
+    for address in (node["address"], *known.get("addresses", ())):
+        if ipaddress.ip_address(address).version == version:
+            return str(ipaddress.ip_address(address))
+    return str(node["address"])
 
 
 def _problems(declared: Data, cluster: Data, services: Sequence[Data]) -> list[dict[str, str]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._cluster.node import is_drained
+
 Json = Mapping[str, Any]
 
 # KEP-1143: a node with this label takes no part in external load balancing.
@@ -19,7 +21,7 @@ MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 
 
 def read_nodes(items: Iterable[Json]) -> list[dict[str, Any]]:
-    """Nodes by name: `{name, ready, excluded, network_unavailable, reason}`."""
+    """Nodes by name: `{name, ready, drained, excluded, network_unavailable, addresses, reason}`."""
     return sorted((_node(item) for item in items), key=lambda node: str(node["name"]))
 
 
@@ -30,10 +32,17 @@ def _node(item: Json) -> dict[str, Any]:
     return {
         "name": item["metadata"]["name"],
         "ready": is_ready,
+        "drained": is_drained(item),
+        "addresses": [one["address"] for one in _list(item.get("status"), "addresses") if _is_own(one)],
         "excluded": EXCLUDE_LABEL in (item["metadata"].get("labels") or {}),
         "network_unavailable": conditions.get("NetworkUnavailable", {}).get("status") == "True",
         "reason": "" if is_ready else ready.get("reason") or "NotReady",
     }
+
+
+def _is_own(address: Json) -> bool:
+    """The node's own, in the network that it shares with others."""
+    return bool(address.get("type") == "InternalIP")
 
 
 def read_services(services: Iterable[Json], slices: Iterable[Json]) -> list[dict[str, Any]]:

@@ -46,7 +46,6 @@ def test_one_declaration_is_enough(router: Machine, player: Player) -> None:
     assert first.rc == 0, first.output
     assert ("bfd-profile VIPCAST-fast", RUNNING) in [row[:2] for row in first.drift]
     assert f" neighbor {FIRST} bfd profile VIPCAST-fast" in running.splitlines()
-    assert f" neighbor {FIRST} bfd check-control-plane-failure" in running.splitlines()
     assert f" neighbor {FIRST} graceful-restart-helper" in running.splitlines()
     # What the nodes send every 50 ms is what the router receives.
     assert [line for line in running.splitlines() if "-interval" in line or "multiplier" in line] == [
@@ -78,9 +77,12 @@ CASES: dict[str, tuple[tuple[str, ...], list[tuple[str, str, str, str]]]] = {
         (INSTANCE, f"no neighbor {SECOND} bfd"),
         [
             (f"bfd of neighbor {SECOND}", INSTANCE, "set", "none"),
-            (f"bfd check-control-plane-failure of neighbor {SECOND}", INSTANCE, "set", "none"),
             (f"bfd profile of neighbor {SECOND}", INSTANCE, "VIPCAST-fast", "none"),
         ],
+    ),
+    "dead nodes taken for restarting ones": (
+        (INSTANCE, f"neighbor {SECOND} bfd check-control-plane-failure"),
+        [(f"bfd check-control-plane-failure of neighbor {SECOND}", INSTANCE, "none", "set")],
     ),
     "another profile": (
         (INSTANCE, f"neighbor {SECOND} bfd profile THEIRS"),

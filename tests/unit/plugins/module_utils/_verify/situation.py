@@ -31,6 +31,8 @@ def node(name: str, **values: Any) -> dict[str, Any]:
     return {
         "name": name,
         "ready": True,
+        "drained": False,
+        "addresses": [],
         "excluded": False,
         "network_unavailable": False,
         "reason": "",

@@ -45,16 +45,29 @@ def endpoint(pod: str, node_name: str = "n1", **conditions: bool | None) -> dict
 
 def test_nodes_come_by_name_with_what_decides_about_traffic() -> None:
     excluded = node("b", **{"node.kubernetes.io/exclude-from-external-load-balancers": ""})
+    excluded["metadata"]["annotations"] = {"vipcast.io/drain": "10s"}
     lost = node("a", ready="Unknown")
+    addresses = [("InternalIP", "10.31.8.1"), ("InternalIP", "fd00:31:8::1"), ("Hostname", "a")]
+    lost["status"]["addresses"] = [{"type": kind, "address": text} for kind, text in addresses]
     assert read_nodes([excluded, lost]) == [
         {
             "name": "a",
             "ready": False,
+            "drained": False,
+            "addresses": ["10.31.8.1", "fd00:31:8::1"],
             "excluded": False,
             "network_unavailable": False,
             "reason": "NodeStatusUnknown",
         },
-        {"name": "b", "ready": True, "excluded": True, "network_unavailable": False, "reason": ""},
+        {
+            "name": "b",
+            "ready": True,
+            "drained": True,
+            "addresses": [],
+            "excluded": True,
+            "network_unavailable": False,
+            "reason": "",
+        },
     ]
 
 
