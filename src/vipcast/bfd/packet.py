@@ -15,6 +15,7 @@ LENGTH = 24
 # With an authentication section of the least length (section 6.8.6).
 AUTHENTICATED_LENGTH = 26
 MICROSECOND = 1e-6
+_PER_SECOND = 1_000_000
 
 _FORMAT = struct.Struct("!BBBBIIIII")
 _POLL, _FINAL, _INDEPENDENT, _AUTHENTICATION, _DEMAND, _MULTIPOINT = 0x20, 0x10, 0x08, 0x04, 0x02, 0x01
@@ -96,9 +97,9 @@ def decode(data: bytes) -> ControlPacket | Drop:
         detect_multiplier=multiplier,
         my_discriminator=mine,
         your_discriminator=yours,
-        desired_min_tx=tx * MICROSECOND,
-        required_min_rx=rx * MICROSECOND,
-        required_min_echo_rx=echo * MICROSECOND,
+        desired_min_tx=tx / _PER_SECOND,
+        required_min_rx=rx / _PER_SECOND,
+        required_min_echo_rx=echo / _PER_SECOND,
         poll=bool(flags & _POLL),
         final=bool(flags & _FINAL),
         control_plane_independent=bool(flags & _INDEPENDENT),
@@ -118,4 +119,4 @@ def _judge(version: int, flags: int, multiplier: int, length: int, size: int) ->
 
 
 def _microseconds(seconds: float) -> int:
-    return min(0xFFFFFFFF, round(seconds / MICROSECOND))
+    return min(0xFFFFFFFF, round(seconds * _PER_SECOND))

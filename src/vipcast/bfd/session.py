@@ -75,7 +75,7 @@ class Session:
         self._jitter = jitter
         self._poll_again = False
         self._sent_at: float | None = None
-        self._send_at: float | None = now
+        self._send_at: float | None = None
         self._expire_at: float | None = None
         self._silent_at: float | None = None  # in AdminDown: when enough was said
         self._outbox: list[bytes] = []
@@ -83,6 +83,7 @@ class Session:
         self._events: deque[StateChanged] = deque()
         self._retime()
         self._listen_from(now)
+        self._schedule(now)
 
     # ---- inputs ----
 
@@ -137,10 +138,9 @@ class Session:
 
     def disable(self, now: float) -> None:
         """AdminDown (section 6.8.16): said until the peer must have heard it, then silence."""
-        v = self.variables
-        # What the peer waits for before it gives up: by then it has heard us, or has seen us go.
-        patience = self.settings.detect_multiplier * max(self._interval(), v.rx_in_force)
-        self._silent_at = now + patience
+        # Longer than the peer waits before it gives up: by then it has heard us, or has seen us go.
+        slow = max(SLOW_INTERVAL, self._interval())
+        self._silent_at = now + self.settings.detect_multiplier * slow
         self._happen(Event.DISABLED, now)
         self._keep_echo(now)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -86,7 +87,7 @@ class BfdProcess:
 
 
 class Asker:
-    """A BfdClient in a thread of its own, inside the node's namespace; leaving is like the end of a speaker."""
+    """A BfdClient in a thread of its own, in the node's namespace; leaving is like the end of a speaker."""
 
     def __init__(self, namespace: str, sessions: Mapping[str, BfdSettings]) -> None:
         self.changes = 0
@@ -106,10 +107,8 @@ class Asker:
         enter(namespace)
         self._client.want(self._sessions)
         self._task = self._loop.create_task(self._client.run())
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._task)
-        except asyncio.CancelledError:
-            pass
 
     def __enter__(self) -> Asker:
         self._thread.start()
