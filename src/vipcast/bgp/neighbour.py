@@ -87,6 +87,12 @@ class Neighbour:
             session.abandon(now, subcode, why)
         self.settle(now)
 
+    def hurry(self, now: float) -> None:
+        """The peer can be reached now: dial at once, unless it has failed too often."""
+        if not self._passive and self.refusal() is None:
+            self.current.hurry(now)
+            self.settle(now)
+
     def accept(
         self, now: float, local: Address, next_hops: Mapping[Family, Address] = MappingProxyType({})
     ) -> Session | Refusal:

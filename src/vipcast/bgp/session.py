@@ -102,6 +102,12 @@ class Session:
         """Leave the rest in Idle early: the peer is there."""
         self._happen(Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment, now)
 
+    def hurry(self, now: float) -> None:
+        """Leave the rest in Idle early, and dial."""
+        if self._timers.at(Event.IdleHoldTimer_Expires) is not None:
+            self._timers.stop(Event.IdleHoldTimer_Expires)
+            self._happen(Event.IdleHoldTimer_Expires, now)
+
     def connected(
         self,
         now: float,

@@ -30,6 +30,7 @@ from vipcast.bgp.wire import Family
 from vipcast.net import sockets
 from vipcast.net.addresses import next_hops, read_addresses
 from vipcast.net.connection import Connection
+from vipcast.net.discovery import Discovery
 from vipcast.net.link import LINGER, Link
 from vipcast.net.listener import Expected, Listener
 from vipcast.net.settings import PeerSettings
@@ -74,6 +75,7 @@ class Peering:
         self._open_links: set[Link] = set()
         self._expected: Expected | None = None
         self._waiting: socket.socket | None = None
+        self._discovery: Discovery | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._finished: asyncio.Future[None] | None = None
         self._closed = False
@@ -114,7 +116,7 @@ class Peering:
             pending=pending,
             withheld=withheld,
             counters=copy.deepcopy(memory.counters),
-            remote_address=self.settings.address,
+            remote_address=self._remote,
             problem=self._problem,
         )
 
@@ -129,6 +131,8 @@ class Peering:
 
     @property
     def _problem(self) -> str:
+        if self._discovery is not None and self._discovery.problem:
+            return self._discovery.problem
         if self._expected is not None:
             return self._expected.problem
         return _NOBODY_LISTENS if self.settings.passive and self._listener is None else ""
@@ -139,6 +143,7 @@ class Peering:
             return
         self._finished = asyncio.get_running_loop().create_future()
         self._listen()
+        self._discover()
         self.guard(lambda: self._neighbour.start(self.now()))
         try:
             await self._finished
@@ -185,9 +190,15 @@ class Peering:
             self._finished.set_exception(exc)
 
     def peer_address(self) -> Address:
-        if self.settings.address is None:
-            raise OSError("no router is known on this interface")
-        return self.settings.address
+        if (address := self._remote) is None:
+            raise OSError(f"no router has advertised itself on {self.settings.interface} (RFC 4861)")
+        return address
+
+    @property
+    def _remote(self) -> Address | None:
+        if self.settings.address is not None or self._discovery is None:
+            return self.settings.address
+        return self._discovery.address
 
     def linked(self, connection: Connection, link: Link) -> None:
         self._open_links.add(link)
@@ -203,6 +214,20 @@ class Peering:
     def changed(self, event: StateChanged) -> None:
         if event.why:
             self._error_wall = time.time()
+
+    # ---- an unnumbered peer ----
+
+    def _discover(self) -> None:
+        if self.settings.address is None and self.settings.interface is not None:
+            self._discovery = Discovery(self.settings.interface, self._discovered)
+            self._discovery.start()
+
+    def _discovered(self) -> None:
+        if (address := self._remote) is not None:
+            if self._expected is not None and self._listener is not None:
+                self._listener.found(self._expected, address)
+            self.guard(lambda: self._neighbour.hurry(self.now()))
+        self._notify()
 
     # ---- the peer has dialled ----
 
@@ -293,6 +318,8 @@ class Peering:
         if self._expected is not None and self._listener is not None:
             self._listener.forget(self._expected)
             self._expected = None
+        if self._discovery is not None:
+            self._discovery.stop()
         if self._neighbour.current.state is not State.IDLE:
             self._neighbour.stop(self.now(), message, subcode=subcode)
             self._pump()
