@@ -122,7 +122,7 @@ _SUBCODE_WORDS = {
 }
 
 # RFC 9003 section 2: these two carry a length octet and that many octets of UTF-8.
-_WITH_MESSAGE = {
+WITH_MESSAGE = {
     (ErrorCode.CEASE, Cease.ADMINISTRATIVE_SHUTDOWN),
     (ErrorCode.CEASE, Cease.ADMINISTRATIVE_RESET),
 }
@@ -134,6 +134,9 @@ def describe(code: int, subcode: int, data: bytes = b"") -> str:
     code_words = _CODE_WORDS.get(code, f"error code {code}")  # type: ignore[call-overload]
     subcode_words = _SUBCODE_WORDS.get((code, subcode), f"subcode {subcode}" if subcode else "")
     words = f"{code_words}/{subcode_words}" if subcode_words else code_words
+    if (code, subcode) == (ErrorCode.CEASE, Cease.HARD_RESET) and len(data) > 1 and data[1] != subcode:
+        # RFC 8538 section 3.1: the true reason is inside.
+        return f"{words}: {describe(data[0], data[1], data[2:])}"
     message = shutdown_message(code, subcode, data)
     return f'{words}: "{message}"' if message else words
 
@@ -150,7 +153,7 @@ def shutdown_message(code: int, subcode: int, data: bytes) -> str:
 
     Control characters are replaced, because this ends in logs and terminals (RFC 9003 section 5).
     """
-    if (code, subcode) not in _WITH_MESSAGE or not data:
+    if (code, subcode) not in WITH_MESSAGE or not data:
         return ""
     text = data[1 : 1 + data[0]].decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

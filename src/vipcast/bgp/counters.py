@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from vipcast.bgp.framing import MessageType
+from vipcast.bgp.messages import Update
 
 
 @dataclass(slots=True)
@@ -29,6 +30,15 @@ class Counters:
     update_problems: int = 0
     """Errors in received UPDATEs that needed no reset (RFC 7606)."""
     last_update_problem: str = ""
+
+    def took(self, update: Update) -> None:
+        """Nothing is installed: what a peer announces is counted and forgotten."""
+        self.prefixes_received += len(update.announced)
+        self.withdrawals_received += len(update.removed)
+        self.update_problems += len(update.problems)
+        if update.problems:
+            problem = update.problems[0]
+            self.last_update_problem = f"{problem.what} ({problem.treatment.value})"
 
     def received(self, message_type: MessageType) -> None:
         self.messages_in[message_type] += 1

@@ -64,6 +64,11 @@ def encode_frame(message_type: MessageType, body: bytes, *, max_length: int = MA
     return MARKER + length.to_bytes(2, "big") + bytes((message_type,)) + body
 
 
+def type_of(frame: bytes) -> MessageType:
+    """Of a frame that ``encode_frame`` has made."""
+    return MessageType(frame[HEADER_LENGTH - 1])
+
+
 class FrameBuffer:
     """Collects what TCP delivers and gives back whole frames, in order.
 

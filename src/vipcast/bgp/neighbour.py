@@ -75,10 +75,17 @@ class Neighbour:
     def start(self, now: float) -> None:
         self.current.start(now)
 
-    def stop(self, now: float, message: str = "", *, subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN) -> None:
+    def stop(
+        self,
+        now: float,
+        message: str = "",
+        *,
+        subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN,
+        preserve: bool = False,
+    ) -> None:
         """End all and stay in Idle; see `Session.stop`."""
         for session in self.sessions:
-            session.stop(now, message, subcode=subcode)
+            session.stop(now, message, subcode=subcode, preserve=preserve)
         self.settle(now)
 
     def abandon(self, now: float, subcode: Cease, why: str) -> None:

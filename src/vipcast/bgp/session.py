@@ -21,11 +21,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from vipcast.bgp import messages, negotiation
-from vipcast.bgp.codes import Cease, ErrorCode, encode_shutdown_message
+from vipcast.bgp.codes import Cease, ErrorCode
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.events import Dial, HangUp, SessionEvent, StateChanged
 from vipcast.bgp.export import Export
-from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, FrameBuffer, MessageType
+from vipcast.bgp.farewell import farewell
+from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, FrameBuffer, type_of
 from vipcast.bgp.fsm import ERROR_EVENTS, FSM_SUBCODES, TCP_UP, Action, Event, State, transition
 from vipcast.bgp.memory import PeerMemory
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RefreshMark, RouteRefresh, Update
@@ -63,13 +64,12 @@ class Session:
         self.remote_open: Open | None = None
         self._backoff = self.memory.backoff
         self._yields = yields
-        self._passive = passive
         self._local: Address | None = None
         self._next_hops: dict[Family, Address] = {}
         self._frames = FrameBuffer()
         self._outbox = bytearray()
         self._events: deque[SessionEvent] = deque()
-        self._timers = Timers(self._backoff)
+        self._timers = Timers(self._backoff, delay_open_time=settings.delay_open_time, passive=passive)
         self._notification = Notification(ErrorCode.CEASE, Cease.UNSPECIFIC)
         self._update = Update()
         self._refresh = RouteRefresh(0, 0)
@@ -78,13 +78,27 @@ class Session:
 
     def start(self, now: float, *, passive: bool = False) -> None:
         """``passive``: never dial, from now on."""
-        self._passive |= passive
-        start = Event.ManualStart_with_PassiveTcpEstablishment if self._passive else Event.ManualStart
+        self._timers.passive |= passive
+        start = Event.ManualStart_with_PassiveTcpEstablishment if self._timers.passive else Event.ManualStart
         self._happen(start, now)
 
-    def stop(self, now: float, message: str = "", *, subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN) -> None:
-        """End it and stay in Idle. The peer drops all routes and is told ``message`` (RFC 9003)."""
-        self._notification = Notification(ErrorCode.CEASE, subcode, encode_shutdown_message(message))
+    def stop(
+        self,
+        now: float,
+        message: str = "",
+        *,
+        subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN,
+        preserve: bool = False,
+    ) -> None:
+        """End it and stay in Idle. The peer drops all routes and is told ``message`` (RFC 9003).
+
+        ``preserve``: with graceful restart it keeps them, for the time that was agreed.
+        """
+        notification = farewell(self.negotiated, subcode, message, preserve=preserve)
+        if notification is None:
+            self._happen(Event.TcpConnectionFails, now, "we left, to come back: graceful restart")
+        else:
+            self._notification = notification
         self._happen(Event.ManualStop, now)
 
     def abandon(self, now: float, subcode: Cease, why: str) -> None:
@@ -192,7 +206,7 @@ class Session:
     def handle_timer(self, now: float) -> None:
         """Everything that is due, the earliest first."""
         while (event := self._timers.pop_due(now)) is not None:
-            if event is Event.IdleHoldTimer_Expires and self._passive:
+            if event is Event.IdleHoldTimer_Expires and self._timers.passive:
                 self.wake(now)
             else:
                 self._happen(event, now, EXPIRED.get(event, ""))
@@ -207,7 +221,8 @@ class Session:
     @property
     def may_be_replaced(self) -> bool:
         """Whether a new connection of the peer's means that this one is lost (RFC 4724 section 5)."""
-        return False
+        restart = self.negotiated.graceful_restart if self.negotiated is not None else None
+        return restart is not None and bool(restart.families)
 
     @property
     def last_error(self) -> str:
@@ -326,43 +341,27 @@ class Session:
                 self._send(Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0))
             case Action.NOTIFY_FSM_ERROR:
                 self._send(Notification(ErrorCode.FSM, FSM_SUBCODES[old]))
-            case Action.START_CONNECT_RETRY:
-                if not self._passive:
-                    self._timers.start_connect_retry(now, old)
-            case Action.STOP_CONNECT_RETRY:
-                self._timers.stop(Event.ConnectRetryTimer_Expires)
-            case Action.START_DELAY_OPEN:
-                self._timers.start_delay_open(now, self.settings.delay_open_time)
-            case Action.STOP_DELAY_OPEN:
-                self._timers.stop(Event.DelayOpenTimer_Expires)
-            case Action.START_LARGE_HOLD:
-                self._timers.start_large_hold(now)
-            case Action.RESTART_HOLD if self.negotiated is not None:
-                self._timers.start_hold(now, self.negotiated)
-            case Action.RESTART_KEEPALIVE if self.negotiated is not None:
-                self._timers.start_keepalive(now, self.negotiated)
             case Action.RELEASE:
                 self._release(event, old, now)
             case Action.COUNT_RETRY:
                 self.counters.retries += 1
             case Action.CLEAR_RETRIES:
                 self.counters.retries = 0
-            case Action.BACK_OFF:
-                self._timers.start_idle_hold(now, old)
-            case Action.STOP_BACK_OFF:
-                self._timers.stop(Event.IdleHoldTimer_Expires)
             case Action.SEND_ROUTES:
                 self._established(now)
             case Action.TAKE_UPDATE:
-                self._take_update()
+                self.counters.took(self._update)
             case Action.RESEND_ROUTES:
                 self._resend_routes()
+            case _:
+                self._timers.do(action, now, old, self.negotiated)
 
     # ---- actions ----
 
     def _send(self, message: Message) -> None:
-        self._outbox += messages.encode(message, four_octet=self._four_octet, max_length=self._max_length)
-        self.counters.sent(MessageType[_TYPE_NAMES[type(message)]])
+        frame = messages.encode(message, four_octet=self._four_octet, max_length=self._max_length)
+        self._outbox += frame
+        self.counters.sent(type_of(frame))
 
     def _send_open(self) -> None:
         self.local_open = self._open()
@@ -396,15 +395,6 @@ class Session:
         if old is State.ESTABLISHED:
             self.rib.close()
 
-    def _take_update(self) -> None:
-        """Nothing is installed: what a peer announces is counted and forgotten."""
-        self.counters.prefixes_received += len(self._update.announced)
-        self.counters.withdrawals_received += len(self._update.removed)
-        self.counters.update_problems += len(self._update.problems)
-        if self._update.problems:
-            problem = self._update.problems[0]
-            self.counters.last_update_problem = f"{problem.what} ({problem.treatment.value})"
-
     def _resend_routes(self) -> None:
         """The marks of RFC 7313 are about a refresh of the peer's own, and we keep nothing of it."""
         if self._refresh.family is not None and self._refresh.subtype == RefreshMark.REQUEST:
@@ -412,11 +402,3 @@ class Session:
 
 
 _BAD_NEWS = frozenset((Action.BACK_OFF, Action.COUNT_RETRY))
-
-_TYPE_NAMES: dict[type[Message], str] = {
-    Open: "OPEN",
-    Update: "UPDATE",
-    Notification: "NOTIFICATION",
-    Keepalive: "KEEPALIVE",
-    RouteRefresh: "ROUTE_REFRESH",
-}

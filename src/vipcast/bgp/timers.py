@@ -8,7 +8,7 @@ Times are seconds of the clock that the session is given.
 from __future__ import annotations
 
 from vipcast.bgp.backoff import Backoff
-from vipcast.bgp.fsm import Event, State
+from vipcast.bgp.fsm import Action, Event, State
 from vipcast.bgp.negotiation import Negotiated
 
 # RFC 4271 section 8.2.2: "a large value of 4 minutes" until the peer has named its own.
@@ -28,10 +28,12 @@ EXPIRED = {
 
 
 class Timers:
-    """``start_*`` begins anew, whether the timer runs or not."""
+    """``passive``: the ConnectRetryTimer never runs. ``delay_open_time`` in seconds."""
 
-    def __init__(self, backoff: Backoff) -> None:
+    def __init__(self, backoff: Backoff, *, delay_open_time: float, passive: bool) -> None:
+        self.passive = passive
         self._backoff = backoff
+        self._delay_open_time = delay_open_time
         self._due: dict[Event, float] = {}
 
     def next(self) -> float | None:
@@ -55,30 +57,40 @@ class Timers:
     def clear(self) -> None:
         self._due.clear()
 
-    def start_connect_retry(self, now: float, state: State) -> None:
-        self._due[Event.ConnectRetryTimer_Expires] = now + self._backoff.connect_retry(state)
+    def do(self, action: Action, now: float, state: State, negotiated: Negotiated | None) -> None:
+        """What a row of the table says of timers, on leaving ``state``; nothing for other actions."""
+        match action:
+            case Action.START_CONNECT_RETRY if not self.passive:
+                self._due[Event.ConnectRetryTimer_Expires] = now + self._backoff.connect_retry(state)
+            case Action.STOP_CONNECT_RETRY:
+                self.stop(Event.ConnectRetryTimer_Expires)
+            case Action.BACK_OFF:
+                self._due[Event.IdleHoldTimer_Expires] = now + self._backoff.idle_hold(state)
+            case Action.STOP_BACK_OFF:
+                self.stop(Event.IdleHoldTimer_Expires)
+            case Action.START_DELAY_OPEN:
+                self._due[Event.DelayOpenTimer_Expires] = now + self._delay_open_time
+            case Action.STOP_DELAY_OPEN:
+                self.stop(Event.DelayOpenTimer_Expires)
+            case Action.START_LARGE_HOLD:
+                self._due[Event.HoldTimer_Expires] = now + LARGE_HOLD_TIME
+            case Action.RESTART_HOLD if negotiated is not None:
+                self._restart_hold(now, negotiated)
+            case Action.RESTART_KEEPALIVE if negotiated is not None:
+                self._restart_keepalive(now, negotiated)
 
-    def start_idle_hold(self, now: float, state: State) -> None:
-        self._due[Event.IdleHoldTimer_Expires] = now + self._backoff.idle_hold(state)
-
-    def start_delay_open(self, now: float, seconds: float) -> None:
-        self._due[Event.DelayOpenTimer_Expires] = now + seconds
-
-    def start_large_hold(self, now: float) -> None:
-        self._due[Event.HoldTimer_Expires] = now + LARGE_HOLD_TIME
-
-    def start_hold(self, now: float, negotiated: Negotiated) -> None:
+    def _restart_hold(self, now: float, negotiated: Negotiated) -> None:
         self.stop(Event.HoldTimer_Expires)
         if negotiated.hold_time:
             self._due[Event.HoldTimer_Expires] = now + negotiated.hold_time
 
-    def start_keepalive(self, now: float, negotiated: Negotiated) -> None:
+    def _restart_keepalive(self, now: float, negotiated: Negotiated) -> None:
         if negotiated.keepalive_time:
             wait = negotiated.keepalive_time * self._backoff.jitter()
             self._due[Event.KeepaliveTimer_Expires] = now + wait
 
     def start_send_hold(self, now: float, negotiated: Negotiated) -> None:
-        """Not anew: it says for how long the peer has not read."""
+        """Not anew where it runs: it says for how long the peer has not read."""
         if negotiated.hold_time:
             hold = max(MIN_SEND_HOLD_TIME, 2 * negotiated.hold_time)
             self._due.setdefault(Event.SendHoldTimer_Expires, now + hold)

@@ -160,14 +160,14 @@ class Peering:
         message: str = "",
         *,
         subcode: Cease = Cease.ADMINISTRATIVE_SHUTDOWN,
-        preserve: bool = False,  # noqa: ARG002 - until graceful restart is negotiated
+        preserve: bool = False,
     ) -> None:
         """Cease with ``message`` (RFC 9003), then close. The peer forgets all routes at once.
 
         ``preserve``: it keeps them, if graceful restart was negotiated.
         """
         self._closed = True
-        self._end(message, subcode)
+        self._end(message, subcode, preserve=preserve)
         if self._open_links:
             await asyncio.wait([link.closed for link in self._open_links], timeout=LINGER)
 
@@ -313,7 +313,7 @@ class Peering:
         at = self._neighbour.timer()
         self.guard(lambda: self._neighbour.handle_timer(max(self.now(), at or 0.0)))
 
-    def _end(self, message: str, subcode: Cease) -> None:
+    def _end(self, message: str, subcode: Cease, *, preserve: bool = False) -> None:
         """Leave, whatever state it is in; nothing is scheduled afterwards."""
         if self._expected is not None and self._listener is not None:
             self._listener.forget(self._expected)
@@ -321,7 +321,7 @@ class Peering:
         if self._discovery is not None:
             self._discovery.stop()
         if self._neighbour.current.state is not State.IDLE:
-            self._neighbour.stop(self.now(), message, subcode=subcode)
+            self._neighbour.stop(self.now(), message, subcode=subcode, preserve=preserve)
             self._pump()
         if self._alarm is not None:
             self._alarm.cancel()
