@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cable, a router at its end, and what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from daemon.bfd.harness import BfdProcess, BfdRouter
+from daemon.interop.frr import DAEMONS, missing
+from daemon.interop.network import Cable, lacking
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    if (lack := lacking()) is not None:
+        pytest.fail(lack)
+    with Cable() as made:
+        yield made
+
+
+@pytest.fixture
+def router() -> Iterator[BfdRouter]:
+    """Not started: the test writes its configuration. Where the machine lacks something, the test fails."""
+    if (lack := missing()) is not None:
+        pytest.fail(lack)
+    if not (DAEMONS / "bfdd").exists():
+        pytest.fail("no bfdd: apt-get install frr")
+    with BfdRouter() as made:
+        yield made
+
+
+@pytest.fixture
+def process(router: BfdRouter) -> Iterator[BfdProcess]:
+    """Our program in the node's namespace."""
+    with BfdProcess(router.node, router.folder) as running:
+        yield running

@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program itself: clients that come and go, an heir, the end. It runs at the cable's other end too."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from daemon.bfd.harness import NODE, NODE6, ROUTER, ROUTER6, Asker, BfdProcess, eventually, settings
+from daemon.interop.network import Cable, run
+from daemon.interop.speaker import enter
+
+from vipcast.bfd.fsm import BfdState, Diagnostic
+from vipcast.net.bfd_protocol import control_name
+
+Ends = tuple[BfdProcess, Asker]
+
+
+@pytest.fixture
+def far(cable: Cable) -> Iterator[Ends]:
+    """The router's end."""
+    with (
+        BfdProcess(cable.router, cable.folder) as process,
+        Asker(cable.router, {"r": settings(NODE)}) as asker,
+    ):
+        yield process, asker
+
+
+@pytest.fixture
+def near(cable: Cable) -> Iterator[BfdProcess]:
+    with BfdProcess(cable.node, cable.folder) as process:
+        yield process
+
+
+def _usable(namespace: str) -> str:
+    shown = run("ip", "-n", namespace, "-6", "addr", "show", "dev", "eth0")
+    return "\n".join(line for line in shown.splitlines() if "tentative" not in line)
+
+
+def both_up(one: Asker, two: Asker) -> None:
+    one.wait_up()
+    two.wait_up()
+    one.wait(lambda status: status.detection_time == pytest.approx(0.3))
+    two.wait(lambda status: status.detection_time == pytest.approx(0.3))
+
+
+def test_a_session_comes_up_and_tells_its_times(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        status = asker.status()
+        assert (status.remote_transmit_interval, status.remote_detect_multiplier) == (0.1, 3)
+        assert status.remote_control_plane_independent and status.problem is None
+        assert abs(status.since_wall - time.time()) < 10
+
+
+def test_a_session_over_ipv6_comes_up(cable: Cable, near: BfdProcess) -> None:
+    with (
+        BfdProcess(cable.router, cable.folder),
+        Asker(cable.router, {"r": settings(NODE6)}) as other,
+        Asker(cable.node, {"r": settings(ROUTER6)}) as asker,
+    ):
+        both_up(asker, other)
+
+
+def test_a_session_between_link_local_addresses_comes_up(cable: Cable, near: BfdProcess) -> None:
+    def address(namespace: str) -> str:
+        found = json.loads(run("ip", "-n", namespace, "-j", "-6", "addr", "show", "dev", "eth0"))
+        addresses = itertools.chain.from_iterable(entry.get("addr_info", []) for entry in found)
+        return str(next(entry["local"] for entry in addresses if entry["local"].startswith("fe80")))
+
+    for namespace in (cable.node, cable.router):
+        eventually(lambda ns=namespace: "fe80" in _usable(ns), "the address is usable")  # type: ignore[misc]
+    with (
+        BfdProcess(cable.router, cable.folder),
+        Asker(cable.router, {"r": settings(address(cable.node), interface="eth0")}) as other,
+        Asker(cable.node, {"r": settings(address(cable.router), interface="eth0")}) as asker,
+    ):
+        both_up(asker, other)
+
+
+def test_a_client_that_goes_leaves_its_sessions_up(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+    time.sleep(1)
+    assert far[1].status().went_down == 0
+    with Asker(cable.node, {"r": settings()}) as asker:
+        since = asker.wait_up().since_wall
+        assert since < time.time() - 1  # it is the old session
+    assert far[1].status().up
+
+
+def test_sessions_that_nobody_wants_end_after_their_time(cable: Cable, far: Ends) -> None:
+    with BfdProcess(cable.node, cable.folder, "--orphan-seconds", "1"):
+        with Asker(cable.node, {"r": settings()}) as asker:
+            both_up(asker, far[1])
+        gone = time.monotonic()
+        status = far[1].wait(lambda status: not status.up)
+    assert time.monotonic() - gone > 0.9
+    assert (status.remote_state, status.went_down) == (BfdState.ADMIN_DOWN, 0)
+
+
+def test_a_session_that_is_no_longer_wanted_is_taken_down_at_once(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        asker.want({})
+        status = far[1].wait(lambda status: not status.up, 1)
+        assert status.remote_diagnostic is Diagnostic.ADMINISTRATIVELY_DOWN
+        asker.want({"r": settings()})
+        both_up(asker, far[1])
+
+
+def test_other_intervals_keep_the_session(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        asker.want({"r": settings(transmit_interval=0.2, detect_multiplier=5)})
+        far[1].wait(lambda status: status.detection_time == pytest.approx(1.0))
+        assert far[1].status().counters.down_events == 0
+
+
+def test_an_heir_takes_over_and_no_peer_notices(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings(transmit_interval=0.03, receive_interval=0.03)}) as asker:
+        far[1].want({"r": settings(NODE, transmit_interval=0.03, receive_interval=0.03)})
+        asker.wait(lambda status: status.detection_time == pytest.approx(0.09))
+        discriminator = asker.status().local_discriminator
+        with BfdProcess(cable.node, cable.folder) as heir:
+            eventually(lambda: heir.said("taken_over"), "the heir has taken over")
+            eventually(lambda: near.said("handed_over"), "the old process knows it")
+            asker.wait(lambda status: status.up and asker.connected())
+            assert heir.get("/readyz")[0] == 200
+            near.process.send_signal(signal.SIGTERM)
+            assert near.process.wait(5) == 0
+            time.sleep(1)
+            assert asker.status().local_discriminator == discriminator
+            assert far[1].status().counters.down_events == 0
+
+
+def test_generations_follow_each_other(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        old, made = near, []
+        try:
+            for _ in range(4):
+                heir = BfdProcess(cable.node, cable.folder)
+                made.append(heir)
+                eventually(lambda heir=heir: heir.said("taken_over"), "taken over")  # type: ignore[misc]
+                old.process.send_signal(signal.SIGTERM)
+                assert old.process.wait(5) == 0
+                old = heir
+            assert far[1].status().counters.down_events == 0
+        finally:
+            for heir in made:
+                heir.__exit__()
+
+
+def test_when_the_heir_is_told_to_end_the_old_process_takes_over_again(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        with BfdProcess(cable.node, cable.folder) as heir:
+            eventually(lambda: near.said("handed_over"), "handed over")
+            heir.process.send_signal(signal.SIGTERM)
+            assert heir.process.wait(5) == 0
+        eventually(lambda: near.said("taken_over"), "taken back")
+        time.sleep(0.5)
+        assert far[1].status().counters.down_events == 0
+
+
+def test_when_the_heir_crashes_the_old_process_begins_anew(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        with BfdProcess(cable.node, cable.folder) as heir:
+            eventually(lambda: near.said("handed_over"), "handed over")
+            heir.process.kill()
+            heir.process.wait(5)
+        far[1].wait(lambda status: status.went_down == 1)
+        both_up(asker, far[1])
+
+
+def test_an_heir_that_dies_half_way_changes_nothing(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    def begin_and_die() -> None:
+        enter(cable.node)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(control_name("metallb-system"))
+            sock.sendall(b'{"take_over":1}\n')
+            sock.recv(10)
+
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        thread = threading.Thread(target=begin_and_die)
+        thread.start()
+        thread.join()
+        time.sleep(1)
+        assert far[1].status().counters.down_events == 0 and asker.status().up
+        assert not near.said("handed_over")
+
+
+def test_told_to_end_it_says_so_to_every_peer_and_exits_with_0(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        near.process.send_signal(signal.SIGTERM)
+        status = far[1].wait(lambda status: not status.up, 5)
+        assert near.process.wait(5) == 0
+    assert (status.remote_state, status.went_down) == (BfdState.ADMIN_DOWN, 0)
+
+
+def test_a_pause_of_our_own_is_not_the_peer_s_death(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    """SIGSTOP: the peer, which is patient here, goes on sending. To declare it dead would be wrong."""
+    with Asker(cable.node, {"r": settings(transmit_interval=0.02, receive_interval=0.1)}) as asker:
+        far[1].want({"r": settings(NODE, receive_interval=2.0)})
+        far[1].wait(lambda status: status.detection_time == pytest.approx(6.0))
+        asker.wait(lambda status: status.detection_time == pytest.approx(0.3))
+        for _ in range(3):
+            os.kill(near.process.pid, signal.SIGSTOP)
+            time.sleep(1)
+            os.kill(near.process.pid, signal.SIGCONT)
+            time.sleep(0.3)
+        assert asker.status().counters.down_events == 0
+
+
+def test_a_peer_that_stands_still_is_noticed(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        stopped = time.monotonic()
+        os.kill(far[0].process.pid, signal.SIGSTOP)
+        status = asker.wait(lambda status: not status.up, 3)
+        took = time.monotonic() - stopped
+        os.kill(far[0].process.pid, signal.SIGCONT)
+        assert (status.diagnostic, status.went_down) == (Diagnostic.DETECTION_TIME_EXPIRED, 1)
+        assert 0.2 < took < 1.5
+        both_up(asker, far[1])
+
+
+def test_a_port_that_is_taken_is_a_problem_in_words_and_goes_away(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    taken: list[socket.socket] = []
+
+    def take() -> None:
+        enter(cable.node)
+        taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        taken[0].bind(("", 3784))
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    with Asker(cable.node, {"r": settings()}) as asker:
+        status = asker.wait(lambda status: status.problem is not None)
+        assert "another BFD program" in (status.problem or "")
+        taken[0].close()
+        asker.wait(lambda status: status.up and status.problem is None)
+
+
+def test_packets_that_belong_to_nobody_are_counted_and_nothing_else(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    from vipcast.bfd.packet import ControlPacket
+
+    def throw(data: bytes, ttl: int, port: int) -> None:
+        def work() -> None:
+            enter(cable.router)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+                sock.sendto(data, (NODE, port))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        status = asker.status()
+        forged = ControlPacket(
+            state=BfdState.DOWN,
+            diagnostic=Diagnostic.NONE,
+            detect_multiplier=3,
+            my_discriminator=status.remote_discriminator,
+            your_discriminator=status.local_discriminator,
+            desired_min_tx=1.0,
+            required_min_rx=1.0,
+        )
+        throw(forged.encode(), 254, 3784)  # from further away than it says
+        throw(replace(forged, your_discriminator=1).encode(), 255, 3784)
+        throw(b"\0" * 24, 255, 3784)
+        throw(b"", 255, 3784)
+        asker.wait(lambda status: status.counters.dropped.get("TTL too low") == 1)
+        dropped = json.loads(near.get("/status")[1])["status"]["dropped"]
+        assert dropped == {"unknown your discriminator": 1, "bad version": 1, "too short": 1}
+        assert asker.status().up and asker.status().counters.down_events == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nonsense\n",
+        b"[]\n",
+        b'{"want":[]}\n',
+        b'{"want":{"r":{}}}\n',
+        b'{"take_over":99}\n',
+        b"x" * 2_000_000,
+    ],
+)
+def test_a_client_that_talks_nonsense_hurts_nobody(
+    cable: Cable, far: Ends, near: BfdProcess, line: bytes
+) -> None:
+    answers: list[bytes] = []
+
+    def talk() -> None:
+        enter(cable.node)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(control_name("metallb-system"))
+            try:
+                sock.sendall(line)
+                answers.append(sock.recv(1000))
+            except OSError:
+                answers.append(b"")
+
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        thread = threading.Thread(target=talk)
+        thread.start()
+        thread.join()
+        assert answers == [b""] or b"error" in answers[0]
+        time.sleep(0.5)
+        assert asker.status().up and far[1].status().counters.down_events == 0
+
+
+def test_another_user_s_client_is_refused(cable: Cable, near: BfdProcess) -> None:
+    eventually(lambda: near.said("started"), "it runs")
+    time.sleep(0.3)
+    if (child := os.fork()) == 0:
+        try:
+            enter(cable.node)
+            os.setuid(12345)
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(3)
+                sock.connect(control_name("metallb-system"))
+                os._exit(len(sock.recv(10)))
+        finally:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert near.said("client_refused")
+
+
+def test_the_probes_answer_and_memory_is_small(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        assert near.get("/healthz") == (200, "ok\n\n")
+        assert near.get("/nothing")[0] == 404
+        document = json.loads(near.get("/status")[1])
+        assert [session["name"] for session in document["status"]["sessions"]] == ["r"]
+        assert near.memory() < 24 * 2**20
+
+
+def test_many_sessions_share_one_process(cable: Cable, near: BfdProcess) -> None:
+    count = 60
+    for number in range(count):
+        run("ip", "-n", cable.router, "addr", "add", f"10.99.1.{number}/32", "dev", "lo")
+        run("ip", "-n", cable.node, "addr", "add", f"10.99.2.{number}/32", "dev", "lo")
+    run("ip", "-n", cable.node, "route", "add", "10.99.1.0/24", "via", ROUTER)
+    run("ip", "-n", cable.router, "route", "add", "10.99.2.0/24", "via", NODE)
+    from ipaddress import ip_address
+
+    def pairs(here: int, there: int) -> dict[str, object]:
+        return {
+            f"r{n}": settings(
+                f"10.99.{there}.{n}", local=ip_address(f"10.99.{here}.{n}"), multihop=True, minimum_ttl=200
+            )
+            for n in range(count)
+        }
+
+    with (
+        BfdProcess(cable.router, cable.folder) as other,
+        Asker(cable.router, pairs(1, 2)) as _,  # type: ignore[arg-type]
+        Asker(cable.node, pairs(2, 1)) as asker,  # type: ignore[arg-type]
+    ):
+        eventually(lambda: all(asker.status(f"r{n}").up for n in range(count)), "all are up", 20)
+        with BfdProcess(cable.node, cable.folder) as heir:
+            eventually(lambda: heir.said("taken_over"), "taken over")
+            time.sleep(1)
+            document = json.loads(other.get("/status")[1])
+            assert sum(session["counters"]["down_events"] for session in document["status"]["sessions"]) == 0
