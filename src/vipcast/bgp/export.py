@@ -131,7 +131,7 @@ class Export:
 
     def group(self, route: Route) -> Group:
         """Routes of one group share messages. External peers see no LOCAL_PREF (RFC 4271 section 5.1.5)."""
-        preference = route.local_pref if self.internal else None
+        preference = _local_pref(route) if self.internal else None
         return route.key[0], preference, route.communities, route.large_communities, route.bandwidth
 
     def attributes(self, route: Route) -> PathAttributes:

@@ -7,8 +7,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from vipcast.bgp.attributes import MpUnreach, Origin, PathAttributes, SegmentKind
 from vipcast.bgp.errors import LocalError
@@ -16,7 +14,7 @@ from vipcast.bgp.export import Export, NextHop, Withheld, choose_next_hops
 from vipcast.bgp.framing import FrameBuffer
 from vipcast.bgp.messages import Message, RouteRefresh, Update, decode, encode
 from vipcast.bgp.rib import AdjRibOut
-from vipcast.bgp.route import GRACEFUL_SHUTDOWN, Address, Prefix, Route
+from vipcast.bgp.route import GRACEFUL_SHUTDOWN, Address, Route
 from vipcast.bgp.wire import Family
 
 BOTH = frozenset(Family)
@@ -58,21 +56,6 @@ def drain(rib: AdjRibOut) -> list[Update]:
         assert decoded.problems == ()
         updates.append(decoded)
     return updates
-
-
-class Receiver:
-    """What a peer makes of UPDATEs."""
-
-    def __init__(self) -> None:
-        self.table: dict[Prefix, tuple[int | None, frozenset[int]]] = {}
-
-    def take(self, update: Update) -> None:
-        for prefix in update.removed:
-            assert prefix in self.table, "a withdrawal of what was never announced"
-            del self.table[prefix]
-        for prefix in update.announced:
-            attributes = update.attributes
-            self.table[prefix] = (attributes.local_pref, attributes.communities or frozenset())
 
 
 def test_many_prefixes_share_few_messages() -> None:
@@ -364,50 +347,3 @@ def test_two_routes_for_one_prefix_are_our_own_mistake() -> None:
     rib = AdjRibOut()
     with pytest.raises(LocalError, match=r"two routes for 10\.9\.0\.1/32"):
         rib.set_desired([V4, Route(V4.prefix, 200)])
-
-
-PREFIXES = [IPv4Network((0x0A000000 + i, 32)) for i in range(6)] + [
-    IPv4Network((0, n)) for n in (0, 8, 9, 25)
-]
-ROUTES = st.builds(
-    Route,
-    st.sampled_from(PREFIXES),
-    st.sampled_from([None, 0, 200]),
-    st.frozensets(st.sampled_from([0, 1, 0xFFFFFFFF]), max_size=2),
-)
-DESIRED = st.lists(ROUTES, unique_by=lambda route: route.prefix)
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("desire"), DESIRED),
-        st.tuples(st.just("take"), st.integers(1, 4)),
-        st.tuples(st.sampled_from(["resend", "reconnect"]), st.none()),
-    ),
-    max_size=12,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(steps=STEPS, last=DESIRED)
-def test_the_peer_ends_up_with_the_desired_set(steps: list[tuple[str, object]], last: list[Route]) -> None:
-    rib, peer = AdjRibOut(), Receiver()
-    rib.open(export(internal=True))
-    for what, value in [*steps, ("desire", last)]:
-        if what == "desire":
-            rib.set_desired(value)  # type: ignore[arg-type]
-        elif what == "take":
-            for _again in range(value):  # type: ignore[call-overload]
-                if (update := rib.take()) is not None:
-                    peer.take(update)
-        elif what == "resend":
-            rib.resend(Family.IPV4_UNICAST)
-        else:
-            rib.close()
-            peer = Receiver()
-            rib.open(export(internal=True))
-    for update in drain(rib):
-        peer.take(update)
-    assert peer.table == {
-        r.prefix: (100 if r.local_pref is None else r.local_pref, r.communities) for r in last
-    }
-    assert set(rib.sent) == set(last)
-    assert not rib.busy
