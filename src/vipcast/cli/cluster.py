@@ -92,24 +92,41 @@ def _entry(item: Json) -> Json:
     return entry if state == "N/A" else {**entry, "bfd": {"state": state, **bfd}}
 
 
-def _expected(items: Iterable[Json], lb_class: str | None) -> Iterator[tuple[str, str]]:
-    """The services that speakers should have something to say of."""
-    for item in items:
-        spec = item.get("spec") or {}
-        if spec.get("type") == "LoadBalancer" and spec.get("loadBalancerClass") == lb_class:
-            yield item["metadata"]["namespace"], item["metadata"]["name"]
-
-
-def _services(told: Sequence[Json], expected: Iterable[tuple[str, str]]) -> list[Json]:
-    """One for each service, with what each node says of each address."""
-    found: dict[tuple[str, str], list[Json]] = {key: [] for key in expected}
-    for status in told:
-        key = status["serviceNamespace"], status["serviceName"]
-        found.setdefault(key, []).extend({"node": status["node"], **each} for each in status["addresses"])
+def _expected(items: Iterable[Json], lb_class: str | None) -> list[Json]:
+    """The services that speakers should have something to say of, in the words of one that has nothing."""
     return [
-        {"namespace": namespace, "name": name, "addresses": found[namespace, name]}
-        for namespace, name in sorted(found)
+        {"namespace": item["metadata"]["namespace"], "name": item["metadata"]["name"], **_silence(item)}
+        for item in items
+        if (spec := item["spec"]).get("type") == "LoadBalancer" and spec.get("loadBalancerClass") == lb_class
     ]
+
+
+def _silence(item: Json) -> Json:
+    """Why no speaker might have a word for it: what is usual on most nodes is not told by any."""
+    ingress = ((item.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    address = ", ".join(each.get("ip") or each.get("hostname") or "" for each in ingress)
+    if not address:
+        return {"address": None, "message": "the service has no address yet: its events say why"}
+    if item["spec"].get("externalTrafficPolicy") == "Local":
+        message = (
+            "externalTrafficPolicy is Local and no node that may announce it has an endpoint that can serve"
+        )
+    else:
+        message = "no node announces it: advertisements, or their absence, select none that has a speaker"
+    return {"address": address, "message": message}
+
+
+def _services(told: Sequence[Json], expected: Sequence[Json]) -> list[Json]:
+    """One for each service, with what each node says of each address."""
+    found: dict[tuple[str, str], Json] = {
+        (each["namespace"], each["name"]): {**each, "addresses": []} for each in expected
+    }
+    for status in told:
+        namespace, name = status["serviceNamespace"], status["serviceName"]
+        empty = {"namespace": namespace, "name": name, "addresses": []}
+        service = found.setdefault((namespace, name), empty)
+        service["addresses"] += ({"node": status["node"], **each} for each in status["addresses"])
+    return [found[key] for key in sorted(found)]
 
 
 # ---- for people ----
@@ -142,30 +159,32 @@ def _service_lines(found: Json) -> Iterator[str]:
 def _service_rows(service: Json, up: set[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
     name = f"{service['namespace']}/{service['name']}"
     if not service["addresses"]:
-        yield name, "-", "no", "no node is meant to announce it: its events say why"
+        yield name, service["address"] or "-", "no", service["message"]
     for address in dict.fromkeys(each.get("address", "-") for each in service["addresses"]):
         entries = [each for each in service["addresses"] if each.get("address", "-") == address]
         yield name, address, *_verdict(entries, up)
 
 
 def _verdict(entries: Sequence[Json], up: set[tuple[str, str]]) -> tuple[str, str]:
-    sent = [each for each in entries if any((each["node"], peer) in up for peer in each.get("peers", ()))]
-    waits = [each for each in entries if each["announced"] and each not in sent]
-    words = []
-    if sent:
-        peers = sorted({peer for each in sent for peer in each["peers"] if (each["node"], peer) in up})
-        words.append(f"{_named(sent)} to {', '.join(peers)}")
-    if waits:
-        words.append(f"{_named(waits)}: no session is up")
+    """Whether it was sent; and in words who sent it to whom, who waits for which peer, who does not and why."""
+    pairs = [(each["node"], peer) for each in entries for peer in each.get("peers", ())]
+    sent, waiting = [pair for pair in pairs if pair in up], [pair for pair in pairs if pair not in up]
+    words = [f"{_named(sent)} to {_peers(sent)}"] if sent else []
+    if waiting:
+        words.append(f"{_named(waiting)} waits for {_peers(waiting)}")
     refused = [each for each in entries if not each["announced"]]
-    for reason, message in dict.fromkeys((each["reason"], each["message"]) for each in refused):
-        those = [each for each in refused if (each["reason"], each["message"]) == (reason, message)]
-        words.append(f"{_named(those)}: {reason}: {message}")
-    return "yes" if sent else "waits" if waits else "no", "; ".join(words)
+    for why in dict.fromkeys((each["reason"], each["message"]) for each in refused):
+        those = [(each["node"], "") for each in refused if (each["reason"], each["message"]) == why]
+        words.append(f"{_named(those)}: {': '.join(why)}")
+    return "yes" if sent else "waits" if waiting else "no", "; ".join(words)
 
 
-def _named(entries: Sequence[Json]) -> str:
-    nodes = sorted(each["node"] for each in entries)
+def _peers(pairs: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(sorted({peer for _node, peer in pairs}))
+
+
+def _named(pairs: Iterable[tuple[str, str]]) -> str:
+    nodes = sorted({node for node, _peer in pairs})
     return f"{len(nodes)} nodes" if len(nodes) > NAMED else ", ".join(nodes)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ _HEADS: tuple[str, ...] = (
     *("FAMILY", "RECEIVED", "ADVERTISED", "PENDING"),
 )
 _NOTHING = "-"
+_WIDTH = 110
 
 
 def sessions(peers: Sequence[_Json], now: datetime, *, nodes: bool = False) -> Iterator[str]:
@@ -83,7 +85,15 @@ def details(peer: _Json) -> Iterator[str]:
         "last error": f"{peer['lastError']} ({peer['lastErrorAt']})" if peer.get("lastError") else "",
     }
     yield peer["name"]
-    yield from (f"  {subject + ':':<18}{words}" for subject, words in subjects.items() if words)
+    for subject, words in subjects.items():
+        if words:
+            yield textwrap.fill(
+                words,
+                _WIDTH,
+                initial_indent=f"  {subject + ':':<18}",
+                subsequent_indent=" " * 20,
+                break_on_hyphens=False,
+            )
 
 
 def _ends(peer: _Json) -> str:
