@@ -33,6 +33,7 @@ KINDS: dict[str, Resource] = {
         resources.IP_ADDRESS_POOLS,
         resources.BGP_PEERS,
         resources.BGP_ADVERTISEMENTS,
+        resources.BFD_PROFILES,
     )
 }
 _numbers = itertools.count()
@@ -70,8 +71,9 @@ class Cluster:
         """Make or change an object: exactly these parts."""
         resource = KINDS[kind]
         body = {"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": name}, **parts}
-        body["metadata"] |= {"labels": parts.pop("labels", {})} if "labels" in parts else {}
-        body.pop("labels", None)
+        for part in ("labels", "annotations"):
+            if part in parts:
+                body["metadata"][part] = body.pop(part)
         path = resource.path(self.name, name)
         return await self.client.patch(path, body, content_type=APPLY_PATCH, fieldManager="test", force=True)
 
@@ -97,15 +99,21 @@ class Cluster:
         status = {"loadBalancer": {"ingress": [{"ip": address}]}}
         await self.client.patch(resources.SERVICES.path(self.name, name, "status"), {"status": status})
 
-    async def endpoints(self, service: str, *nodes: str, ready: bool = True) -> None:
+    async def endpoints(self, service: str, *nodes: str, ready: bool = True, family: int = 4) -> None:
         """One endpoint on each node."""
+        network = "10.8.64." if family == 4 else "fd08::"
         found = [
-            {"addresses": [f"10.8.64.{number}"], "nodeName": node, "conditions": {"ready": ready}}
+            {"addresses": [f"{network}{number}"], "nodeName": node, "conditions": {"ready": ready}}
             for number, node in enumerate(nodes, 1)
         ]
         labels = {"kubernetes.io/service-name": service}
         await self.apply(
-            "EndpointSlice", f"{service}-1", labels=labels, addressType="IPv4", endpoints=found, ports=[]
+            "EndpointSlice",
+            f"{service}-1",
+            labels=labels,
+            addressType=f"IPv{family}",
+            endpoints=found,
+            ports=[],
         )
 
     async def events(self, reason: str) -> list[Json]:
@@ -117,9 +125,16 @@ class Speaker:
     """``vipcast speaker`` (or ``controller``) as a process of its own."""
 
     def __init__(
-        self, cluster: Cluster, kubeconfig: Path, *, inside: tuple[str, ...] = (), program: str = "speaker"
+        self,
+        cluster: Cluster,
+        kubeconfig: Path,
+        *more: str,
+        inside: tuple[str, ...] = (),
+        program: str = "speaker",
+        node: str | None = None,
     ) -> None:
-        self._log = cluster.api.folder / f"{cluster.name}-{program}.log"
+        node, self._inside = node or cluster.node, inside
+        self._log = cluster.api.folder / f"{node}-{program}.log"
         self.health, self.metrics_port = processes.free_port(), processes.free_port()
         flags = {
             "namespace": cluster.name,
@@ -136,8 +151,8 @@ class Speaker:
             "import sys; from vipcast.cli import main; sys.exit(main())",
         ]
         if program == "speaker":
-            flags["node-name"] = cluster.node
-        self._command += [program, *(f"--{name}={value}" for name, value in flags.items())]
+            flags["node-name"] = node
+        self._command += [program, *(f"--{name}={value}" for name, value in flags.items()), *more]
         self._process: subprocess.Popen[bytes] | None = None
 
     async def __aenter__(self) -> Speaker:
@@ -169,8 +184,15 @@ class Speaker:
         return entry  # type: ignore[no-any-return]
 
     async def _get(self, port: int, page: str) -> str:
+        """From where the speaker is: its network may be another."""
+        url = f"http://127.0.0.1:{port}/{page}"
+        program = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=5).read().decode())"
+
         def ask() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
+            if self._inside:
+                command = [*self._inside, sys.executable, "-c", program]
+                return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            with urllib.request.urlopen(url, timeout=5) as answer:
                 return str(answer.read().decode())
 
         return await asyncio.to_thread(ask)

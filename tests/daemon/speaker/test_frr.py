@@ -3,20 +3,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from socket import create_server, socket
+from collections.abc import Iterator
 
 import pytest
 from daemon.interop.frr import NODE, ROUTER, missing
 from daemon.interop.frr import Router as Frr
-from daemon.interop.speaker import enter
 from daemon.speaker.cluster import Cluster, Speaker
-from support.following import until
+from daemon.speaker.namespaces import api_reachable_in, until_told
 
 from vipcast.k8s.resource import CONFIG_MAPS
 
@@ -40,36 +35,6 @@ def frr() -> Iterator[Frr]:
         yield router
 
 
-@asynccontextmanager
-async def api_reachable_in(namespace: str, port: int) -> AsyncIterator[None]:
-    """127.0.0.1:port inside the namespace leads to 127.0.0.1:port here."""
-    made: list[socket] = []
-
-    def listen() -> None:
-        enter(namespace)
-        made.append(create_server(("127.0.0.1", port)))
-
-    thread = threading.Thread(target=listen)
-    thread.start()
-    thread.join()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
-
-    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65536):
-                sink.write(data)
-        except ConnectionError:
-            pass
-        sink.close()
-
-    server = await asyncio.start_server(accept, sock=made[0])
-    yield
-    server.close()
-
-
 async def test_frr_has_the_route_while_an_endpoint_serves_and_hears_the_farewell(
     cluster: Cluster, frr: Frr
 ) -> None:
@@ -85,17 +50,17 @@ async def test_frr_has_the_route_while_an_endpoint_serves_and_hears_the_farewell
         Speaker(cluster, kubeconfig, inside=inside) as speaker,
     ):
         # A path is valid once FRR knows the way to its next hop, which is a moment after it came.
-        await _until(lambda: [path["valid"] for path in frr.paths("10.9.0.1/32")] == [True])
+        await until_told(lambda: [path["valid"] for path in frr.paths("10.9.0.1/32")] == [True])
         (path,) = frr.paths("10.9.0.1/32")
         assert path["nexthops"][0]["ip"] == NODE
         assert path["community"]["string"] == "64512:7"
         assert path["aspath"]["string"] == "64513"
         _shown_as_a_table(inside, speaker, cluster)
         await cluster.endpoints("web", "elsewhere", ready=False)
-        await _until(lambda: frr.paths("10.9.0.1/32") == [])
+        await until_told(lambda: frr.paths("10.9.0.1/32") == [])
         assert frr.neighbor()["bgpState"] == "Established"
         assert await speaker.terminate() == 0
-        await _until(lambda: "is stopping" in str(frr.neighbor()))
+        await until_told(lambda: "is stopping" in str(frr.neighbor()))
 
 
 OLD_CONFIG = f"""
@@ -123,12 +88,12 @@ async def test_frr_has_what_the_old_config_map_says(cluster: Cluster, frr: Frr) 
     await cluster.endpoints("web", "elsewhere")
     inside = ("ip", "netns", "exec", frr.node)
     async with api_reachable_in(frr.node, cluster.api.port), Speaker(cluster, kubeconfig, inside=inside):
-        await _until(lambda: [path["valid"] for path in frr.paths("10.9.0.0/24")] == [True])
+        await until_told(lambda: [path["valid"] for path in frr.paths("10.9.0.0/24")] == [True])
         (path,) = frr.paths("10.9.0.0/24")
         assert path["community"]["string"] == "64512:10"
         await cluster.client.delete(CONFIG_MAPS.path(cluster.name, "config"))
-        await _until(lambda: frr.paths("10.9.0.0/24") == [])
-        await _until(lambda: frr.neighbor()["bgpState"] != "Established")
+        await until_told(lambda: frr.paths("10.9.0.0/24") == [])
+        await until_told(lambda: frr.neighbor()["bgpState"] != "Established")
 
 
 def _shown_as_a_table(inside: tuple[str, ...], speaker: Speaker, cluster: Cluster) -> None:
@@ -139,23 +104,3 @@ def _shown_as_a_table(inside: tuple[str, ...], speaker: Speaker, cluster: Cluste
     peer = next(line for line in lines if line[:1] == ["tor"])
     assert peer[1:5] == ["64513", "64512", ROUTER, "Established"]
     assert [f"{cluster.name}/web", "10.9.0.1", "yes", "10.9.0.1/32", "to", "tor"] in lines
-
-
-async def _until(condition: object) -> None:
-    """vtysh takes its time; the relay must go on meanwhile."""
-    results: list[bool] = []
-
-    def done() -> bool:
-        return bool(results)
-
-    async def ask() -> None:
-        while not results:
-            if await asyncio.to_thread(condition):  # type: ignore[arg-type]
-                results.append(True)
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(ask())
-    try:
-        await until(done, 20)
-    finally:
-        task.cancel()

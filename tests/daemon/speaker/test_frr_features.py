@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a BGPPeer and a BGPAdvertisement ask for, from the API to FRR's tables and its kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from daemon.bfd.harness import BfdProcess, BfdRouter
+from daemon.interop.frr import NODE, ROUTER, missing, run
+from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.namespaces import api_reachable_in, until_told
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.netns]
+
+OTHER_NODE = "10.99.0.3"
+DRAIN = "vipcast.io/drain"
+
+
+def config(*lines: str, address: str = NODE) -> str:
+    essential = (
+        "router bgp 64512",
+        "no bgp ebgp-requires-policy",
+        f"neighbor {address} remote-as 64513",
+        f"neighbor {address} timers 3 9",
+        f"neighbor {address} timers connect 1",
+    )
+    return "\n ".join((*essential, *lines))
+
+
+BOTH_FAMILIES = ("address-family ipv6 unicast", f"neighbor {NODE} activate", "exit-address-family")
+
+
+@pytest.fixture
+def frr() -> Iterator[BfdRouter]:
+    if (lack := missing()) is not None:
+        pytest.fail(lack)
+    with BfdRouter() as router:
+        yield router
+
+
+def inside(frr: BfdRouter) -> tuple[str, ...]:
+    return ("ip", "netns", "exec", frr.node)
+
+
+async def announced(cluster: Cluster, **of_peer: Any) -> Any:
+    """One service with an endpoint elsewhere, announced to the router; the speaker's kubeconfig."""
+    kubeconfig = await cluster.prepare()
+    await cluster.configure()
+    await cluster.peer("tor", 179, peerAddress=ROUTER, **of_peer)
+    await cluster.service("web", "10.9.0.1")
+    await cluster.endpoints("web", "elsewhere")
+    return kubeconfig
+
+
+def valid(frr: BfdRouter, prefix: str = "10.9.0.1/32") -> bool:
+    return [path["valid"] for path in frr.paths(prefix)] == [True]
+
+
+def communities(frr: BfdRouter) -> list[str]:
+    return [path.get("community", {}).get("string", "") for path in frr.paths("10.9.0.1/32")]
+
+
+async def test_both_families_and_all_kinds_of_communities_over_one_session(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
+    frr.start(config(*BOTH_FAMILIES))
+    kubeconfig = await announced(cluster, dualStackAddressFamily=True)
+    await cluster.apply("IPAddressPool", "six", spec={"addresses": ["fd09::/64"]})
+    spec = {"communities": ["64512:7", "large:64512:1:2"]}
+    await cluster.apply("BGPAdvertisement", "adv", spec=spec)
+    await cluster.service("six", "fd09::1")
+    await cluster.endpoints("six", "elsewhere", family=6)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)),
+    ):
+        for prefix in ("10.9.0.1/32", "fd09::1/128"):
+            await until_told(lambda prefix=prefix: valid(frr, prefix))
+            (path,) = frr.paths(prefix)
+            assert path["community"]["string"] == "64512:7"
+            assert path["largeCommunity"]["string"] == "64512:1:2"
+        assert frr.paths("fd09::1/128")[0]["nexthops"][0]["ip"] == "fd99::1"
+
+
+async def test_the_router_sends_every_node_its_share(cluster: Cluster, frr: BfdRouter) -> None:
+    run("ip", "-n", frr.node, "addr", "add", f"{OTHER_NODE}/24", "dev", "eth0")
+    frr.start(config(f"neighbor {OTHER_NODE} remote-as 64513", f"neighbor {OTHER_NODE} timers 3 9"))
+    kubeconfig, other = await cluster.prepare(), f"other-{cluster.node}"
+    await cluster.apply("Node", other, labels={"which": "other"})
+    await cluster.apply("Node", cluster.node, labels={"which": "first"})
+    await cluster.apply("IPAddressPool", "pool", spec={"addresses": ["10.9.0.0/16"]})
+    await cluster.apply("BGPAdvertisement", "adv", spec={"weightedByEndpoints": True})
+    for name, source in (("first", NODE), ("other", OTHER_NODE)):
+        where = [{"matchLabels": {"which": name}}]
+        await cluster.peer(name, 179, peerAddress=ROUTER, sourceAddress=source, nodeSelectors=where)
+    await cluster.service("web", "10.9.0.1", externalTrafficPolicy="Local")
+    await cluster.endpoints("web", *[cluster.node] * 3, other)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)),
+        Speaker(cluster, kubeconfig, inside=inside(frr), node=other),
+    ):
+        await until_told(lambda: _shares(frr) == {NODE: 0.75, OTHER_NODE: 0.25})
+        await cluster.endpoints("web", cluster.node, other)
+        await until_told(lambda: _shares(frr) == {NODE: 0.5, OTHER_NODE: 0.5})
+        await cluster.endpoints("web", other)
+        await until_told(lambda: _shares(frr) == {OTHER_NODE: 1.0})
+
+
+def _shares(frr: BfdRouter) -> dict[str, float]:
+    """Of the next hops in the router's kernel."""
+    found = json.loads(run("ip", "-n", frr.router, "-j", "route", "show", "10.9.0.1/32") or "[]")
+    hops = [hop for route in found for hop in route.get("nexthops", [route])]
+    total = sum(hop.get("weight", 1) for hop in hops)
+    return {hop["gateway"]: round(hop.get("weight", 1) / total, 2) for hop in hops if "gateway" in hop}
+
+
+async def test_a_drain_asks_for_another_way_then_withdraws_then_ends_the_session_and_all_comes_back(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
+    ):
+        await until_told(lambda: valid(frr))
+        await cluster.apply("Node", cluster.node, annotations={DRAIN: "3s"})
+        await until_told(lambda: communities(frr) == ["graceful-shutdown"])
+        assert (await speaker.status())["drain"] == "shuttingDown"
+        await until_told(lambda: frr.paths("10.9.0.1/32") == [])
+        assert frr.neighbor()["bgpState"] == "Established", "withdrawn first"
+        await until_told(lambda: "is drained" in str(frr.neighbor()))
+        assert (await speaker.status())["drain"] == "ended"
+        await cluster.apply("Node", cluster.node)
+        await until_told(lambda: communities(frr) == [""])
+
+
+async def test_a_speaker_that_starts_in_a_drain_announces_nothing(cluster: Cluster, frr: BfdRouter) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster)
+    await cluster.apply("Node", cluster.node, annotations={DRAIN: "60s"})
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)),
+    ):
+        await until_told(lambda: frr.neighbor()["bgpState"] == "Established")
+        await until_told(lambda: "is drained" in str(frr.neighbor()))
+        assert frr.accepted() == 0
+        assert frr.paths("10.9.0.1/32") == []
+        await cluster.apply("Node", cluster.node)
+        await until_told(lambda: valid(frr))
+
+
+async def test_a_router_that_only_waits_to_be_passive_is_let_in(cluster: Cluster, frr: BfdRouter) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster, passive=True)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, "--bgp-listen=179", inside=inside(frr)),
+    ):
+        await until_told(lambda: valid(frr))
+        assert frr.neighbor()["hostForeign"] == NODE
+        assert frr.neighbor()["portForeign"] == 179, "the router has dialled"
+
+
+async def test_a_path_that_bfd_loses_ends_the_session(cluster: Cluster, frr: BfdRouter) -> None:
+    frr.start_all("", config(f"neighbor {NODE} bfd"))
+    kubeconfig = await announced(cluster, bfdProfile="fast")
+    await cluster.apply("BFDProfile", "fast", spec={"receiveInterval": 100, "transmitInterval": 100})
+    flags = (f"--namespace={cluster.name}",)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
+    ):
+        await until_told(lambda: valid(frr))
+        with BfdProcess(frr.node, frr.folder, *flags):
+            await until_told(frr.bfd_up)
+            assert (await _peer(speaker))["bfd"]["state"] == "Up"
+            frr.kill("bfdd")
+            await until_told(lambda: "Down" in str(frr.neighbor().get("lastNotificationReason")))
+            assert "nothing was heard" in (await _peer(speaker))["lastError"]
+
+
+async def test_without_a_bfd_process_the_session_goes_on_and_that_is_said(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster, bfdProfile="fast")
+    await cluster.apply("BFDProfile", "fast", spec={})
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
+    ):
+        await until_told(lambda: valid(frr))
+        for _ in range(150):
+            peer = await _peer(speaker)
+            if "does not answer" in peer["bfd"].get("problem", ""):
+                break
+            await asyncio.sleep(0.1)
+        assert "only the hold timer" in peer["bfd"]["problem"]
+        assert peer["state"] == "Established"
+        await until_told(lambda: "bfdProblem" in cluster.api.kubectl("get", "events", "-n", cluster.name))
+
+
+async def _peer(speaker: Speaker) -> dict[str, Any]:
+    (peer,) = (await speaker.status())["peers"]
+    return dict(peer)
