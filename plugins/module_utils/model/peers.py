@@ -18,7 +18,6 @@ from .fields import Fields
 from .problems import Report
 from .reasons import Reason
 from .selectors import Selector, any_matches, disjoint, read_selectors
-from .unsupported import name_gaps
 
 DEFAULT_PORT = 179
 DEFAULT_HOLD_TIME = 90.0  # seconds; RFC 4271 section 10 suggests it
@@ -73,8 +72,6 @@ class Peer:
     ttl_security_hops: int | None = None  # RFC 5082; None: off
     passive: bool = False  # wait for the router's connection
     dual_stack: bool = False  # both address families over this one session
-    # Fields of `spec` that the speakers can not follow yet, so that there is no session.
-    unsupported: tuple[str, ...] = ()
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -150,7 +147,6 @@ def read_peer(name: str, namespace: str, labels: Mapping[str, str], spec: Fields
         ttl_security_hops=spec.integer("ttlSecurityHops", 1, 254),
         passive=spec.boolean("passive"),
         dual_stack=spec.boolean("dualStackAddressFamily"),
-        unsupported=name_gaps("BGPPeer", spec),
     )
     _name_no_effect(spec)
     _refuse_multihop(spec, found, report)

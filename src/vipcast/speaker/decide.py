@@ -177,10 +177,6 @@ class _Judge:
         if not pairs:
             message = "no BGPPeer that its advertisements name is for this node"
             return Verdict(address, NotAnnounced.NO_MATCHING_PEER, message)
-        pairs = [pair for pair in pairs if not pair[1].unsupported]
-        if not pairs:
-            message = "its BGPPeers need what is not supported yet"
-            return Verdict(address, NotAnnounced.UNSUPPORTED_PEER, message)
         pairs = [pair for pair in pairs if address.version in pair[1].families]
         if not pairs:
             return Verdict(

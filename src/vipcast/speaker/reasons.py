@@ -25,7 +25,6 @@ class NotAnnounced(Enum):
     NO_ENDPOINTS = "noEndpoints"
     NO_MATCHING_PEER = "noMatchingPeer"
     NO_PEER_OF_FAMILY = "noPeerOfFamily"
-    UNSUPPORTED_PEER = "unsupportedPeer"
 
     @property
     def usual(self) -> bool:

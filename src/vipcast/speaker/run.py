@@ -40,7 +40,7 @@ from vipcast.speaker.reporter import (
 )
 from vipcast.speaker.session_status import PeerView, views
 from vipcast.speaker.sessions import Farewell, Sessions
-from vipcast.speaker.settings import UnsupportedPeerError, peer_settings
+from vipcast.speaker.settings import peer_settings
 from vipcast.speaker.status import Clock, document, phase_of, sent_prefixes, sent_to
 
 __all__ = ["main", "speak"]
@@ -189,14 +189,12 @@ class Speaker:
                 yield peer_settings(peer, self._password(peer), self._options.node_name)
             except UnusableSecretError as error:
                 self.refused[peer.name] = error.reason, str(error)
-            except UnsupportedPeerError as error:
-                self.refused[peer.name] = "unsupportedPeer", str(error)
             except LocalError as error:
                 self._metrics.failed()
                 self.refused[peer.name] = "badSettings", str(error)
 
     def _password(self, peer: Peer) -> str | None:
-        if peer.password_secret is None or peer.unsupported:
+        if peer.password_secret is None:
             return peer.password
         password, trouble = self._passwords.get(peer.password_secret)
         if trouble:
@@ -264,8 +262,8 @@ class Speaker:
 
 
 def _secrets(peers: tuple[Peer, ...]) -> Iterator[str]:
-    """Of the peers that can have a session: what is not needed is not read."""
-    return (peer.password_secret for peer in peers if peer.password_secret and not peer.unsupported)
+    """Of the peers that are to have a session: what is not needed is not read."""
+    return (peer.password_secret for peer in peers if peer.password_secret)
 
 
 async def speak(daemon: Daemon) -> None:

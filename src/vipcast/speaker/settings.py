@@ -10,24 +10,16 @@ from vipcast.bgp.wire import Family
 from vipcast.model.peers import Peer
 from vipcast.net.settings import PeerSettings
 
-__all__ = ["UnsupportedPeerError", "peer_settings", "same_router"]
+__all__ = ["peer_settings", "same_router"]
 
 _FAMILIES = {4: Family.IPV4_UNICAST, 6: Family.IPV6_UNICAST}
-
-
-class UnsupportedPeerError(Exception):
-    """A peer with which the only session that we can make would be a wrong one."""
 
 
 def peer_settings(peer: Peer, password: str | None, node_name: str) -> PeerSettings:
     """The settings; `password` is the peer's or its Secret's.
 
-    Raises LocalError for what cannot work, and UnsupportedPeerError.
+    Raises LocalError for what cannot work.
     """
-    if peer.unsupported:
-        raise UnsupportedPeerError(
-            f"{', '.join(peer.unsupported)}: not supported yet, so there is no session"
-        )
     return PeerSettings(
         name=peer.name,
         address=peer.address,

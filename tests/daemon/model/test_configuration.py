@@ -139,18 +139,6 @@ def test_a_bad_object_is_refused_by_name_and_good_ones_stay(item: Any, field: st
     assert not found.layer2_advertisements and not found.bfd_profiles and not found.communities
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("enableGracefulRestart", True),
-    ],
-)
-def test_a_field_without_effect_is_named_and_the_peer_is_used(field: str, value: Any) -> None:
-    found = parse([peer("router", **{field: value})])
-    assert said(found) == [("router", f"spec.{field}", Reason.UNSUPPORTED, Effect.INEFFECTIVE)]
-    assert names(found.peers) == ["router"]
-
-
 def test_of_overlapping_pools_the_older_one_is_in_force() -> None:
     young = pool("a", "10.0.0.0/24", creationTimestamp="2026-01-02T00:00:00Z")
     old = pool("b", "10.0.0.128/25", creationTimestamp="2026-01-01T00:00:00Z")

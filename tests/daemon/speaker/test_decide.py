@@ -60,11 +60,6 @@ REFUSALS = [
         NotAnnounced.NO_MATCHING_ADVERTISEMENT,
     ),
     (
-        "a peer without an address",
-        {"configuration": configuration(pool(), peer(address="", interface="eth0"), advertisement())},
-        NotAnnounced.UNSUPPORTED_PEER,
-    ),
-    (
         "network down",
         {"node": Node("n1", {}, network_unavailable=True)},
         NotAnnounced.NODE_NETWORK_UNAVAILABLE,
@@ -246,6 +241,13 @@ def test_advertisements_of_one_prefix_add_up_for_each_peer_by_itself() -> None:
 )
 def test_both_families_go_over_a_session_for_both(both: dict[str, Any]) -> None:
     config = configuration(pool(), peer(**both), advertisement())
+    endpoints = {WEB: (HERE, Endpoint(6, "n1", True))}
+    decision = decide(snapshot(service("10.9.0.1", "fd09::1"), configuration=config, endpoints=endpoints))
+    assert prefixes(decision) == {"10.9.0.1/32", "fd09::1/128"}
+
+
+def test_a_session_over_an_interface_carries_both_families() -> None:
+    config = configuration(pool(), peer(address="", interface="eth0"), advertisement())
     endpoints = {WEB: (HERE, Endpoint(6, "n1", True))}
     decision = decide(snapshot(service("10.9.0.1", "fd09::1"), configuration=config, endpoints=endpoints))
     assert prefixes(decision) == {"10.9.0.1/32", "fd09::1/128"}
