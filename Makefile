@@ -96,6 +96,14 @@ molecule: venv ## the lab scenarios (SCENARIOS="default drift allocation")
 test: ## everything that decides whether a change is good
 	@.ci/test lint sanity unit daemon integration molecule
 
+SECONDS ?= 60
+TARGETS ?=
+
+.PHONY: fuzz
+fuzz: venv ## coverage-guided fuzzing of every decoder (SECONDS=60 for each, TARGETS="update session")
+	@[ -d .cache/fuzz/packages ] || pip install -q --disable-pip-version-check --target .cache/fuzz/packages -r requirements/fuzz.txt
+	@PYTHONPATH=.cache/fuzz/packages python tests/fuzz/run.py .cache/fuzz $(SECONDS) $(TARGETS) 2>&1 | grep -v -e '^INFO' -e '^WARNING: Failed to find function'
+
 .PHONY: bench
 bench: venv ## the figures of README and docs
 	.ci/packages $(ROUTERS) iproute2

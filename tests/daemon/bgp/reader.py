@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass
 class Table:
-    """What a peer knows after the octets that it was given: prefixes, and their attributes in plain values."""
+    """What a peer knows after the octets that it was given: prefixes, their attributes in plain values."""
 
     max_length: int
     routes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Table:
                 self.marks.append(struct.unpack(">HBB", body))
 
     def _update(self, body: bytes) -> None:
-        """RFC 4271 section 4.3; announcements and withdrawals never share a message (RFC 7606 section 5.1)."""
+        """RFC 4271 section 4.3; announcing and withdrawing never share one (RFC 7606 section 5.1)."""
         self.updates += 1
         (gone,) = struct.unpack(">H", body[:2])
         (size,) = struct.unpack(">H", body[2 + gone : 4 + gone])
