@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -156,7 +157,9 @@ async def test_a_speaker_that_starts_in_a_drain_announces_nothing(cluster: Clust
         await until_told(lambda: valid(frr))
 
 
-async def test_a_router_that_only_waits_to_be_passive_is_let_in(cluster: Cluster, frr: BfdRouter) -> None:
+async def test_a_peer_that_is_waited_for_is_let_in_when_the_router_dials(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
     frr.start(config())
     kubeconfig = await announced(cluster, passive=True)
     async with (
@@ -210,3 +213,140 @@ async def test_without_a_bfd_process_the_session_goes_on_and_that_is_said(
 async def _peer(speaker: Speaker) -> dict[str, Any]:
     (peer,) = (await speaker.status())["peers"]
     return dict(peer)
+
+
+# -- sessions that end and routes that stay ------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def watched(frr: BfdRouter, prefix: str = "10.9.0.1/32") -> AsyncIterator[set[bool]]:
+    """Whether the router's kernel had the route, each time it was asked meanwhile."""
+    seen: set[bool] = set()
+
+    async def look() -> None:
+        while True:
+            routes = await asyncio.to_thread(run, "ip", "-n", frr.router, "-j", "route", "show", prefix)
+            seen.add(bool(json.loads(routes or "[]")))
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(look())
+    try:
+        yield seen
+    finally:
+        task.cancel()
+
+
+RESTART = {"enableGracefulRestart": True, "gracefulRestartTime": "30s"}
+
+
+async def test_a_speaker_that_is_replaced_leaves_its_routes_with_the_router(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster, **RESTART)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
+    ):
+        await until_told(lambda: _in_kernel(frr))
+        async with watched(frr) as seen:
+            assert await speaker.terminate() == 0
+            await until_told(lambda: frr.neighbor()["bgpState"] != "Established")
+            async with Speaker(cluster, kubeconfig, inside=inside(frr)):
+                await until_told(lambda: frr.neighbor()["bgpState"] == "Established")
+                await until_told(lambda: "stale" not in str(frr.paths("10.9.0.1/32")))
+                assert valid(frr)
+                assert seen == {True}
+
+
+async def test_without_graceful_restart_the_routes_go_with_the_speaker(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
+    ):
+        await until_told(lambda: _in_kernel(frr))
+        assert await speaker.terminate() == 0
+        await until_told(lambda: not _in_kernel(frr), 5)
+
+
+async def test_a_peer_that_is_removed_keeps_nothing(cluster: Cluster, frr: BfdRouter) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster, **RESTART)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)),
+    ):
+        await until_told(lambda: _in_kernel(frr))
+        await cluster.delete("BGPPeer", "tor")
+        await until_told(lambda: not _in_kernel(frr), 5)
+
+
+async def test_other_timers_make_a_new_session_and_no_route_is_lost(cluster: Cluster, frr: BfdRouter) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster, **RESTART)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)),
+    ):
+        await until_told(lambda: _in_kernel(frr))
+        async with watched(frr) as seen:
+            await cluster.peer("tor", 179, peerAddress=ROUTER, **RESTART, holdTime="6s")
+            await until_told(lambda: frr.neighbor().get("connectionsEstablished") == 2)
+            await until_told(lambda: "stale" not in str(frr.paths("10.9.0.1/32")))
+            assert seen == {True}
+
+
+async def test_a_drained_node_leaves_nothing_behind_when_its_speaker_ends(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
+    frr.start(config())
+    kubeconfig = await announced(cluster, **RESTART)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
+    ):
+        await until_told(lambda: _in_kernel(frr))
+        await cluster.apply("Node", cluster.node, annotations={DRAIN: "60s"})
+        await until_told(lambda: communities(frr) == ["graceful-shutdown"])
+        assert await speaker.terminate() == 0
+        await until_told(lambda: not _in_kernel(frr), 5)
+
+
+def _in_kernel(frr: BfdRouter, prefix: str = "10.9.0.1/32") -> bool:
+    version = "-6" if ":" in prefix else "-4"
+    return bool(json.loads(run("ip", "-n", frr.router, "-j", version, "route", "show", prefix) or "[]"))
+
+
+async def test_a_session_over_an_interface_carries_both_families(cluster: Cluster, frr: BfdRouter) -> None:
+    lines = (
+        "router bgp 64512",
+        "no bgp ebgp-requires-policy",
+        "neighbor eth0 interface remote-as external",
+        "neighbor eth0 timers 3 9",
+        "address-family ipv6 unicast",
+        "neighbor eth0 activate",
+    )
+    frr.start("\n ".join(lines))
+    kubeconfig = await cluster.prepare()
+    await cluster.configure()
+    await cluster.apply("IPAddressPool", "six", spec={"addresses": ["fd09::/64"]})
+    spec = {
+        "myASN": 64513,
+        "dynamicASN": "external",
+        "interface": "eth0",
+        "connectTime": "1s",
+        "holdTime": "9s",
+    }
+    await cluster.apply("BGPPeer", "tor", spec=spec)
+    for name, address, family in (("web", "10.9.0.1", 4), ("six", "fd09::1", 6)):
+        await cluster.service(name, address)
+        await cluster.endpoints(name, "elsewhere", family=family)
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)),
+    ):
+        await until_told(lambda: _in_kernel(frr) and _in_kernel(frr, "fd09::1/128"), 30)
