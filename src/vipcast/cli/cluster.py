@@ -166,7 +166,7 @@ def _service_rows(service: Json, up: set[tuple[str, str]]) -> Iterator[tuple[str
 
 
 def _verdict(entries: Sequence[Json], up: set[tuple[str, str]]) -> tuple[str, str]:
-    """Whether it was sent; and in words who sent it to whom, who waits for which peer, who does not and why."""
+    """Whether it was sent, and in words: who sent it to whom, who waits for whom, who does not and why."""
     pairs = [(each["node"], peer) for each in entries for peer in each.get("peers", ())]
     sent, waiting = [pair for pair in pairs if pair in up], [pair for pair in pairs if pair not in up]
     words = [f"{_named(sent)} to {_peers(sent)}"] if sent else []

@@ -53,8 +53,8 @@ def _notes(peer: _Json, name: str) -> Iterator[str]:
         yield f"  {name}: {peer['reason']}: {peer['message']}"
     if peer.get("problem"):
         yield f"  {name}: {peer['problem']}"
-    if peer["state"] != "Established" and peer.get("lastError"):
-        yield f"  {name}: {peer['lastError']} ({peer['lastErrorAt']})"
+    if peer["state"] != "Established":
+        yield from (f"  {name}: {words}" for words in _errors(peer))
     withheld = peer.get("withheld") or {}
     for prefix, why in withheld.items() if isinstance(withheld, dict) else _pairs(withheld):
         yield f"  {name}: {prefix} not sent: {why}"
@@ -65,6 +65,12 @@ def _notes(peer: _Json, name: str) -> Iterator[str]:
         yield f"  {name}: BFD: {bfd['diagnostic']}"
     if peer.get("drain"):
         yield f"  {name}: the node is leaving: {peer['drain']}"
+
+
+def _errors(peer: _Json) -> list[str]:
+    """What ended the last session that was up, and what has failed since; often that is one thing."""
+    told = (("lost", "lostAt"), ("lastError", "lastErrorAt"))
+    return list(dict.fromkeys(f"{peer[what]} ({peer[when]})" for what, when in told if peer.get(what)))
 
 
 def _pairs(withheld: Sequence[_Json]) -> Iterator[tuple[str, str]]:
@@ -82,7 +88,7 @@ def details(peer: _Json) -> Iterator[str]:
         "BFD": _bfd(peer),
         "messages": _messages(peer),
         "next attempt": peer.get("nextAttemptAt") or "",
-        "last error": f"{peer['lastError']} ({peer['lastErrorAt']})" if peer.get("lastError") else "",
+        "last errors": "; ".join(_errors(peer)),
     }
     yield peer["name"]
     for subject, words in subjects.items():

@@ -83,6 +83,7 @@ class Peering:
         self._state = State.IDLE
         self._since = (time.monotonic(), time.time())
         self._error_wall: float | None = None
+        self._lost: tuple[str, float | None] = ("", None)
         self._was_busy = False
         self._routes_of: tuple[int, _Routes] | None = None
 
@@ -104,6 +105,8 @@ class Peering:
             since_wall=self._since[1],
             last_error=memory.last_error,
             last_error_wall=self._error_wall,
+            lost=self._lost[0],
+            lost_wall=self._lost[1],
             next_attempt_monotonic=session.next_attempt,
             local_address=self._local,
             local_router_id=session.local_open.router_id if session.local_open else None,
@@ -214,6 +217,8 @@ class Peering:
     def changed(self, event: StateChanged) -> None:
         if event.why:
             self._error_wall = time.time()
+            if event.old is State.ESTABLISHED:
+                self._lost = (event.why, self._error_wall)
 
     # ---- an unnumbered peer ----
 

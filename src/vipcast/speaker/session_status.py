@@ -96,6 +96,8 @@ def _session(status: PeerStatus) -> Json:
         "since": when(status.since_wall),
         "lastError": status.last_error[:MAX_WORDS] or None,
         "lastErrorAt": when(status.last_error_wall),
+        "lost": status.lost[:MAX_WORDS] or None,
+        "lostAt": when(status.lost_wall),
         "problem": status.problem or None,
         "localAddress": _text(status.local_address),
         "peerAddress": _text(status.remote_address),

@@ -31,7 +31,8 @@ UP = {
     "gracefulRestart": {"configured": 120, "negotiated": True}, "messages": {"received": 241, "sent": 243},
 }  # fmt: skip
 DOWN = {
-    "name": "tor-2", "address": "10.31.254.251", "port": 1790, "localASN": 64513, "peerASN": 64512,
+    "name": "tor-2", "lost": "the peer ended the session: Cease", "lostAt": "2026-01-02T10:59:00Z",
+    "address": "10.31.254.251", "port": 1790, "localASN": 64513, "peerASN": 64512,
     "state": "Active", "since": "2025-12-28T10:00:00Z", "lastError": "no route to host",
     "lastErrorAt": "2026-01-02T11:00:00Z", "prefixes": {**PREFIXES, "received": 0}, "withheld": {},
     "families": [{"family": "IPv4 unicast", "announced": 0, "pending": 1, "withheld": 0}],
@@ -67,7 +68,7 @@ HEADS = (
 
 def test_peers_are_a_table_and_what_is_wrong_stands_below() -> None:
     first = "tor-1  64513     64512    10.31.254.251            Established  00:12:03  Up    "
-    assert lines(peers=[UP, DOWN, WAITING])[2:10] == [
+    assert lines(peers=[UP, DOWN, WAITING])[2:11] == [
         HEADS,
         f"{first}IPv4 unicast  7         1           0",
         f"{first}IPv6 unicast  -         1           2",
@@ -75,6 +76,7 @@ def test_peers_are_a_table_and_what_is_wrong_stands_below() -> None:
         "         0           1",
         "tor-3  64513     -        10.31.254.252            NotStarted   -         -     -             -"
         "         0           0",
+        "  tor-2: the peer ended the session: Cease (2026-01-02T10:59:00Z)",
         "  tor-2: no route to host (2026-01-02T11:00:00Z)",
         "  tor-2: BFD: nothing was heard for the detection time",
         "  tor-3: secretNotFound: there is no Secret metallb-system/tor-3",
@@ -93,7 +95,7 @@ def test_the_wide_form_has_what_both_sides_offered_and_agreed_on() -> None:
         "  graceful restart: negotiated, the router keeps our routes for 120 s",
         "  BFD:              Up, the router says Up, lost after 300 ms, went down 2 times",
         "  messages:         241 received, 243 sent, up 3 times",
-        "  last error:       old news (2026-01-02T11:00:00Z)",
+        "  last errors:      old news (2026-01-02T11:00:00Z)",
     ]
 
 

@@ -70,6 +70,8 @@ def status(**changes: Any) -> PeerStatus:
         counters=Counters(established=2),
         remote_address=ipaddress.ip_address("10.31.254.251"),
         problem="nobody listens",
+        lost="the peer ended the session: Cease/Administrative Shutdown: new fans at noon",
+        lost_wall=1767355600.0,
     )
     return replace(plain, **changes)
 
