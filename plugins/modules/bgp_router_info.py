@@ -130,6 +130,22 @@ sessions:
     hold_time:
       description: Negotiated hold time in seconds.
       type: int
+    bfd:
+      description:
+        - BFD with the neighbor (RFC 5880); V(none) where it is not configured. C(state) is FRR's word, or
+          C(missing) where C(bfdd) does not run.
+        - C(detection_time) in seconds, V(none) unless it is up; C(receive_interval) and C(transmit_interval)
+          in milliseconds, as agreed on; C(diagnostic) in FRR's words; C(ignored_in_restart), whether
+          C(bfd check-control-plane-failure) is set.
+      type: dict
+      sample: {"state": "up", "detection_time": 0.9, "receive_interval": 300, "transmit_interval": 300,
+        "ignored_in_restart": false, "diagnostic": "ok"}
+    graceful_restart:
+      description:
+        - For how many seconds routes are kept while the neighbor restarts (RFC 4724), and of which families.
+        - V(none) where they are not, because either end does not do it.
+      type: dict
+      sample: {"restart_time": 30, "families": ["ipv4Unicast"]}
     last_reset:
       description: Why the session ended the last time, in FRR's words.
       type: str

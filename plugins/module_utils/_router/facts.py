@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from .intent import Reason, Refusal
@@ -60,17 +61,23 @@ def parse(text: str, command: str) -> Json:
     return value
 
 
-def sessions(summary: Json, neighbors: Json, counts: Mapping[tuple[str, str], Json]) -> list[Json]:
+def sessions(
+    summary: Json,
+    neighbors: Json,
+    counts: Mapping[tuple[str, str], Json],
+    more: Mapping[str, Json] = MappingProxyType({}),
+) -> list[Json]:
     """One entry for each neighbour and family of C(show bgp summary json).
 
     C(neighbors) is C(show bgp neighbors json); C(counts) has prefix counts by (family, address), where they
-    were asked.
+    were asked; C(more) has further facts by address.
     """
     found = []
     for name, family in _FAMILIES.items():
         for address, peer in sorted(summary.get(name, {}).get("peers", {}).items()):
             detail = neighbors.get(address, {})
-            found.append(_session(name, address, peer, detail, counts.get((family, address), {})))
+            one = _session(name, address, peer, detail, counts.get((family, address), {}))
+            found.append({**one, **more.get(address, {})})
     return found
 
 

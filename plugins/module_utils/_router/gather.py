@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from . import facts, kernel, settings, syntax
+from . import detection, facts, kernel, settings, syntax
 from .converge import require_frr
 from .intent import Reason, Refusal
 from .shell import Result, Shell, Vtysh
@@ -47,7 +47,7 @@ def gather(vtysh: Vtysh, prefixes: list[str] | None, neighbors: list[str] | None
         "maximum_paths_limit": vtysh.version.multipath,
         "asn": config.asn,
         "router_id": tables["router_id"],
-        "sessions": _sessions(vtysh, neighbors),
+        "sessions": _sessions(vtysh, config.settings, neighbors),
         "routes": _routes(tables, machine, prefixes),
         "kernel_source": machine["source"],
         **{name: machine[name] for name in _SYSCTLS},
@@ -71,10 +71,19 @@ def _configuration(config: settings.Config) -> Json:
     }
 
 
-def _sessions(vtysh: Vtysh, wanted: list[str] | None) -> list[Json]:
+_BFD = "show bfd peers json"
+
+
+def _sessions(vtysh: Vtysh, config: settings.Settings, wanted: list[str] | None) -> list[Json]:
     commands = ("show bgp summary json", "show bgp neighbors json")
-    results = vtysh.show(*commands)
+    results = vtysh.show(*commands, _BFD)
     summary, neighbors = (facts.parse(results[command].stdout, command) for command in commands)
+    peers = detection.bfd_peers(results[_BFD].stdout)
+    more = {
+        address: detection.of_session(config, address, detail, peers)
+        for address, detail in neighbors.items()
+        if isinstance(detail, dict)
+    }
     asked = {
         f"show bgp {family} unicast neighbors {address} prefix-counts json": (family, address)
         for family, address in facts.wants_counts(neighbors)
@@ -82,7 +91,7 @@ def _sessions(vtysh: Vtysh, wanted: list[str] | None) -> list[Json]:
     }
     counts = vtysh.show(*asked) if asked else {}
     by_session = {asked[command]: _counted(result, command) for command, result in counts.items()}
-    found = facts.sessions(summary, neighbors, by_session)
+    found = facts.sessions(summary, neighbors, by_session, more)
     return [session for session in found if wanted is None or session["address"] in wanted]
 
 

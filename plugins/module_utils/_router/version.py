@@ -29,6 +29,7 @@ _SAFE = (
     (r"show bgp ipv[46] unicast json", (7, 0)),
     (r"show bgp ipv[46] unicast [0-9a-f.:/]+ json", (7, 0)),
     (r"show bgp neighbors json", (7, 0)),
+    (r"show bfd peers json", (7, 0)),
     (r"show bgp ipv[46] unicast neighbors [0-9a-f.:]+ prefix-counts json", (7, 0)),
     (r"show ip route bgp json", (7, 0)),
     (r"show ipv6 route bgp json", (7, 0)),

@@ -65,6 +65,25 @@ def _sessions(expected: Iterable[Session], router: FoundRouter) -> list[Differen
         elif not session.up and seen and seen.established:
             reason = f"the node is {session.why}, and its speaker still runs"
             found.append(Difference(router.host, what, "none", "Established", reason))
+        if session.up and seen and seen.established:
+            found += _failures(session, seen, router)
+    return found
+
+
+def _failures(session: Session, seen: FoundSession, router: FoundRouter) -> list[Difference]:
+    """What is declared against failures and is not in force."""
+    who = f"{session.address} ({session.node})"
+    found = []
+    if session.bfd and seen.detection is None:
+        reason = "the node's BFD does not answer: not running, or UDP port 3784 is blocked"
+        found.append(Difference(router.host, f"BFD with {who}", "up", seen.bfd or "not configured", reason))
+    if session.restart and seen.kept is None:
+        reason = "the session began before it was declared, or the router helps nobody"
+        found.append(Difference(router.host, f"graceful restart of {who}", "agreed on", "not", reason))
+    if seen.defeated:
+        reason = "FRR before 10.1 then takes a dead node for one that restarts; the role router removes it"
+        what = f"bfd check-control-plane-failure of neighbor {session.address}"
+        found.append(Difference(router.host, what, "none", "set", reason))
     return found
 
 
@@ -111,7 +130,29 @@ def _one_route(route: Route, router: FoundRouter) -> list[Difference]:
         for hop in sorted(hops - set(route.hops)):
             unwanted.setdefault(hop, []).append(layer)
     found = [_missing(route, hop, layers, seen, router) for hop, layers in missing.items()]
+    if not missing and not unwanted:
+        found += _weights(route, seen, router)
     return found + [_unwanted(route, hop, layers, router) for hop, layers in unwanted.items()]
+
+
+# FRR gives the kernel whole numbers that add up to 100 or so: a share can be that much off.
+SHARE = 0.02
+
+
+def _weights(route: Route, seen: FoundRoute, router: FoundRouter) -> list[Difference]:
+    """Each next hop's share against its share of the endpoints."""
+    total, weights = sum((route.endpoints or {}).values()), sum(seen.weights.values())
+    if not total or not weights or len(route.hops) < 2:
+        return []
+    found = []
+    for hop, count in sorted((route.endpoints or {}).items()):
+        share, real = count / total, seen.weights.get(hop, 0) / weights
+        if abs(share - real) > SHARE:
+            what = f"weight of next hop {hop} ({route.hops[hop]}) for {route.prefix}"
+            reason = "the router does not use the bandwidth of the routes, or not all of them say one"
+            wanted = f"{share:.0%} ({count} of {total} endpoints)"
+            found.append(Difference(router.host, what, wanted, f"{real:.0%}", reason))
+    return found
 
 
 def _in(layers: Sequence[str]) -> str:

@@ -31,13 +31,18 @@ Data = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Session:
-    """A BGP session between a router and a node. `up`: whether it has to be; `why` not, if it has not."""
+    """A BGP session between a router and a node. `up`: whether it has to be; `why` not, if it has not.
+
+    `bfd` and `restart`: whether BFD and graceful restart are declared for it.
+    """
 
     router: str
     node: str
     address: str
     up: bool
     why: str = ""
+    bfd: bool = False
+    restart: bool = False
 
 
 @dataclass
@@ -45,6 +50,7 @@ class Route:
     """A prefix on a router, with address of each next hop to the node's name.
 
     `without`: name of each other node to why it is none. `nodes`: address to name of all of them.
+    `endpoints` is empty where all next hops should weigh the same.
     """
 
     router: str
@@ -53,6 +59,8 @@ class Route:
     services: list[str] = field(default_factory=list)
     without: dict[str, str] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
+    # Endpoints of each next hop, where its weight follows them; None: where some service's say nothing.
+    endpoints: dict[str, int] | None = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,13 @@ def expect(declared: Data, cluster: Data, scope: Scope) -> Expectations:
     why_not = {node["name"]: _why_no_session(node["name"], cluster) for node in declared["nodes"]}
     sessions = tuple(
         Session(
-            router["host"], node["name"], node["address"], not why_not[node["name"]], why_not[node["name"]]
+            router=router["host"],
+            node=node["name"],
+            address=node["address"],
+            up=not why_not[node["name"]],
+            why=why_not[node["name"]],
+            bfd=bool(router.get("peer", {}).get("bfd_profile")),
+            restart=bool(router.get("peer", {}).get("enable_graceful_restart")),
         )
         for router in declared["routers"]
         for node in nodes_of(declared, router)
@@ -175,9 +189,10 @@ def _routes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[Rou
     found: dict[tuple[str, str], Route] = {}
     for service in services:
         for address in service["addresses"] if serving(service) else ():
-            for router, prefix, nodes in _announced(declared, address, service):
+            for router, prefix, nodes, weighted in _announced(declared, address, service):
                 route = found.setdefault((router, prefix), Route(router, prefix))
                 _add(route, nodes, cluster, service)
+                _weigh(route, nodes, cluster, service, weighted)
     return [found[key] for key in sorted(found, key=lambda key: (key[0], prefix_order(key[1])))]
 
 
@@ -187,13 +202,18 @@ def prefix_order(prefix: str) -> tuple[int, int, int]:
     return (network.version, int(network.network_address), network.prefixlen)
 
 
-def _announced(declared: Data, address: str, service: Data) -> list[tuple[str, str, list[Data]]]:
-    """(router's host, prefix, nodes) for an address, by each declared advertisement that is about it."""
+def _announced(declared: Data, address: str, service: Data) -> list[tuple[str, str, list[Data], bool]]:
+    """(router's host, prefix, nodes, weighted) for an address, by each declared advertisement about it."""
     pool = pool_of(declared, address)
     if pool is None:
         return []
     return [
-        (router["host"], _prefix(address, one), nodes_of(declared, router, one))
+        (
+            router["host"],
+            _prefix(address, one),
+            nodes_of(declared, router, one),
+            bool(one.get("weighted_by_endpoints")),
+        )
         for one in declared["advertisements"]
         if pool["name"] in one["pools"] and selects_service(one, service)
         for router in declared["routers"]
@@ -237,6 +257,22 @@ def _add(route: Route, nodes: Sequence[Data], cluster: Data, service: Data) -> N
             route.without.pop(node["name"], None)
         elif address not in route.hops:
             route.without[node["name"]] = why
+
+
+def _weigh(route: Route, nodes: Sequence[Data], cluster: Data, service: Data, weighted: bool) -> None:
+    """Endpoints of a node count once for each service; with policy Cluster, or without being asked, nothing.
+
+    Those that are ready count, or else those that end and still serve: what kube-proxy sends to.
+    """
+    if not weighted or service["external_traffic_policy"] != "Local" or route.endpoints is None:
+        route.endpoints = None
+        return
+    for node in nodes:
+        here = [one for one in serving(service) if one["node"] == node["name"]]
+        address = _next_hop(node, route.prefix, cluster)
+        if here and address in route.hops:
+            count = len([one for one in here if one["ready"]] or here)
+            route.endpoints[address] = route.endpoints.get(address, 0) + count
 
 
 def _next_hop(node: Data, prefix: str, cluster: Data) -> str:

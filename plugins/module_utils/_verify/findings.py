@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,9 @@ from .._declared import accepted_prefixes
 # The three places where a next hop must be, in the order in which a route passes them.
 LAYERS = ("bgp", "fib", "kernel")
 LAYER_NAMES = {"bgp": "the BGP table", "fib": "FRR's FIB", "kernel": "the kernel"}
+
+# Where "check-control-plane-failure" began to do what it says (docs/design/0013-bfd.md).
+READS_THE_RIGHT_BIT = (10, 1)
 
 # Established and yet of no use, whatever is announced; the router's own words for it are in `explanation`.
 BROKEN = ("no_policy", "family_not_negotiated")
@@ -32,6 +36,11 @@ class FoundSession:
     prefixes: int | None = None
     hint: str = ""
     broken: bool = False
+    hold: int | None = None  # seconds, as negotiated; None: silence is never noticed
+    bfd: str | None = None  # FRR's word for its state; None: the router does not ask by BFD
+    detection: float | None = None  # seconds until BFD notices silence; None: it is not up
+    kept: int | None = None  # seconds for which routes are kept while the neighbour restarts
+    defeated: bool = False  # whether the router takes BFD's losses for restarts
 
     @property
     def established(self) -> bool:
@@ -44,6 +53,7 @@ class FoundRoute:
 
     prefix: str
     hops: Mapping[str, frozenset[str] | None]
+    weights: Mapping[str, int] = field(default_factory=dict)  # of the kernel's next hops
     unused: frozenset[str] = frozenset()  # in the BGP table as paths, but not chosen for forwarding
 
 
@@ -73,7 +83,7 @@ def _router(
     filters = accepted_prefixes(declared, router["name"])
     return FoundRouter(
         host=host,
-        sessions=_sessions(result["sessions"]),
+        sessions=_sessions(result["sessions"], _numbers(result.get("version", ""))),
         routes={one["prefix"]: _route(one) for one in result["routes"] if _is_ours(one["prefix"], filters)},
         hash_policy={4: result.get("hash_policy_ipv4"), 6: result.get("hash_policy_ipv6")},
     )
@@ -85,18 +95,26 @@ def _error(result: Mapping[str, Any] | None) -> str:
     return str(result.get("msg") or "its answer has no sessions").strip()
 
 
-def _sessions(entries: Sequence[Mapping[str, Any]]) -> dict[str, FoundSession]:
+def _numbers(version: str) -> tuple[int, ...]:
+    """`10.1.2` as numbers; what follows a number in a part (`1-dev`) does not count."""
+    found = (re.match(r"[0-9]+", part) for part in version.split("."))
+    return tuple(int(one.group()) for one in found if one)
+
+
+def _sessions(entries: Sequence[Mapping[str, Any]], version: tuple[int, ...]) -> dict[str, FoundSession]:
     """One for each neighbour: of several families the one that the session runs over."""
     found: dict[str, FoundSession] = {}
     for one in entries:
         own = one["family"] == f"ipv{ipaddress.ip_address(one['address']).version}"
         if own or one["address"] not in found:
-            found[one["address"]] = _session(one)
+            found[one["address"]] = _session(one, version)
     return found
 
 
-def _session(one: Mapping[str, Any]) -> FoundSession:
+def _session(one: Mapping[str, Any], version: tuple[int, ...]) -> FoundSession:
     up = one["established"]
+    bfd, restart = one.get("bfd") or {}, one.get("graceful_restart") or {}
+    ignored = bool(bfd.get("ignored_in_restart")) and bool(restart)
     return FoundSession(
         address=one["address"],
         state="Established" if up else one["state"] or "unknown",
@@ -104,6 +122,11 @@ def _session(one: Mapping[str, Any]) -> FoundSession:
         prefixes=one["prefixes_accepted"] if up else None,
         hint=_hint(one),
         broken=up and one["reason"] in BROKEN,
+        hold=one.get("hold_time") or None,
+        bfd=bfd.get("state"),
+        detection=bfd.get("detection_time"),
+        kept=restart.get("restart_time"),
+        defeated=ignored and version < READS_THE_RIGHT_BIT,
     )
 
 
@@ -133,8 +156,14 @@ def _route(one: Mapping[str, Any]) -> FoundRoute:
     known = frozenset(hop for path in one["paths"] for hop in path["next_hops"])
     fib = one["fib"]
     installed = frozenset(fib["next_hops"]) if fib and fib["installed"] else frozenset()
+    kernel = one["kernel"]
     return FoundRoute(
-        one["prefix"], {"bgp": used, "fib": installed, "kernel": _kernel(one["kernel"])}, known - used
+        prefix=one["prefix"],
+        hops={"bgp": used, "fib": installed, "kernel": _kernel(kernel)},
+        weights={
+            hop["gateway"]: hop.get("weight", 1) for hop in (kernel["next_hops"] if kernel else None) or ()
+        },
+        unused=known - used,
     )
 
 

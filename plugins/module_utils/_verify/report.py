@@ -14,6 +14,7 @@ from .expectations import Data, Expectations, Scope, Session, expect
 from .findings import LAYERS, FoundRoute, FoundRouter, read_routers
 from .probes import index, judge
 from .table import counts, duration, table
+from .worst_case import rows as worst_cases
 
 
 def verification(
@@ -37,6 +38,7 @@ def verification(
         "ok": not differences,
         "sessions": [_session(one, routers) for one in expected.sessions],
         "routes": _routes(expected, routers),
+        "failures": worst_cases(routers, {one.address: one.node for one in expected.sessions}),
         "hash_policy": {
             one.host: {f"ipv{v}": value for v, value in one.hash_policy.items()} for one in routers
         },
@@ -85,6 +87,8 @@ def _session(session: Session, routers: Sequence[FoundRouter]) -> dict[str, Any]
         "found": seen.state if seen else ("unknown" if router.error else "not configured"),
         "uptime": seen.uptime if seen else None,
         "prefixes": seen.prefixes if seen else None,
+        "bfd": seen.bfd if seen else None,
+        "detection_time": seen.detection if seen else None,
         "hint": seen.hint if seen else "",
     }
 
@@ -102,6 +106,7 @@ def _routes(expected: Expectations, routers: Sequence[FoundRouter]) -> list[dict
                 "expected": sorted(route.hops),
                 "without": dict(route.without),
                 **{layer: None if router.error else _hops(seen, layer) for layer in LAYERS},
+                "weights": dict(seen.weights) if seen else {},
             }
         )
     return rows
@@ -130,6 +135,7 @@ def lines(report: Mapping[str, Any], differences: Sequence[str]) -> list[str]:
     return [
         *_session_table(report["sessions"]),
         *_route_table(report["routes"]),
+        *_failure_table(report["failures"]),
         *_probe_table(report["probes"]),
         *_distribution(report["probes"]),
         *_bullets("Worth knowing", report["notes"]),
@@ -147,12 +153,34 @@ def _session_table(sessions: Sequence[Data]) -> list[str]:
             one["expected"] + (f" ({one['why']})" if one["why"] else ""),
             one["found"],
             duration(one["uptime"]) if one["found"] == "Established" else "-",
+            _bfd(one),
             "-" if one["prefixes"] is None else one["prefixes"],
         )
         for one in sessions
     ]
-    header = ("router", "node", "address", "expected", "found", "up for", "prefixes")
+    header = ("router", "node", "address", "expected", "found", "up for", "BFD", "prefixes")
     return table("BGP sessions", header, rows)
+
+
+def _bfd(session: Data) -> str:
+    seconds = session["detection_time"]
+    return f"up, {seconds:g}s" if seconds is not None else session["bfd"] or "-"
+
+
+def _failure_table(failures: Sequence[Data]) -> list[str]:
+    """How long routes of a dead node are used, and whether a restart of a speaker is seen: the worst case."""
+    rows = [
+        (
+            one["router"],
+            f"all {len(one['nodes'])}" if len(failures) == 1 else ", ".join(one["nodes"]),
+            "never" if one["dead_node"] is None else f"{one['dead_node']:g}s",
+            "at once" if one["restart_hidden"] is None else f"never within {one['restart_hidden']}s",
+            one["why"],
+        )
+        for one in failures
+    ]
+    header = ("router", "nodes", "a dead node is out after", "a restarted speaker is noticed", "why")
+    return table("Worst case", header, rows)
 
 
 def _route_table(routes: Sequence[Data]) -> list[str]:
@@ -193,7 +221,7 @@ def _probe_table(probes: Sequence[Data]) -> list[str]:
         (
             one["client"],
             one["service"],
-            f"{one['protocol']} {one['address']}:{one['port']}".replace("tcp ", "tcp  "),
+            f"{one['protocol']} {_place(one)}".replace("tcp ", "tcp  "),
             one.get("requests", "-"),
             one.get("ok", "-"),
             *[_milliseconds(one, key) for key in ("median", "p99")],
@@ -203,6 +231,11 @@ def _probe_table(probes: Sequence[Data]) -> list[str]:
     ]
     header = ("client", "service", "asked", "requests", "good", "median ms", "p99 ms", "errors")
     return table("Probes", header, rows)
+
+
+def _place(probe: Data) -> str:
+    address = f"[{probe['address']}]" if ":" in probe["address"] else probe["address"]
+    return f"{address}:{probe['port']}"
 
 
 def _milliseconds(probe: Data, key: str) -> str:
@@ -215,11 +248,9 @@ def _distribution(probes: Sequence[Data]) -> list[str]:
     for one in probes:
         if one.get("nodes") or one.get("pods"):
             by = counts(one["nodes"]) or "unknown"
-            rows.append((one["client"], f"{one['address']}:{one['port']}", by, counts(one["pods"])))
+            rows.append((one["client"], _place(one), by, counts(one["pods"])))
         elif one.get("unnamed") and one["protocol"] == "http":
-            rows.append(
-                (one["client"], f"{one['address']}:{one['port']}", "servers do not say who they are", "")
-            )
+            rows.append((one["client"], _place(one), "servers do not say who they are", ""))
     return table("Who answered", ("client", "asked", "nodes", "pods"), rows)
 
 

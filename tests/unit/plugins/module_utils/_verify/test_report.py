@@ -31,6 +31,7 @@ def test_nothing_differs_where_every_node_is_a_next_hop_everywhere() -> None:
             "bgp": ALL,
             "fib": ALL,
             "kernel": ALL,
+            "weights": dict.fromkeys(ALL, 1),
         }
     ]
     assert found["lines"][-1] == "OK: 3 sessions Established, 1 routes, 0 of 0 requests good"
@@ -261,10 +262,10 @@ def test_the_table_for_people() -> None:
     found = verification(declared(), cluster(service()), [router(route(kernel=ALL[:1]))], [])
     assert found["lines"][:5] == [
         "BGP sessions",
-        "  router  node  address     expected     found        up for  prefixes",
-        "  r1      n1    10.31.8.1   Established  Established  42s            1",
-        "  r1      n2    10.31.8.11  Established  Established  42s            1",
-        "  r1      n3    10.31.8.12  Established  Established  42s            1",
+        "  router  node  address     expected     found        up for  BFD  prefixes",
+        "  r1      n1    10.31.8.1   Established  Established  42s       -         1",
+        "  r1      n2    10.31.8.11  Established  Established  42s       -         1",
+        "  r1      n3    10.31.8.12  Established  Established  42s       -         1",
     ]
     assert (
         "  r1      10.9.1.1/32  default/web         3    3    3       1  10.31.8.1, 10.31.8.11, 10.31.8.12"
