@@ -28,12 +28,14 @@ from vipcast.net.router_advertisement import (
     encode_solicitation,
     valid_kind,
 )
-from vipcast.net.sockets import bind_to_device
+from vipcast.net.sockets import bind_to_device, interface_index
 
 # Seconds between two of our advertisements: what routers use for unnumbered neighbours.
 INTERVAL = 10.0
 # While no router is known it is asked for this often (RFC 4861 section 10: RTR_SOLICITATION_INTERVAL).
 IMPATIENT = 4.0
+# A new interface has no address yet while the kernel looks whether another host has it (RFC 4862).
+RETRY = 1.0
 # After so long without an advertisement another router on the interface may take its place.
 FORGET = 3.5 * INTERVAL
 # RFC 4861 section 10, MIN_DELAY_BETWEEN_RAS is 3 s: a flood of solicitations is answered once in that time.
@@ -78,13 +80,13 @@ class Discovery:
         except OSError as error:
             self._close()
             self._report(self._explain(error))
-        wait = IMPATIENT if self.address is None else INTERVAL
+        wait = RETRY if self.problem else IMPATIENT if self.address is None else INTERVAL
         self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
 
     def _open(self) -> None:
         self._sock = sock = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
         sock.setblocking(False)
-        index = socket.if_nametoindex(self._interface)
+        index = interface_index(self._interface)
         bind_to_device(sock, self._interface)
         sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, _filter())
         for option in (socket.IPV6_MULTICAST_HOPS, socket.IPV6_UNICAST_HOPS):
@@ -110,7 +112,7 @@ class Discovery:
 
     def _send(self, message: bytes, group: str) -> None:
         if self._sock is not None:
-            self._sock.sendto(message, (group, 0, 0, socket.if_nametoindex(self._interface)))
+            self._sock.sendto(message, (group, 0, 0, interface_index(self._interface)))
 
     def _link_layer_address(self) -> bytes:
         path = Path("/sys/class/net") / self._interface / "address"

@@ -120,7 +120,15 @@ def scope(address: IPv6Address, interface: str | None = None) -> int:
     if not address.is_link_local:
         return 0
     name = address.scope_id or interface
-    return socket.if_nametoindex(name) if name else 0
+    return interface_index(name) if name else 0
+
+
+def interface_index(name: str) -> int:
+    """OSError with ENODEV where there is none; Python's own has no number."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
 
 
 def local_address(sock_name: tuple[str, int]) -> Address:

@@ -17,6 +17,7 @@ from daemon.interop.network import ROUTER, eventually
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.route import Route
+from vipcast.net.listener import Listener
 from vipcast.net.peering import Peering, PeerSettings
 from vipcast.net.status import PeerStatus
 
@@ -35,10 +36,10 @@ def enter(namespace: str) -> None:
         os.close(handle)
 
 
-def peer(address: str = ROUTER, **values: Any) -> PeerSettings:
+def peer(address: str | None = ROUTER, **values: Any) -> PeerSettings:
     defaults = {
         "name": "r",
-        "address": ip_address(address),
+        "address": None if address is None else ip_address(address),
         "port": 179,
         "local_asn": 64513,
         "remote_asn": 64512,
@@ -51,9 +52,9 @@ def peer(address: str = ROUTER, **values: Any) -> PeerSettings:
 class Speaker:
     """``with Speaker(namespace, settings) as s``: it runs; leaving closes it unless the test has."""
 
-    def __init__(self, namespace: str, settings: PeerSettings) -> None:
+    def __init__(self, namespace: str, settings: PeerSettings, *, listener: Listener | None = None) -> None:
         self.notified = 0
-        self._peering = Peering(settings, notify=self._count)
+        self._peering = Peering(settings, notify=self._count, listener=listener)
         self._loop = asyncio.new_event_loop()
         self._left = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
@@ -73,8 +74,8 @@ class Speaker:
         await self._peering.run()
         await self._left.wait()
 
-    async def _close(self, message: str) -> None:
-        await self._peering.close(message)
+    async def _close(self, message: str, preserve: bool) -> None:
+        await self._peering.close(message, preserve=preserve)
         self._left.set()
 
     def __enter__(self) -> Speaker:
@@ -112,9 +113,12 @@ class Speaker:
         """The process stands still, as under SIGSTOP: no clock, no socket."""
         self._loop.call_soon_threadsafe(time.sleep, seconds)
 
-    def close(self, message: str = "") -> None:
+    def bfd_down(self, why: str) -> None:
+        self._call(lambda: self._peering.bfd_down(why))
+
+    def close(self, message: str = "", *, preserve: bool = False) -> None:
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._close(message), self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(self._close(message, preserve), self._loop).result(10)
             self._thread.join(10)
 
     def wait(self, condition: Callable[[PeerStatus], object], seconds: float = 10) -> PeerStatus:
