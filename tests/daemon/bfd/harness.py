@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -150,10 +149,14 @@ class Asker:
         return self.wait(lambda status: status.up, seconds)
 
 
+# The router's harness waits for a summary, which needs a neighbour.
+_IDLE_BGP = "router bgp 64512\n neighbor 192.0.2.254 remote-as 64513\nexit"
+
+
 class BfdRouter(Router):
     """zebra, bgpd and bfdd."""
 
-    def start_all(self, bfd: str, bgp: str = "") -> None:
+    def start_all(self, bfd: str, bgp: str = _IDLE_BGP) -> None:
         self.start(bgp)
         (self.folder / "bfdd.conf").write_text(
             f"hostname r\nlog file {self.folder}/bfdd.log debugging\n{bfd}\n"
@@ -186,24 +189,18 @@ class BfdRouter(Router):
         self.vtysh("configure terminal", *lines)
 
 
-def cut(cable: Cable) -> None:
-    """Silently: both ends stay up. What the node sends and gets goes nowhere."""
-    for command in ("add", "replace"):
-        run(
-            "ip",
-            "netns",
-            "exec",
-            cable.node,
-            "tc",
-            "qdisc",
-            command,
-            "dev",
-            "eth0",
-            "root",
-            "blackhole",
-            check=False,
-        )
+NOWHERE = "02:00:00:00:00:99"
 
 
-def faster(given: BfdSettings, seconds: float) -> BfdSettings:
-    return replace(given, transmit_interval=seconds, receive_interval=seconds)
+def cut(cable: Cable, *ends: str) -> None:
+    """Silently: what the ends ("node", "router"; default both) send reaches nobody, and no link goes down."""
+    for end in ends or ("node", "router"):
+        for peer in {"node": (ROUTER, ROUTER6), "router": (NODE, NODE6)}[end]:
+            neighbour = ("neigh", "replace", peer, "lladdr", NOWHERE, "nud", "permanent", "dev", "eth0")
+            run("ip", "-n", getattr(cable, end), *neighbour)
+
+
+def mend(cable: Cable) -> None:
+    for end, peers in (("node", (ROUTER, ROUTER6)), ("router", (NODE, NODE6))):
+        for peer in peers:
+            run("ip", "-n", getattr(cable, end), "neigh", "del", peer, "dev", "eth0", check=False)
