@@ -15,7 +15,7 @@ from vipcast.daemon.log import log_for
 from vipcast.model.configuration import Configuration
 from vipcast.model.peers import Peer
 from vipcast.net.bfd import BfdClient, BfdStatus
-from vipcast.net.onlink import on_link
+from vipcast.net.onlink import on_link as ask_on_link
 from vipcast.net.peering import Peering, PeerSettings
 from vipcast.speaker.bfd import Address, Losses, bfd_sessions
 
@@ -23,6 +23,7 @@ __all__ = ["BfdWatch"]
 
 # The process may be on its way: both start with the node, and one takes over from another.
 PATIENCE_SECONDS = 10.0
+LINKS_SECONDS = 10.0
 
 _log = log_for("speaker")
 _Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -47,6 +48,7 @@ class BfdWatch:
         self._wanted: frozenset[str] = frozenset()
         self._patience: asyncio.TimerHandle | None = None
         self._patient = True
+        self._links: dict[Address, tuple[float, bool]] = {}  # when it was asked, and the answer
 
     def want(
         self, peers: Iterable[Peer], settings: Iterable[PeerSettings], configuration: Configuration
@@ -54,7 +56,7 @@ class BfdWatch:
         """A session for every peer that has a profile and can have one."""
         known = {profile.name: profile for profile in configuration.bfd_profiles}
         profiles = {peer.name: known[peer.bfd_profile] for peer in peers if peer.bfd_profile in known}
-        sessions, self._impossible = bfd_sessions(profiles, settings, self._address, on_link)
+        sessions, self._impossible = bfd_sessions(profiles, settings, self._address, self._on_link)
         self._wanted = frozenset(sessions)
         if sessions and self._task is None:
             self._task = self._spawn("bfd", self._client.run())
@@ -83,6 +85,14 @@ class BfdWatch:
             return settings.address
         peering = self._peerings().get(settings.name)
         return peering.status().remote_address if peering else None
+
+    def _on_link(self, address: Address) -> bool:
+        """Decisions come many times a second, and the kernel's table may be long."""
+        now = asyncio.get_running_loop().time()
+        asked, answer = self._links.get(address, (now, False))
+        if address not in self._links or now - asked > LINKS_SECONDS:
+            self._links[address] = now, (answer := ask_on_link(address))
+        return answer
 
     def _changed(self) -> None:
         """At once, and not with the next decision: packets are being lost."""

@@ -94,8 +94,8 @@ def decide(snapshot: Snapshot) -> Decision:
     peers = _peers(snapshot)
     judge = _Judge(snapshot, peers)
     verdicts = {key: judge.service(snapshot.services[key]) for key in sorted(judge.ours())}
-    if judge.weighing:
-        verdicts = {key: judge.weights(snapshot.services[key], each) for key, each in verdicts.items()}
+    if lacking := judge.lacking():
+        verdicts = {key: _unweighted(snapshot.services[key], each, lacking) for key, each in verdicts.items()}
     return Decision(peers, _routes(peers, judge.wanted, snapshot.drain), verdicts, snapshot.drain)
 
 
@@ -209,19 +209,27 @@ class _Judge:
         prefixes = tuple(sorted({prefix for _peer, prefix in mine}))
         return Verdict(address, prefixes=prefixes, peers=tuple(sorted({peer for peer, _prefix in mine})))
 
-    def weights(self, service: Service, verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
-        """The verdicts again, now that it is known who else is behind a prefix."""
-        reason = NotWeighted.SHARED_PREFIX if service.local else NotWeighted.CLUSTER_POLICY
-        return tuple(replace(each, unweighted=reason) if self._lacks(each) else each for each in verdicts)
-
-    def _lacks(self, verdict: Verdict) -> bool:
-        """Whether a weight that is asked for is missing."""
-        routes = ((peer, prefix) for peer in verdict.peers for prefix in verdict.prefixes)
-        found = (self.wanted[where] for where in routes if where in self.wanted)
-        return any(how.weighted and how.endpoints is None for how in found)
+    def lacking(self) -> frozenset[Where]:
+        """Routes without the weight that is asked for."""
+        return frozenset(
+            where for where, how in self.wanted.items() if how.weighted and how.endpoints is None
+        )
 
     def _pool(self, address: IPAddress) -> str | None:
         return next((pool.name for pool in self._snapshot.configuration.pools if address in pool), None)
+
+
+def _unweighted(
+    service: Service, verdicts: tuple[Verdict, ...], lacking: frozenset[Where]
+) -> tuple[Verdict, ...]:
+    """The verdicts again, now that it is known who else is behind a prefix."""
+    reason = NotWeighted.SHARED_PREFIX if service.local else NotWeighted.CLUSTER_POLICY
+    return tuple(
+        replace(each, unweighted=reason)
+        if any((peer, prefix) in lacking for peer in each.peers for prefix in each.prefixes)
+        else each
+        for each in verdicts
+    )
 
 
 def _node_reason(snapshot: Snapshot) -> tuple[NotAnnounced, str] | None:

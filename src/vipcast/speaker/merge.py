@@ -45,7 +45,7 @@ class Conflict(Exception):  # noqa: N818 - it carries a refusal, not an error
 
 def together(where: Where, one: How, other: How) -> How:
     """Both at once. Raises Conflict."""
-    if one == other:
+    if one is other or one == other:
         return one
     if one.local_pref != other.local_pref:
         peer, prefix = where
