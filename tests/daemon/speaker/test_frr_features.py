@@ -132,6 +132,8 @@ async def test_a_drain_asks_for_another_way_then_withdraws_then_ends_the_session
         await until_told(lambda: valid(frr))
         await cluster.apply("Node", cluster.node, annotations={DRAIN: "3s"})
         await until_told(lambda: communities(frr) == ["graceful-shutdown"])
+        (path,) = frr.paths("10.9.0.1/32")
+        assert path["locPrf"] == 0, "of several next hops this one is left out"
         assert (await speaker.status())["drain"] == "shuttingDown"
         await until_told(lambda: frr.paths("10.9.0.1/32") == [])
         assert frr.neighbor()["bgpState"] == "Established", "withdrawn first"
