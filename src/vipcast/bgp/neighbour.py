@@ -44,6 +44,7 @@ class Refusal(Enum):
 
     STOPPED = "this session is administratively down"
     LATER = "it has failed too often in a row: the connection waits until the back-off is over"
+    BUSY = "too many connections of this peer's have not gone yet"
     ESTABLISHED = "there is an established session with this peer"
 
 
@@ -178,6 +179,7 @@ class Neighbour:
 
 _REFUSED_BY = {
     Refusal.STOPPED: Cease.CONNECTION_REJECTED,
+    Refusal.BUSY: Cease.OUT_OF_RESOURCES,
     Refusal.ESTABLISHED: Cease.COLLISION,
 }
 

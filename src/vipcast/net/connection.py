@@ -30,6 +30,7 @@ class Host(Protocol):
     def peer_address(self) -> Address: ...
     def linked(self, connection: Connection, link: Link) -> None: ...
     def changed(self, event: StateChanged) -> None: ...
+    def dropped(self, connection: Connection) -> None: ...
 
 
 class Connection:
@@ -134,6 +135,9 @@ class Connection:
     async def _welcome(self, sock: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: Link(self), sock)
+        except OSError:  # it has gone before it was served
+            sock.close()
+            self._host.dropped(self)
         except BaseException:
             sock.close()
             raise

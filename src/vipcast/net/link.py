@@ -12,6 +12,8 @@ from vipcast.net.sockets import Address
 
 # A peer can make us hold this much and no more: what it sends beyond waits in its own kernel.
 READ_BUFFER = 16384
+# What comes after the end is read into this and forgotten, from all connections.
+_SCRAP = bytearray(READ_BUFFER)
 # How long a connection may take to go after we hung up: long enough for the last message to arrive.
 LINGER = 2.0
 
@@ -54,6 +56,7 @@ class Link(asyncio.BufferedProtocol):
         a socket closed over unread data resets, and a reset can overtake the NOTIFICATION.
         """
         self._owner = None
+        self._buffer = _SCRAP
         if self._transport is None or self._transport.is_closing():
             return
         try:

@@ -38,6 +38,8 @@ from vipcast.net.status import PeerStatus
 
 __all__ = ["PeerSettings", "PeerStatus", "Peering"]
 
+# A peer that dials without end is not served faster than its old connections go.
+_MAX_LINKS = 8
 _NOBODY_LISTENS = "this peer is waited for, and nothing listens for it"
 
 _Routes = tuple[frozenset[Route], frozenset[Route], dict[Route, Withheld]]
@@ -220,6 +222,9 @@ class Peering:
             if event.old is State.ESTABLISHED:
                 self._lost = (event.why, self._error_wall)
 
+    def dropped(self, connection: Connection) -> None:
+        self._connections.remove(connection)
+
     # ---- an unnumbered peer ----
 
     def _discover(self) -> None:
@@ -243,7 +248,8 @@ class Peering:
 
     def _incoming(self, sock: socket.socket) -> None:
         """It is served, refused, or kept until it can be: the newest one alone."""
-        refusal = self._neighbour.refusal()
+        busy = len(self._open_links) >= _MAX_LINKS
+        refusal = Refusal.BUSY if busy else self._neighbour.refusal()
         if refusal is Refusal.LATER:
             self._drop_waiting()
             self._waiting = sock

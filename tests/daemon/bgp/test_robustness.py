@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Peers that are slow, silent, half closed, flapping or endless: the session beside them never notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tracemalloc
+from ipaddress import ip_address, ip_network
+
+import pytest
+from daemon.bgp.test_listener import OPEN, Street, call, free_port, mirrored, peer_settings, until
+
+from vipcast.bgp.fsm import State
+from vipcast.bgp.messages import Keepalive, Notification, encode
+from vipcast.bgp.route import Route
+from vipcast.net.listener import Listener
+from vipcast.net.peering import Peering
+
+
+@pytest.fixture
+async def street():  # type: ignore[no-untyped-def]
+    made = Street()
+    yield made
+    await made.end()
+
+
+async def good_pair(street: Street) -> Peering:
+    """Two of ours with the shortest hold time there is: a stall of three seconds ends it."""
+    listener = Listener(free_port())
+    settings = peer_settings(listener.port, passive=True, hold_time=3)
+    waiting = street.start(settings, listener)
+    street.start(mirrored(settings, hold_time=3))
+    await until(lambda: waiting.status().established)
+    return waiting
+
+
+def undisturbed(good: Peering) -> bool:
+    return good.status().established and good.status().counters.established == 1
+
+
+async def bad_peer(street: Street, **values: object) -> tuple[Peering, Listener]:
+    listener = Listener(free_port())
+    values = {"passive": True, "address": ip_address("127.0.0.2"), **values}
+    peering = street.start(peer_settings(listener.port, **values), listener)
+    await until(lambda: peering.status().state is State.ACTIVE)
+    return peering, listener
+
+
+async def test_an_open_that_never_ends_is_read_no_further_than_its_length(street: Street) -> None:
+    """An OPEN of 4096 octets, one octet at a time; then a header that promises more than BGP allows."""
+    good = await good_pair(street)
+    bad, listener = await bad_peer(street)
+    _reader, writer = await call(listener.port, "127.0.0.2")
+    for octet in (b"\xff" * 16 + (4096).to_bytes(2, "big") + b"\1").ljust(2000, b"\4"):
+        writer.write(bytes((octet,)))
+        if octet == 4:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.2)
+    assert bad.status().state is State.OPEN_SENT
+    assert bad.status().counters.bytes_in <= 2000
+    writer.close()
+    await until(lambda: bad.status().state is not State.OPEN_SENT)
+    _reader, writer = await call(listener.port, "127.0.0.2")
+    writer.write(b"\xff" * 16 + (65535).to_bytes(2, "big") + b"\1" + bytes(100_000))
+    await until(lambda: "Bad Message Length" in bad.status().last_error)
+    writer.close()
+    assert undisturbed(good)
+
+
+async def test_a_flapping_peer_is_served_ever_more_slowly(street: Street) -> None:
+    good = await good_pair(street)
+    bad, listener = await bad_peer(street, connect_time=0.5)
+    ends = asyncio.get_running_loop().time() + 4
+    while asyncio.get_running_loop().time() < ends:
+        try:
+            reader, writer = await call(listener.port, "127.0.0.2")
+            writer.write(OPEN + encode(Keepalive()) + encode(Notification(6, 4)))
+            await asyncio.wait_for(reader.read(), 0.3)
+            writer.close()
+        except (TimeoutError, OSError):
+            writer.close()
+    assert bad.status().counters.connects <= 8
+    assert undisturbed(good)
+
+
+async def test_a_peer_that_dials_without_end_costs_a_bounded_number_of_sockets(street: Street) -> None:
+    good = await good_pair(street)
+    bad, listener = await bad_peer(street)
+    held = [(await call(listener.port, "127.0.0.2"))[1] for _each in range(300)]
+    assert len(bad._open_links) <= 8
+    assert len(bad._connections) <= 2
+    for writer in held:
+        writer.close()
+    assert undisturbed(good)
+    assert bad.status().last_error == "" or "ended" in bad.status().last_error
+
+
+async def test_a_half_closed_peer_is_told_and_left(street: Street) -> None:
+    good = await good_pair(street)
+    bad, listener = await bad_peer(street)
+    _reader, writer = await call(listener.port, "127.0.0.2")
+    writer.write(OPEN + encode(Keepalive()))
+    await until(lambda: bad.status().established)
+    writer.write_eof()
+    await until(lambda: not bad.status().established)
+    assert "the peer closed the connection" in bad.status().last_error
+    writer.close()
+    assert undisturbed(good)
+
+
+async def test_a_silent_peer_is_left_after_the_hold_time(street: Street) -> None:
+    good = await good_pair(street)
+    bad, listener = await bad_peer(street, hold_time=3)
+    reader, writer = await call(listener.port, "127.0.0.2")
+    writer.write(OPEN + encode(Keepalive()))
+    await until(lambda: bad.status().established)
+    await until(lambda: not bad.status().established, 6)
+    assert "Hold Timer Expired" in bad.status().last_error
+    assert (await reader.read())[-2:] == b"\4\0"
+    writer.close()
+    assert undisturbed(good)
+
+
+async def test_a_hundred_thousand_routes_to_one_peer_do_not_delay_another(street: Street) -> None:
+    good = await good_pair(street)
+    bad, _listener = await bad_peer(street, hold_time=90)
+    calling = street.start(mirrored(bad.settings, hold_time=90, source_address=ip_address("127.0.0.2")))
+    await until(lambda: bad.status().established)
+    bad.set_routes(frozenset(Route(ip_network((0x0A000000 + i, 32))) for i in range(100_000)))
+    await until(lambda: calling.status().counters.prefixes_received == 100_000, 60)
+    assert undisturbed(good)
+
+
+async def test_a_thousand_connections_leave_no_memory_behind(street: Street) -> None:
+    """What a stranger and a peer that fails can make us keep is nothing."""
+    bad, listener = await bad_peer(street)
+
+    async def bother(times: int) -> None:
+        for number in range(times):
+            source = "127.0.0.2" if number % 2 else f"127.0.{number % 250}.9"
+            _reader, writer = await call(listener.port, source)
+            writer.write(OPEN + b"rubbish" * 100)
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            writer.close()
+        await asyncio.sleep(2.5)
+
+    await bother(100)
+    tracemalloc.start()
+    await bother(1000)
+    grown, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 300_000
+    assert listener.refused >= 500
+    assert len(bad._connections) <= 2
