@@ -137,7 +137,7 @@ def _bfd(peer: _Json) -> str:
     if not bfd:
         return ""
     detection = f", lost after {bfd['detectionTime'] * 1000:g} ms" if bfd.get("detectionTime") else ""
-    lost = f", went down {bfd['wentDown']} times" if bfd.get("wentDown") else ""
+    lost = f", went down {_times(bfd['wentDown'])}" if bfd.get("wentDown") else ""
     router = f", the router says {bfd['peerState']}" if bfd.get("peerState") else ""
     return f"{bfd.get('state', 'Unknown')}{router}{detection}{lost}"
 
@@ -146,8 +146,12 @@ def _messages(peer: _Json) -> str:
     messages = peer.get("messages")
     if not messages:
         return ""
-    times = f", up {peer['established']} times" if peer.get("established") else ""
+    times = f"; the session came up {_times(peer['established'])}" if peer.get("established") else ""
     return f"{messages['received']} received, {messages['sent']} sent{times}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def age(since: str | None, now: datetime) -> str:

@@ -85,7 +85,7 @@ class Peering:
         self._state = State.IDLE
         self._since = (time.monotonic(), time.time())
         self._error_wall: float | None = None
-        self._lost: tuple[str, float | None] = ("", None)
+        self._lost = ("", time.time())
         self._was_busy = False
         self._routes_of: tuple[int, _Routes] | None = None
 
@@ -220,7 +220,7 @@ class Peering:
         if event.why:
             self._error_wall = time.time()
             if event.old is State.ESTABLISHED:
-                self._lost = (event.why, self._error_wall)
+                self._lost = (event.why, time.time())
 
     def dropped(self, connection: Connection) -> None:
         self._connections.remove(connection)

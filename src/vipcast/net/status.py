@@ -23,7 +23,8 @@ class PeerStatus:
     sent on this session, each with the reason. Together they are the desired set, but for a withdrawal in
     progress.
     The negotiated times are None where there is no session. ``remote_address``: where the peer is, if that is
-    known. ``lost``: what ended the last session that was up; ``last_error`` is what has failed since.
+    known. ``lost``: what ended the last session that was up, and ``lost_wall`` when; before the first
+    one that is when the peering was made. ``last_error`` is what has failed since.
     ``problem``: what is wrong on our side until someone repairs it; empty where nothing is.
     """
 
@@ -48,7 +49,7 @@ class PeerStatus:
     remote_address: IPv4Address | IPv6Address | None = None
     problem: str = ""
     lost: str = ""
-    lost_wall: float | None = None
+    lost_wall: float = 0.0
 
     @property
     def established(self) -> bool:

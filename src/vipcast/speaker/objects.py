@@ -16,6 +16,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from vipcast.bgp.fsm import State
 from vipcast.k8s import Json, Key, Resource
 from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
 from vipcast.speaker.decide import Verdict
@@ -38,6 +39,7 @@ NODE_LABEL = "metallb.io/node"
 SERVICE_LABEL, NAMESPACE_LABEL = "metallb.io/service-name", "metallb.io/service-namespace"
 _FRR_K8S = {"address": "peer", "name": "peerName", "state": "bgpStatus"}
 NO_BFD = "N/A"
+_ATTEMPTS = frozenset(state.value for state in State if state is not State.ESTABLISHED)
 _SESSION_LABEL = "frrk8s.metallb.io/"
 _LABELS = re.compile(r"(frrk8s\.)?metallb\.io/")
 MAX_LABEL, MAX_NAME = 63, 253  # Kubernetes'
@@ -130,11 +132,18 @@ def _since(item: Json) -> dict[tuple[object, ...], str]:
     return {_state(each): each["since"] for each in _addresses(item) if "since" in each}
 
 
+def _steady(status: Json) -> Json:
+    """Without what goes round and round while a router is away: attempts, and that they failed once more."""
+    if status.get("bgpStatus") not in _ATTEMPTS:
+        return status
+    return {name: value for name, value in status.items() if name not in ("bgpStatus", "lastErrorAt")}
+
+
 def _digest(item: Json) -> str:
     """Of what we write in an object; labels of others are none of our business."""
     metadata = item["metadata"]
     labels = {name: value for name, value in (metadata.get("labels") or {}).items() if _LABELS.match(name)}
-    written = labels, metadata.get("ownerReferences"), item.get("status")
+    written = labels, metadata.get("ownerReferences"), _steady(item.get("status") or {})
     return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
 
 

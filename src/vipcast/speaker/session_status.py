@@ -93,11 +93,12 @@ def when(wall: float | None) -> str | None:
 def _session(status: PeerStatus) -> Json:
     counters = status.counters
     return {
-        "since": when(status.since_wall),
+        # Down is down: a session that is tried every ten seconds is not down since the last try.
+        "since": when(status.since_wall if status.established else status.lost_wall),
         "lastError": status.last_error[:MAX_WORDS] or None,
         "lastErrorAt": when(status.last_error_wall),
         "lost": status.lost[:MAX_WORDS] or None,
-        "lostAt": when(status.lost_wall),
+        "lostAt": when(status.lost_wall) if status.lost else None,
         "problem": status.problem or None,
         "localAddress": _text(status.local_address),
         "peerAddress": _text(status.remote_address),

@@ -94,7 +94,7 @@ def test_the_wide_form_has_what_both_sides_offered_and_agreed_on() -> None:
         "  it offers:        IPv4 unicast",
         "  graceful restart: negotiated, the router keeps our routes for 120 s",
         "  BFD:              Up, the router says Up, lost after 300 ms, went down 2 times",
-        "  messages:         241 received, 243 sent, up 3 times",
+        "  messages:         241 received, 243 sent; the session came up 3 times",
         "  last errors:      old news (2026-01-02T11:00:00Z)",
     ]
 

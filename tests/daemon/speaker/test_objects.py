@@ -194,6 +194,20 @@ def test_what_others_add_to_an_object_is_no_difference() -> None:
     assert not same(item, None)
 
 
+def test_that_an_attempt_has_failed_once_more_is_not_worth_a_write() -> None:
+    def written(**changes: Any) -> Any:
+        idle = {"state": State.IDLE, "lost": "", "lost_wall": 1767355600.0, "last_error": "refused"}
+        return session_object(OWNER, PeerView(PEER, status(**{**idle, **changes})))
+
+    first = written()
+    assert first["status"]["since"] == "2026-01-02T12:06:40Z"
+    again = written(state=State.ACTIVE, since_wall=1767355999.0, last_error_wall=1767355999.0)
+    assert again["status"]["since"] == first["status"]["since"]
+    assert same(again, slim(first))
+    assert not same(written(last_error="no route to host"), slim(first))
+    assert not same(written(state=State.ESTABLISHED), slim(first))
+
+
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", fullmatch=True)
 
 

@@ -12,6 +12,7 @@ import pytest
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.router import Router
 from support.following import until
+from support.processes import free_port
 
 from vipcast.k8s import Json, Resource
 from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
@@ -139,7 +140,9 @@ async def test_a_session_that_is_lost_is_told_with_the_error_and_one_that_is_ove
 def session_lost(reports: Reports) -> Callable[[], Awaitable[Json]]:
     async def ask() -> Json:
         status = await reports.session()
-        return status if status["bgpStatus"] != "Established" and status.get("lastError") else {}
+        return (
+            status if status.get("bgpStatus") not in (None, "Established") and status.get("lastError") else {}
+        )
 
     return ask
 
@@ -318,7 +321,8 @@ async def test_an_outage_of_the_api_changes_nothing_and_is_caught_up_with(
 
 
 async def trouble_of(speaker: Speaker) -> bool:
-    return bool((await speaker.status())["reports"]["problem"])
+    found = (await speaker.status())["reports"]
+    return bool(found["problem"]) and found["failures"] > 0
 
 
 async def no_trouble_of(speaker: Speaker) -> bool:
@@ -348,6 +352,17 @@ async def test_nothing_is_written_while_nothing_happens(
             "failures": 0,
             "problem": None,
         }
+
+
+async def test_a_router_that_is_away_for_long_costs_few_writes(cluster: Cluster, reports: Reports) -> None:
+    kubeconfig = await cluster.prepare()
+    await cluster.configure()
+    await cluster.peer("tor", free_port())  # tried every second
+    async with Speaker(cluster, kubeconfig) as speaker:
+        await eventually(session_lost(reports))
+        before = (await reports.session())["since"], (await speaker.status())["reports"]["written"]
+        await asyncio.sleep(6)
+        assert ((await reports.session())["since"], (await speaker.status())["reports"]["written"]) == before
 
 
 async def test_without_the_right_to_report_a_speaker_announces_and_says_what_is_missing(
