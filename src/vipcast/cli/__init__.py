@@ -95,6 +95,12 @@ def _add_bfd(parser: argparse.ArgumentParser) -> None:
         default=600.0,
         help="so long the sessions of a speaker that is gone go on (default: 600)",
     )
+    parser.add_argument(
+        "--client-user",
+        metavar="UID",
+        type=int,
+        help="the speaker's user, if it is neither root nor the one that this runs as",
+    )
     parser.set_defaults(run=_bfd)
 
 
@@ -228,6 +234,7 @@ def _bfd(options: argparse.Namespace) -> int:
             log_level=options.log_level,
             health_address=options.health_address,
             orphan_seconds=options.orphan_seconds,
+            client_user=options.client_user,
         )
     )
 

@@ -31,6 +31,9 @@ MAX_LINE = 1 << 20
 MAX_SESSIONS = 256
 """Of a node: a bound for memory and for what a hand-over has to carry."""
 
+USERS: set[int] = {0, os.geteuid()}
+"""Who may be at the other end."""
+
 _SETTINGS = frozenset(field.name for field in fields(BfdSettings))
 _STATUS = frozenset(field.name for field in fields(BfdStatus))
 
@@ -45,11 +48,11 @@ def control_name(namespace: str) -> str:
 
 
 def may_speak(connection: socket.socket) -> bool:
-    """An abstract socket has no file mode: the other side has to run as our user, or as root."""
+    """An abstract socket has no file mode: the other side has to be one of ``USERS``."""
     _pid, uid, _gid = struct.unpack(
         "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     )
-    return uid in (0, os.geteuid())
+    return uid in USERS
 
 
 def line(message: Json) -> bytes:

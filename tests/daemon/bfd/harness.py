@@ -127,6 +127,10 @@ class Asker:
     def want(self, sessions: Mapping[str, BfdSettings]) -> None:
         self._call(lambda: self._client.want(sessions))
 
+    @property
+    def names(self) -> list[str]:
+        return list(self._sessions)
+
     def problem(self) -> str | None:
         return self._client.problem
 
@@ -178,9 +182,12 @@ class BfdRouter(Router):
         peers = json.loads(self.vtysh("show bfd peers json") or "[]")
         return next((peer for peer in peers if peer["peer"] == address), {})
 
+    def all_bfd_counters(self) -> list[dict[str, Any]]:
+        counters: list[dict[str, Any]] = json.loads(self.vtysh("show bfd peers counters json") or "[]")
+        return counters
+
     def bfd_counters(self, address: str = NODE) -> dict[str, Any]:
-        peers = json.loads(self.vtysh("show bfd peers counters json") or "[]")
-        return next((peer for peer in peers if peer["peer"] == address), {})
+        return next((peer for peer in self.all_bfd_counters() if peer["peer"] == address), {})
 
     def bfd_up(self, address: str = NODE) -> bool:
         return self.bfd_peer(address).get("status") == "up"

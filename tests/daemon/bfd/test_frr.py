@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from ipaddress import ip_address, ip_network
 
@@ -21,6 +24,7 @@ from daemon.bfd.harness import (
     mend,
     settings,
 )
+from daemon.interop.network import run
 from daemon.interop.speaker import Speaker, peer
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
@@ -200,3 +204,95 @@ def test_admin_down_of_ours_leaves_bgp_and_its_routes_alone(router: BfdRouter, p
         eventually(lambda: not router.bfd_up(), "FRR's BFD is down")
         time.sleep(1)
         assert router.paths(VIP), router.log()
+
+
+# A speaker in a process of its own: SIGKILL leaves it no time for goodbyes.
+_SPEAKER = f"""
+import sys, time
+from ipaddress import ip_network
+from daemon.interop.network import run
+from daemon.interop.speaker import Speaker, peer
+from vipcast.bgp.route import Route
+with Speaker(sys.argv[1], peer(restart_time=int(sys.argv[2]))) as speaker:
+    speaker.set_routes(Route(ip_network("{VIP}")))
+    time.sleep(600)
+"""
+
+
+def start_speaker(router: BfdRouter, restart_time: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", _SPEAKER, router.node, str(restart_time)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+
+
+def held(router: BfdRouter, seconds: float) -> bool:
+    """Whether the kernel of the router had the route all the time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not run("ip", "-n", router.router, "route", "show", VIP).strip():
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def killed(router: BfdRouter, speaker: subprocess.Popen[bytes]) -> None:
+    speaker.kill()
+    speaker.wait(5)
+    eventually(lambda: router.neighbor()["bgpState"] != "Established", "FRR knows that it is gone")
+
+
+def test_a_speaker_that_is_killed_and_restarted_loses_no_route_and_no_bfd_packet(
+    router: BfdRouter, process: BfdProcess
+) -> None:
+    router.start_all("bfd\nexit", BGP)
+    with Asker(router.node, {"r": settings()}) as asker:
+        speaker = start_speaker(router, 20)
+        try:
+            eventually(lambda: router.paths(VIP) and router.bfd_up(), "route and BFD are up", 15)
+            asker.wait_up()
+            time.sleep(1)
+            killed(router, speaker)
+            assert held(router, 2)
+            speaker = start_speaker(router, 20)
+            assert held(router, 6)
+            eventually(lambda: router.neighbor()["bgpState"] == "Established", "the session is back")
+            assert held(router, 1) and router.bfd_up()
+            assert asker.status().went_down == 0
+        finally:
+            speaker.kill()
+            speaker.wait(5)
+
+
+def test_a_node_that_dies_with_its_speaker_loses_its_routes_by_bfd_though_they_would_survive_a_restart(
+    router: BfdRouter, process: BfdProcess
+) -> None:
+    router.start_all("bfd\nexit", BGP)
+    with Asker(router.node, {"r": settings()}) as asker:
+        speaker = start_speaker(router, 60)
+        try:
+            eventually(lambda: router.paths(VIP) and router.bfd_up(), "route and BFD are up", 15)
+            asker.wait_up()
+            time.sleep(1)
+            cut(router)
+            assert not held(router, 3)
+        finally:
+            speaker.kill()
+            speaker.wait(5)
+
+
+def test_a_node_that_dies_while_its_speaker_restarts_costs_the_restart_time_and_no_more(
+    router: BfdRouter, process: BfdProcess
+) -> None:
+    """FRR takes no second look at BFD once it waits: docs/design/0013-bfd.md has the worst case."""
+    router.start_all("bfd\nexit", BGP)
+    with Asker(router.node, {"r": settings()}) as asker:
+        speaker = start_speaker(router, 5)
+        try:
+            eventually(lambda: router.paths(VIP) and router.bfd_up(), "route and BFD are up", 15)
+            asker.wait_up()
+            time.sleep(1)
+        finally:
+            killed(router, speaker)
+        cut(router)
+        assert not held(router, 8)
