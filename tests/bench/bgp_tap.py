@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +14,8 @@ from daemon.interop.speaker import enter
 _ALL_PACKETS = 0x0003
 _RECEIVE_BUFFER = 64 << 20
 _SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35  # by the kernel: this thread may be late
+_TIME = struct.Struct("@qq")
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE = 1, 2, 3, 4
 
 
@@ -48,12 +50,13 @@ class Tap:
     def _listen(self) -> None:
         while True:
             try:
-                packet = self._socket.recv(1 << 17)
+                packet, extra, _flags, _from = self._socket.recvmsg(1 << 17, 64)
             except TimeoutError:
                 if self._ended.is_set():  # and nothing is left to be read
                     return
                 continue
-            self._packets.append((time.time(), packet))
+            seconds, nanoseconds = _TIME.unpack(extra[0][2])
+            self._packets.append((seconds + nanoseconds / 1e9, packet))
 
     def messages(self) -> list[Seen]:
         """Of all connections, in the order of their completion."""
@@ -71,6 +74,7 @@ def _open(namespace: str) -> socket.socket:
         enter(namespace)
         listener = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL_PACKETS))
         listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        listener.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         listener.bind(("eth0", _ALL_PACKETS))
         listener.settimeout(0.1)
         made.append(listener)
