@@ -24,6 +24,7 @@ ASN, ROUTER_ASN = 64513, 64512
 HOLD_TIME = 90
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PATIENCE = 300
+_ROOT = Path(__file__).parents[2]
 
 
 class Announcer(ABC):
@@ -61,14 +62,15 @@ class Vipcast(Announcer):
 
     def start(self, prefixes: Sequence[IPv4Network]) -> None:
         self._write(prefixes)
-        command = [
-            sys.executable,
-            str(Path(__file__).with_name("bgp_worker.py")),
-            ROUTER,
-            str(ASN),
-            str(ROUTER_ASN),
-        ]
-        self.process = self.cable.spawn("vipcast", *command, inside=self.cable.node, stdin=subprocess.PIPE)
+        settings = {"address": ROUTER, "local_asn": ASN, "remote_asn": ROUTER_ASN, "hold_time": HOLD_TIME}
+        command = [sys.executable, str(Path(__file__).with_name("bgp_worker.py")), json.dumps(settings)]
+        self.process = self.cable.spawn(
+            "vipcast",
+            *command,
+            environment={"PYTHONPATH": str(_ROOT / "src")},
+            inside=self.cable.node,
+            stdin=subprocess.PIPE,
+        )
         if prefixes:
             self._tell()
         word = "given" if prefixes else "ready"

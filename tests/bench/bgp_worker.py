@@ -1,24 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One Peering in a process of its own, for measurements: reads names of files with prefixes, one in a line.
+"""One Peering as a process of its own, so that its CPU and memory are its own.
 
-python tests/bench/bgp_worker.py ROUTER OUR_AS ROUTERS_AS
+    PYTHONPATH=src python tests/bench/bgp_worker.py '{"address": "10.99.0.2", "local_asn": 64513, "remote_asn": 64512}'
+
+It reads names of files with prefixes, one in a line, and each time announces those of the file alone. It says
+``ready``, and ``given`` for each file. At the end of its input it takes leave.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
-from ipaddress import IPv4Network, ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+from typing import Any
 
 from vipcast.bgp.route import Route
 from vipcast.net.peering import Peering, PeerSettings
 
 
 def routes(path: str) -> frozenset[Route]:
-    return frozenset(Route(IPv4Network(line)) for line in Path(path).read_text().split())
+    return frozenset(Route(ip_network(line)) for line in Path(path).read_text().split())
+
+
+def settings(values: dict[str, Any]) -> PeerSettings:
+    values["address"] = ip_address(values["address"])
+    return PeerSettings(**{"name": "router", "port": 179, "connect_time": 1, **values})
 
 
 async def lines() -> asyncio.StreamReader:
@@ -29,11 +37,10 @@ async def lines() -> asyncio.StreamReader:
     return reader
 
 
-async def main(router: str, asn: int, remote: int) -> None:
-    settings = PeerSettings("router", ip_address(router), 179, asn, remote, hold_time=90, connect_time=1)
-    peering = Peering(settings, notify=lambda: None)
-    running = asyncio.create_task(peering.run())
+async def main(values: dict[str, Any]) -> None:
+    peering = Peering(settings(values), notify=lambda: None)
     reader = await lines()
+    running = asyncio.create_task(peering.run())
     print("ready", flush=True)
     while line := await reader.readline():
         peering.set_routes(routes(line.decode().strip()))
@@ -43,4 +50,4 @@ async def main(router: str, asn: int, remote: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    asyncio.run(main(json.loads(sys.argv[1])))

@@ -23,18 +23,38 @@ class Feature(Enum):
     CHANGES = "changes and withdrawals, each sent once (RFC 4271)"
     RECEIVING = "routes that the router announces are taken, counted and not kept"
     FOUR_OCTETS = "AS numbers of four octets (RFC 6793)"
+    BOTH_FAMILIES = "IPv4 and IPv6 routes on one session, over either"
+    NEXT_HOP_IPV6 = "IPv4 routes with IPv6 next hops (RFC 8950)"
+    LARGE_COMMUNITIES = "large communities (RFC 8092)"
+    BANDWIDTH = "link bandwidth, transitive, to an external peer (draft-ietf-idr-link-bandwidth)"
+    BANDWIDTH_INTERNAL = "link bandwidth, non-transitive, to an internal peer"
+    EXTENDED_MESSAGES = "messages of up to 65,535 octets (RFC 8654)"
+    OTHER_AS = "an AS number that only this router sees (local-as), and any external AS of the router's"
     PASSWORD = "TCP MD5, over IPv4 and IPv6 (RFC 2385)"
     REFRESH = "route refresh (RFC 2918)"
+    ENHANCED_REFRESH = "enhanced route refresh (RFC 7313)"
+    ROUTER_DIALS = "the router dials, and we wait"
+    BOTH_DIAL = "both dial, and one session stays (RFC 4271 section 6.8)"
+    TTL_SECURITY = "TTL security on both sides (RFC 5082)"
+    TTL_TOO_LOW = "TTL security on our side alone: no session"
     SILENT_ROUTER = "a silent router is given up when our hold timer expires"
     SILENT_SPEAKER = "a silent speaker is given up when the router's hold timer expires, and comes back"
     OUR_SHUTDOWN = "our shutdown, with its message seen there (RFC 9003)"
     THEIR_SHUTDOWN = "the router's shutdown, with its message seen here (RFC 9003)"
     RESTART = "the router crashes and has all routes again"
+    GRACEFUL_RESTART = "our process is killed and starts again: routes stay, stale ones go (RFC 4724)"
     MANY = "10,000 prefixes"
 
 
 CANNOT: dict[tuple[Feature, str], str] = {
     (Feature.REFRESH, "GoBGP"): "keeps all that it received, and never asks for it again",
+    (Feature.ENHANCED_REFRESH, "GoBGP"): "keeps all that it received, and never asks for it again",
+    (Feature.EXTENDED_MESSAGES, "GoBGP"): "does not offer them",
+    (Feature.EXTENDED_MESSAGES, "OpenBGPD"): "does not offer them",
+    (Feature.NEXT_HOP_IPV6, "OpenBGPD"): "does not offer it",
+    (Feature.BANDWIDTH_INTERNAL, "OpenBGPD"): "shows a non-transitive community without its value",
+    (Feature.TTL_SECURITY, "ExaBGP"): "answers a connection with the usual TTL",
+    (Feature.GRACEFUL_RESTART, "ExaBGP"): "keeps no table of what it received",
 }
 """Why a router has no part in something; everything else is tested."""
 

@@ -7,57 +7,16 @@ from ipaddress import ip_network
 
 import pytest
 from daemon.interop.features import Feature, proves
+from daemon.interop.meeting import COMMUNITIES, VIP, VIP2, VIP6, has, lost, ours, started
 from daemon.interop.network import NODE, NODE6
-from daemon.interop.peers import Path, Peer, Setup
+from daemon.interop.peers import Peer
 from daemon.interop.speaker import Speaker, eventually
-from daemon.interop.speaker import peer as peer_settings
 
 from vipcast.bgp.framing import MessageType
 from vipcast.bgp.fsm import State
 from vipcast.bgp.route import Route
-from vipcast.net.settings import PeerSettings
 
 pytestmark = pytest.mark.netns
-
-VIP, VIP2, VIP6 = ip_network("10.9.0.1/32"), ip_network("10.9.0.2/32"), ip_network("fd00::1/128")
-COMMUNITIES = frozenset({64512 << 16 | 7, 64512 << 16 | 3})
-
-
-def ours(setup: Setup, **values: object) -> PeerSettings:
-    """The speaker's side of ``setup``."""
-    given = {
-        "remote_asn": setup.asn,
-        "local_asn": setup.remote_asn,
-        "hold_time": setup.hold_time,
-        "password": setup.password,
-        "node_name": "node1",
-        **values,
-    }
-    return peer_settings(setup.router, **given)
-
-
-def started(peer: Peer, **values: object) -> Setup:
-    setup = Setup(**values)  # type: ignore[arg-type]
-    peer.start(setup)
-    return setup
-
-
-def has(peer: Peer, route: Route, **wanted: object) -> Path:
-    """The router's only path for a route, as soon as it is as wanted."""
-
-    def right() -> bool:
-        found = peer.paths(str(route.prefix))
-        return len(found) == 1 and all(getattr(found[0], name) == value for name, value in wanted.items())
-
-    try:
-        eventually(right, "")
-    except AssertionError:
-        raise AssertionError(f"{route.prefix} with {wanted}: {peer.paths(str(route.prefix))}") from None
-    return peer.paths(str(route.prefix))[0]
-
-
-def lost(peer: Peer, route: Route, seconds: float = 10) -> None:
-    eventually(lambda: not peer.paths(str(route.prefix)), f"{route.prefix} gone", seconds)
 
 
 @proves(Feature.IPV4)

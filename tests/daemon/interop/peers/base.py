@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -65,6 +66,12 @@ class Path:
     large_communities: frozenset[str] = frozenset()
     bandwidth: float | None = None
     stale: bool = False
+
+
+def float_of(number: int) -> float:
+    """The IEEE 754 single that has these 32 bits."""
+    value: float = struct.unpack("!f", number.to_bytes(4))[0]
+    return value
 
 
 class Peer(ABC):

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Iterator
 
 from daemon.interop.network import eventually, run
-from daemon.interop.peers.base import Path, Program, Setup
+from daemon.interop.peers.base import Path, Program, Setup, float_of
 
 _LINE = re.compile(r"^\t(\S+?): ?(.*)$", re.MULTILINE)
-_GENERIC = re.compile(r"\(generic, 0x([0-9a-f]+), 0x([0-9a-f]+)\)")
+# BIRD has no name for it: type and subtype in one, the AS number, the float as if it were a number.
+_BANDWIDTH = re.compile(r"\(unknown 0x(?:4|4004), \d+, (\d+)\)")
 
 
 def config(setup: Setup, log: str) -> str:
@@ -94,7 +93,7 @@ def _path(text: str) -> Path:
         local_pref=int(fields["BGP.local_pref"]),
         communities=_tuples(fields.get("BGP.community", "")),
         large_communities=_tuples(fields.get("BGP.large_community", "")),
-        bandwidth=next(_bandwidths(fields.get("BGP.ext_community", "")), None),
+        bandwidth=_bandwidth(fields.get("BGP.ext_community", "")),
         stale=bool(re.search(r"\(\d+s", text.partition("\n")[0])),
     )
 
@@ -104,8 +103,6 @@ def _tuples(text: str) -> frozenset[str]:
     return frozenset(":".join(re.findall(r"\d+", numbers)) for numbers in re.findall(r"\(([\d, ]+)\)", text))
 
 
-def _bandwidths(text: str) -> Iterator[float]:
-    """BIRD has no name for them: type 0x40, subtype 0x04, two octets of an AS, and a float."""
-    for high, low in _GENERIC.findall(text):
-        if int(high, 16) >> 16 == 0x4004:
-            yield struct.unpack("!f", int(low, 16).to_bytes(4, "big"))[0]
+def _bandwidth(text: str) -> float | None:
+    found = _BANDWIDTH.search(text)
+    return float_of(int(found[1])) if found else None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from daemon.interop.network import eventually
-from daemon.interop.peers.base import Path, Program, Setup
+from daemon.interop.peers.base import Path, Program, Setup, float_of
 
 # The helper writes down what ExaBGP says, and says what is written into the pipe.
 _HELPER = """cat <>{folder}/commands &
@@ -132,14 +132,15 @@ def _path(hop: str, attributes: dict[str, Any]) -> Path:
         local_pref=attributes.get("local-preference"),
         communities=_joined(attributes.get("community", ())),
         large_communities=_joined(attributes.get("large-community", ())),
-        bandwidth=next(
-            (
-                float(each["string"].rpartition(":")[2])
-                for each in attributes.get("extended-community", ())
-                if "bandwidth" in each["string"]
-            ),
-            None,
-        ),
+        bandwidth=_bandwidth(attributes.get("extended-community", [])),
+    )
+
+
+def _bandwidth(found: list[dict[str, int]]) -> float | None:
+    """Eight octets as a number: type, subtype, two octets of the AS number, the float."""
+    kinds = (0x0004, 0x4004)
+    return next(
+        (float_of(each["value"] & 0xFFFFFFFF) for each in found if each["value"] >> 48 in kinds), None
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from daemon.interop.network import eventually, run
-from daemon.interop.peers.base import Path, Program, Setup
+from daemon.interop.peers.base import Path, Program, Setup, float_of
 
 
 def config(setup: Setup, control: str) -> str:
@@ -99,12 +99,12 @@ def _path(entry: dict[str, Any]) -> Path:
         local_pref=entry["localpref"],
         communities=frozenset(entry.get("communities", ())),
         large_communities=frozenset(entry.get("large_communities", ())),
-        bandwidth=next(_bandwidths(entry.get("extended_communities", ())), None),
+        bandwidth=_bandwidth(entry.get("extended_communities", [])),
         stale=entry.get("stale", False),
     )
 
 
-def _bandwidths(found: Any) -> Any:
-    for text in found:
-        if re.match(r"link-bw|bandwidth|generic", text):
-            yield text
+def _bandwidth(found: list[str]) -> float | None:
+    """``[4] 64513:1234736768``: the subtype, the AS number, the float as if it were a number."""
+    numbers = (re.fullmatch(r"\[4\] \d+:(\d+)", text) for text in found)
+    return next((float_of(int(number[1])) for number in numbers if number), None)
