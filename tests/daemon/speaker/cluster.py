@@ -162,6 +162,12 @@ class Speaker:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(processes.stop, self._process)
 
+    async def end(self, number: int) -> None:
+        """By a signal, and wait for it."""
+        assert self._process
+        self._process.send_signal(number)
+        await asyncio.to_thread(self._process.wait, 10)
+
     async def terminate(self) -> int:
         """SIGTERM, and the exit status."""
         assert self._process

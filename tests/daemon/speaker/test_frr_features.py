@@ -5,64 +5,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from daemon.bfd.harness import BfdProcess, BfdRouter
-from daemon.interop.frr import NODE, ROUTER, missing, run
+from daemon.interop.frr import NODE, ROUTER, run
 from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.frr_world import (
+    DRAIN,
+    announced,
+    communities,
+    config,
+    frr,
+    in_kernel,
+    inside,
+    only_peer,
+    valid,
+)
 from daemon.speaker.namespaces import api_reachable_in, until_told
+
+__all__ = ["frr"]
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.netns]
 
 OTHER_NODE = "10.99.0.3"
-DRAIN = "vipcast.io/drain"
-
-
-def config(*lines: str, address: str = NODE) -> str:
-    essential = (
-        "router bgp 64512",
-        "no bgp ebgp-requires-policy",
-        f"neighbor {address} remote-as 64513",
-        f"neighbor {address} timers 3 9",
-        f"neighbor {address} timers connect 1",
-    )
-    return "\n ".join((*essential, *lines))
 
 
 BOTH_FAMILIES = ("address-family ipv6 unicast", f"neighbor {NODE} activate", "exit-address-family")
-
-
-@pytest.fixture
-def frr() -> Iterator[BfdRouter]:
-    if (lack := missing()) is not None:
-        pytest.fail(lack)
-    with BfdRouter() as router:
-        yield router
-
-
-def inside(frr: BfdRouter) -> tuple[str, ...]:
-    return ("ip", "netns", "exec", frr.node)
-
-
-async def announced(cluster: Cluster, **of_peer: Any) -> Any:
-    """One service with an endpoint elsewhere, announced to the router; the speaker's kubeconfig."""
-    kubeconfig = await cluster.prepare()
-    await cluster.configure()
-    await cluster.peer("tor", 179, peerAddress=ROUTER, **of_peer)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
-    return kubeconfig
-
-
-def valid(frr: BfdRouter, prefix: str = "10.9.0.1/32") -> bool:
-    return [path["valid"] for path in frr.paths(prefix)] == [True]
-
-
-def communities(frr: BfdRouter) -> list[str]:
-    return [path.get("community", {}).get("string", "") for path in frr.paths("10.9.0.1/32")]
 
 
 async def test_both_families_and_all_kinds_of_communities_over_one_session(
@@ -185,10 +153,10 @@ async def test_a_path_that_bfd_loses_ends_the_session(cluster: Cluster, frr: Bfd
         await until_told(lambda: valid(frr))
         with BfdProcess(frr.node, frr.folder, *flags):
             await until_told(frr.bfd_up)
-            assert (await _peer(speaker))["bfd"]["state"] == "Up"
+            assert (await only_peer(speaker))["bfd"]["state"] == "Up"
             frr.kill("bfdd")
             await until_told(lambda: "Down" in str(frr.neighbor().get("lastNotificationReason")))
-            assert "nothing was heard" in (await _peer(speaker))["lastError"]
+            assert "nothing was heard" in (await only_peer(speaker))["lastError"]
 
 
 async def test_without_a_bfd_process_the_session_goes_on_and_that_is_said(
@@ -203,124 +171,13 @@ async def test_without_a_bfd_process_the_session_goes_on_and_that_is_said(
     ):
         await until_told(lambda: valid(frr))
         for _ in range(150):
-            peer = await _peer(speaker)
+            peer = await only_peer(speaker)
             if "does not answer" in peer["bfd"].get("problem", ""):
                 break
             await asyncio.sleep(0.1)
         assert "only the hold timer" in peer["bfd"]["problem"]
         assert peer["state"] == "Established"
         await until_told(lambda: "bfdProblem" in cluster.api.kubectl("get", "events", "-n", cluster.name))
-
-
-async def _peer(speaker: Speaker) -> dict[str, Any]:
-    (peer,) = (await speaker.status())["peers"]
-    return dict(peer)
-
-
-# -- sessions that end and routes that stay ------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def watched(frr: BfdRouter, prefix: str = "10.9.0.1/32") -> AsyncIterator[set[bool]]:
-    """Whether the router's kernel had the route, each time it was asked meanwhile."""
-    seen: set[bool] = set()
-
-    async def look() -> None:
-        while True:
-            routes = await asyncio.to_thread(run, "ip", "-n", frr.router, "-j", "route", "show", prefix)
-            seen.add(bool(json.loads(routes or "[]")))
-            await asyncio.sleep(0.02)
-
-    task = asyncio.create_task(look())
-    try:
-        yield seen
-    finally:
-        task.cancel()
-
-
-RESTART = {"enableGracefulRestart": True, "gracefulRestartTime": "30s"}
-
-
-async def test_a_speaker_that_is_replaced_leaves_its_routes_with_the_router(
-    cluster: Cluster, frr: BfdRouter
-) -> None:
-    frr.start(config())
-    kubeconfig = await announced(cluster, **RESTART)
-    async with (
-        api_reachable_in(frr.node, cluster.api.port),
-        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
-    ):
-        await until_told(lambda: _in_kernel(frr))
-        async with watched(frr) as seen:
-            assert await speaker.terminate() == 0
-            await until_told(lambda: frr.neighbor()["bgpState"] != "Established")
-            async with Speaker(cluster, kubeconfig, inside=inside(frr)):
-                await until_told(lambda: frr.neighbor()["bgpState"] == "Established")
-                await until_told(lambda: "stale" not in str(frr.paths("10.9.0.1/32")))
-                assert valid(frr)
-                assert seen == {True}
-
-
-async def test_without_graceful_restart_the_routes_go_with_the_speaker(
-    cluster: Cluster, frr: BfdRouter
-) -> None:
-    frr.start(config())
-    kubeconfig = await announced(cluster)
-    async with (
-        api_reachable_in(frr.node, cluster.api.port),
-        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
-    ):
-        await until_told(lambda: _in_kernel(frr))
-        assert await speaker.terminate() == 0
-        await until_told(lambda: not _in_kernel(frr), 5)
-
-
-async def test_a_peer_that_is_removed_keeps_nothing(cluster: Cluster, frr: BfdRouter) -> None:
-    frr.start(config())
-    kubeconfig = await announced(cluster, **RESTART)
-    async with (
-        api_reachable_in(frr.node, cluster.api.port),
-        Speaker(cluster, kubeconfig, inside=inside(frr)),
-    ):
-        await until_told(lambda: _in_kernel(frr))
-        await cluster.delete("BGPPeer", "tor")
-        await until_told(lambda: not _in_kernel(frr), 5)
-
-
-async def test_other_timers_make_a_new_session_and_no_route_is_lost(cluster: Cluster, frr: BfdRouter) -> None:
-    frr.start(config())
-    kubeconfig = await announced(cluster, **RESTART)
-    async with (
-        api_reachable_in(frr.node, cluster.api.port),
-        Speaker(cluster, kubeconfig, inside=inside(frr)),
-    ):
-        await until_told(lambda: _in_kernel(frr))
-        async with watched(frr) as seen:
-            await cluster.peer("tor", 179, peerAddress=ROUTER, **RESTART, holdTime="6s")
-            await until_told(lambda: frr.neighbor().get("connectionsEstablished") == 2)
-            await until_told(lambda: "stale" not in str(frr.paths("10.9.0.1/32")))
-            assert seen == {True}
-
-
-async def test_a_drained_node_leaves_nothing_behind_when_its_speaker_ends(
-    cluster: Cluster, frr: BfdRouter
-) -> None:
-    frr.start(config())
-    kubeconfig = await announced(cluster, **RESTART)
-    async with (
-        api_reachable_in(frr.node, cluster.api.port),
-        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
-    ):
-        await until_told(lambda: _in_kernel(frr))
-        await cluster.apply("Node", cluster.node, annotations={DRAIN: "60s"})
-        await until_told(lambda: communities(frr) == ["graceful-shutdown"])
-        assert await speaker.terminate() == 0
-        await until_told(lambda: not _in_kernel(frr), 5)
-
-
-def _in_kernel(frr: BfdRouter, prefix: str = "10.9.0.1/32") -> bool:
-    version = "-6" if ":" in prefix else "-4"
-    return bool(json.loads(run("ip", "-n", frr.router, "-j", version, "route", "show", prefix) or "[]"))
 
 
 async def test_a_session_over_an_interface_carries_both_families(cluster: Cluster, frr: BfdRouter) -> None:
@@ -351,4 +208,4 @@ async def test_a_session_over_an_interface_carries_both_families(cluster: Cluste
         api_reachable_in(frr.node, cluster.api.port),
         Speaker(cluster, kubeconfig, inside=inside(frr)),
     ):
-        await until_told(lambda: _in_kernel(frr) and _in_kernel(frr, "fd09::1/128"), 30)
+        await until_told(lambda: in_kernel(frr) and in_kernel(frr, "fd09::1/128"), 30)
