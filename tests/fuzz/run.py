@@ -16,7 +16,7 @@ import atheris
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-with atheris.instrument_imports(include=["vipcast.bgp", "vipcast.bfd", "vipcast.net.router_advertisement"]):
+with atheris.instrument_imports(include=["vipcast.bgp", "vipcast.bfd", "vipcast.net"]):
     from fuzz.targets import TARGETS
 
 

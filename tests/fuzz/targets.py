@@ -15,11 +15,21 @@ from daemon.bgp.wire_cases import CASES
 
 from vipcast.bfd import packet
 from vipcast.bfd.fsm import BfdState, Diagnostic
+from vipcast.bfd.settings import BadSettingsError, BfdSettings, BfdStatus
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.framing import Frame, FrameBuffer, MessageType
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, Update, decode, encode
 from vipcast.bgp.session import Session
+from vipcast.net.bfd_protocol import (
+    ProtocolError,
+    line,
+    read_line,
+    read_settings,
+    read_status,
+    write_settings,
+    write_status,
+)
 from vipcast.net.router_advertisement import (
     encode_advertisement,
     encode_solicitation,
@@ -102,11 +112,26 @@ def router_advertisement(data: bytes) -> None:
     valid_kind(data, IPv6Address("fe80::1"), 255)
 
 
+def bfd_control(data: bytes) -> None:
+    """What the BFD process and its clients read of each other."""
+    with contextlib.suppress(ProtocolError):
+        message = read_line(data)
+        for reader in (read_settings, read_status):
+            for written in message.values():
+                with contextlib.suppress(ProtocolError, BadSettingsError):
+                    reader(written)
+
+
 _MESSAGES = [octets for octets, _message in CASES.values()]
 _BODIES: dict[MessageType, list[bytes]] = {kind: [] for kind in MessageType}
 for _octets in _MESSAGES:
     _BODIES[MessageType(_octets[18])].append(b"\0" + _octets[19:])
 _BFD = packet.ControlPacket(BfdState.UP, Diagnostic(0), 3, 1, 2, 0.1, 0.1, 0.05, poll=True)
+
+_LINES = [
+    line({"r1": write_settings(BfdSettings(IPv4Address("10.99.0.2"))), "r2": write_status(BfdStatus())}),
+    line({"r1": {"peer": "fe80::1", "interface": "eth0", "echo_interval": 0.05, "local": "nothing"}}),
+]
 
 # By name: what is called, and the octets that it begins with.
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
@@ -116,6 +141,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "others": (other_messages, [*_BODIES[MessageType.NOTIFICATION], *_BODIES[MessageType.ROUTE_REFRESH]]),
     "session": (session, [first + octets for octets in _MESSAGES for first in (b"\0", b"\xff")]),
     "bfd": (bfd_packet, [_BFD.encode()]),
+    "bfd-control": (bfd_control, _LINES),
     "advertisement": (
         router_advertisement,
         [encode_advertisement(b"\2\0\0\0\0\1"), encode_solicitation(b"\2\0\0\0\0\1")],

@@ -22,7 +22,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
-from vipcast.bfd.settings import BfdCounters, BfdSettings, BfdStatus
+from vipcast.bfd.settings import Address, BfdCounters, BfdSettings, BfdStatus
 
 Json = dict[str, Any]
 
@@ -63,7 +63,7 @@ def read_line(data: bytes) -> Json:
     """Raises ProtocolError."""
     try:
         message = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not JSON: {error}") from error
     if not isinstance(message, dict):
         raise ProtocolError("not a JSON object")
@@ -81,11 +81,36 @@ def read_settings(written: Mapping[str, Any]) -> BfdSettings:
     """Raises ProtocolError, or BadSettingsError for settings that cannot work."""
     try:
         known = {name: value for name, value in written.items() if name in _SETTINGS}
-        known["peer"] = ip_address(known["peer"])
-        known["local"] = None if known.get("local") is None else ip_address(known["local"])
-        return BfdSettings(**known)
+        known["peer"] = _address(known["peer"])
+        known["local"] = None if known.get("local") is None else _address(known["local"])
+        settings = BfdSettings(**known)
     except (KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"settings of a session: {error!r}") from error
+    for name, kinds in _KINDS.items():
+        if type(value := getattr(settings, name)) not in kinds:
+            raise ProtocolError(f"settings of a session: {name} {value!r}")
+    return settings
+
+
+def _address(text: object) -> Address:
+    try:
+        return ip_address(str(text))
+    except ValueError as error:
+        raise ProtocolError(f"settings of a session: {error}") from error
+
+
+# JSON has one kind of number, and Python takes truth for one.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "interface": (str, type(None)),
+    "multihop": (bool,),
+    "transmit_interval": (int, float),
+    "receive_interval": (int, float),
+    "detect_multiplier": (int,),
+    "echo_interval": (int, float, type(None)),
+    "passive": (bool,),
+    "minimum_ttl": (int,),
+    "vrf": (str, type(None)),
+}
 
 
 def write_status(status: BfdStatus) -> Json:
