@@ -10,7 +10,7 @@ sends 250 requests a second, each over a new connection, while one of these happ
   drain       playbooks/drain.yml takes a node out, and puts it back
   upgrade     the speakers are rolled out anew, node by node
   kill        a speaker gets SIGKILL; Kubernetes starts it again
-  bgpd        the router's bgpd gets SIGTERM and is started again. Until all next hops are back
+  bgpd        the router's bgpd is restarted. Until all next hops are back
 
 Times are from timestamps of one clock: all hosts of the lab share the machine's. The moment of a power cut is
 the one at which the switch's port went down; next hops are watched by `ip monitor` on the router. `--load N`
@@ -21,28 +21,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import json
 import re
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.asking import Client, Events, changes, routes_seen
 from support.lab import CHECKOUT, Lab, eventually
 
 RATE = 250
 NAMESPACE = "metallb-system"
 SPEAKER = "daemonset/speaker"
-# `ip -ts monitor`: [2026-11-22T08:15:00.123456] and the event; more next hops follow on lines of their own.
-STAMPED = re.compile(r"^\[(?P<time>[^\]]+)\]\s*(?P<event>.*)$")
 
 
 @dataclass
@@ -59,62 +55,13 @@ class Round:
     errors: dict[str, int] = field(default_factory=dict)
 
 
-class Events:
-    """Lines of a running command with the time that each carries (Unix seconds)."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
-        self.seen: list[tuple[float, str]] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            found = STAMPED.match(line)
-            if found:
-                moment = datetime.datetime.fromisoformat(found["time"]).astimezone()
-                self.seen.append((moment.timestamp(), found["event"].strip()))
-            elif self.seen:
-                last, event = self.seen[-1]
-                self.seen[-1] = (last, f"{event} {line.strip()}")
-
-    def stop(self) -> list[tuple[float, str]]:
-        time.sleep(0.3)
-        self._process.terminate()
-        self._process.wait(10)
-        self._reader.join(10)
-        return self.seen
-
-
-class Client:
-    """The client that asks all the time."""
-
-    def __init__(self, bench: Bench, urls: list[str]) -> None:
-        command = [*bench.ssh, bench.lab.client, "load", "-rate", str(RATE), *urls]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self._process.stderr is not None
-        started = self._process.stderr.readline()
-        if "started" not in started:
-            raise SystemExit(f"the client did not start: {started}{self._process.stderr.read()}")
-
-    def stop(self) -> dict[str, Any]:
-        """What it saw: see roles/lab/files/programs/load."""
-        said, complaint = self._process.communicate(timeout=60)
-        if self._process.returncode:
-            raise SystemExit(f"the client failed: {complaint}")
-        return json.loads(said)
-
-
 class Bench:
     """A lab that is rolled out, a service, and ways to look and to break."""
 
     def __init__(self, lab: Lab, load: int) -> None:
         self.lab = lab
         self.folder = lab.kubeconfig.parent
-        self.ssh = ["ssh", "-F", str(self.folder / "ssh_config")]
+        self.ssh = lab.ssh
         self.name = json.loads((self.folder / "topology.json").read_text())["name"]
         self.address = str(lab.address("web-1"))
         self._load = load
@@ -170,7 +117,7 @@ class Bench:
                 one.wait(10)
 
     def watch_routes(self) -> Events:
-        return Events([*self.ssh, self.lab.router, "ip -ts monitor route"])
+        return routes_seen(self.lab)
 
     def watch_switch(self) -> Events:
         return Events(["ip", "-n", f"{self.name}-switch", "-ts", "monitor", "link"])
@@ -199,7 +146,7 @@ class Bench:
         """The client asks while the block runs, a little before and a little after."""
         one = Round(scenario, 0, 0)
         with self.busy():
-            client = Client(self, [f"http://{self.address}/"])
+            client = Client(self.lab, f"http://{self.address}/", rate=RATE)
             time.sleep(1)
             began = time.time()
             try:
@@ -284,7 +231,7 @@ def upgrade(bench: Bench, _number: int) -> Round:
         bench.lab.kubectl("-n", NAMESPACE, "rollout", "status", SPEAKER, "--timeout=170s")
         one.seconds = round(time.monotonic() - began, 1)
         eventually(bench.settled, timeout=60)
-    one.hidden = not _changes(routes.stop(), bench.address)
+    one.hidden = not changes(routes.stop(), bench.address)
     return one
 
 
@@ -302,7 +249,7 @@ def kill(bench: Bench, number: int) -> Round:
             raise SystemExit(f"no new session with {hop}")
         one.seconds = round(time.monotonic() - began, 1)
         eventually(bench.settled, timeout=60)
-    one.hidden = not _changes(routes.stop(), bench.address)
+    one.hidden = not changes(routes.stop(), bench.address)
     return one
 
 
@@ -314,8 +261,8 @@ def bgpd(bench: Bench, _number: int) -> Round:
         routes = bench.watch_routes()
         time.sleep(0.5)
         killed = time.time()
-        bench.on(bench.lab.router, "kill -TERM $(pidof bgpd)")
-        time.sleep(1)
+        # Not a kill: FRR's watchdog waits seconds before it starts a daemon again, and minutes the next time.
+        bench.on(bench.lab.router, "/usr/lib/frr/watchfrr.sh restart bgpd")
         eventually(lambda: bench.hops() == everyone, timeout=120, interval=0.2)
         seen = routes.stop()
     back = [moment for moment, event in seen if bench.address in event.split()]
@@ -324,10 +271,6 @@ def bgpd(bench: Bench, _number: int) -> Round:
     if one.outage is not None:
         one.outage = round(one.outage - (killed - began), 3)
     return one
-
-
-def _changes(events: list[tuple[float, str]], address: str) -> list[str]:
-    return [event for _moment, event in events if address in event.split()]
 
 
 SCENARIOS: dict[str, Callable[[Bench, int], Round]] = {

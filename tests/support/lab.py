@@ -112,6 +112,11 @@ class Lab:
     def node_name(self, host: str) -> str:
         return self.variables(host).get("vipcast_node_name", host)
 
+    @cached_property
+    def ssh(self) -> list[str]:
+        """How to get a shell on a host without Ansible: its name and a command come behind this."""
+        return ["ssh", "-F", str(self.kubeconfig.parent / "ssh_config")]
+
     def run(self, host: str, command: str, timeout: float = 60) -> str:
         """What a shell command prints on a host of the lab; raises where it fails."""
         raw = ("-m", "ansible.builtin.raw", "-a", command)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a client and a router of the lab notice while something happens to it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import subprocess
+import threading
+import time
+from typing import Any
+
+from support.lab import Lab
+
+# `ip -ts monitor`: [2026-11-22T08:15:00.123456] and the event; more next hops follow on lines of their own.
+STAMPED = re.compile(r"^\[(?P<time>[^\]]+)\]\s*(?P<event>.*)$")
+
+
+class Events:
+    """Lines of a running command with the time that each carries (Unix seconds)."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        self.seen: list[tuple[float, str]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            found = STAMPED.match(line)
+            if found:
+                moment = datetime.datetime.fromisoformat(found["time"]).astimezone()
+                self.seen.append((moment.timestamp(), found["event"].strip()))
+            elif self.seen:
+                last, event = self.seen[-1]
+                self.seen[-1] = (last, f"{event} {line.strip()}")
+
+    def stop(self) -> list[tuple[float, str]]:
+        time.sleep(0.3)
+        self._process.terminate()
+        self._process.wait(10)
+        self._reader.join(10)
+        return self.seen
+
+
+class Client:
+    """The client that asks all the time."""
+
+    def __init__(self, lab: Lab, *urls: str, rate: int = 250) -> None:
+        command = [*lab.ssh, lab.client, "load", "-rate", str(rate), *urls]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self._process.stderr is not None
+        started = self._process.stderr.readline()
+        if "started" not in started:
+            raise RuntimeError(f"the client did not start: {started}{self._process.stderr.read()}")
+
+    def stop(self) -> dict[str, Any]:
+        """What it saw: see roles/lab/files/programs/load."""
+        said, complaint = self._process.communicate(timeout=60)
+        if self._process.returncode:
+            raise RuntimeError(f"the client failed: {complaint}")
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+
+def routes_seen(lab: Lab) -> Events:
+    """Every change of the router's kernel routes from now on."""
+    seen = Events([*lab.ssh, lab.router, "ip -ts monitor route"])
+    time.sleep(0.5)
+    return seen
+
+
+def changes(events: list[tuple[float, str]], address: str) -> list[str]:
+    """What happened to the route of an address."""
+    return [event for _moment, event in events if address in event.split()]
