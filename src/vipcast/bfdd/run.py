@@ -29,6 +29,7 @@ __all__ = ["Options", "main"]
 
 # Above ordinary programs, below the kernel's own threads.
 _PRIORITY = 10
+_NICENESS = -20
 
 _log = log_for("bfd")
 
@@ -49,7 +50,7 @@ def main(options: Options) -> int:
     configure(options.log_level)
     protocol.USERS.update([] if options.client_user is None else [options.client_user])
     loop = Loop()
-    _log.info("started", program="bfd", version=__version__, namespace=options.namespace, realtime=_hurry())
+    _log.info("started", program="bfd", version=__version__, namespace=options.namespace, priority=_hurry())
     try:
         while not loop.signals:
             charge = _begin(loop, options)
@@ -67,13 +68,21 @@ def main(options: Options) -> int:
     return 0
 
 
-def _hurry() -> bool:
-    """Real-time priority, where CAP_SYS_NICE lets us: then a busy node delays no packet. Whether it did."""
+def _hurry() -> str:
+    """By CAP_SYS_NICE, so that a busy node delays no packet: the priority that we got."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_PRIORITY))
+    except OSError:  # not allowed, or a kernel that has none for control groups
+        return _hurry_less()
+    return "realtime"
+
+
+def _hurry_less() -> str:
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     except OSError:
-        return False
-    return True
+        return "ordinary"
+    return "high"
 
 
 def _begin(loop: Loop, options: Options) -> Charge:

@@ -393,3 +393,34 @@ def test_many_sessions_share_one_process(cable: Cable, near: BfdProcess) -> None
             time.sleep(1)
             document = json.loads(other.get("/status")[1])
             assert sum(session["counters"]["down_events"] for session in document["status"]["sessions"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [((), {"realtime", "high"}), (("setpriv", "--bounding-set=-sys_nice"), {"ordinary"})],
+    ids=["with CAP_SYS_NICE", "without"],
+)
+def test_it_takes_the_priority_that_it_may_have_and_says_which(
+    cable: Cable, prefix: tuple[str, ...], expected: set[str]
+) -> None:
+    with BfdProcess(cable.node, cable.folder, prefix=prefix) as process:
+        eventually(lambda: process.said("started"), "it runs")
+        assert process.events()[0]["priority"] in expected
+
+
+def test_a_speaker_of_another_user_is_let_in_by_its_number(cable: Cable) -> None:
+    with BfdProcess(cable.node, cable.folder, "--client-user", "12345") as process:
+        eventually(lambda: process.said("started"), "it runs")
+        time.sleep(0.3)
+        if (child := os.fork()) == 0:
+            try:
+                enter(cable.node)
+                os.setuid(12345)
+                with socket.socket(socket.AF_UNIX) as sock:
+                    sock.settimeout(5)
+                    sock.connect(control_name("metallb-system"))
+                    sock.sendall(b'{"want":{}}\n')
+                    os._exit(0 if b"sessions" in sock.recv(100) else 1)
+            finally:
+                os._exit(99)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

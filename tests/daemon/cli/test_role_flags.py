@@ -29,7 +29,8 @@ def defaults() -> dict[str, Any]:
         "load_balancer_bgp_listen": False,
         "load_balancer_speaker_capabilities": [],
         "load_balancer_bfd_capabilities": [],
-        "_load_balancer_node_user": {"runAsNonRoot": True, "runAsUser": 65534},
+        "_load_balancer_speaker_user": {"runAsNonRoot": True, "runAsUser": 65534},
+        "_load_balancer_bfd_user": {"runAsNonRoot": True, "runAsUser": 65534},
     }
     return {**plain, **derived, **ours, **needs}
 
