@@ -89,8 +89,8 @@ class Peer:
 
     @property
     def several_hops(self) -> bool:
-        """Whether the router may be more than one hop away by what is said of it."""
-        return self.multihop or (self.ttl_security_hops or 1) > 1
+        """Whether BFD is for several hops, by what is said of the peer (see `vipcast.speaker.bfd`)."""
+        return not self.internal and (self.multihop or self.ttl_security_hops is not None)
 
     @property
     def families(self) -> tuple[int, ...]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """BFD for the peers that have a profile: what sessions there should be, and which were lost. Pure.
 
-Single hop or multihop is what routers make of the same neighbour (FRR's rule): a session over several hops is
-one that is allowed to be, and iBGP with a router that is not on a network of this node.
+Single hop or multihop is what FRR makes of the same neighbour, for the two have different ports: multihop is
+eBGP that may go over several hops or has TTL security (for one hop too: FRR keeps both as one number), and
+iBGP with a router that is not on a network of this node.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def bfd_settings(
     profile: BfdProfile, peer: PeerSettings, address: Address, on_link: Callable[[Address], bool]
 ) -> BfdSettings:
     """One session. Raises BadSettingsError."""
-    multihop = peer.multihop or (peer.ttl_security_hops or 1) > 1 or (peer.internal and not on_link(address))
+    external = peer.multihop or peer.ttl_security_hops is not None
+    multihop = not on_link(address) if peer.internal else external
     # RFC 5883 section 1: no echo over several hops; FRR has none for IPv6.
     echo = profile.echo_mode and not multihop and address.version == 4
     return BfdSettings(

@@ -53,8 +53,8 @@ def test_a_session_has_what_the_profile_says_and_what_the_peer_does() -> None:
     [
         ({}, False, False),  # eBGP is one hop unless it may be more
         ({"ebgpMultiHop": True}, True, True),
-        ({"ttlSecurityHops": 1}, True, False),
-        ({"ttlSecurityHops": 2}, True, True),
+        ({"ttlSecurityHops": 1}, True, True),
+        ({"ttlSecurityHops": 1, "peerASN": 64513}, True, False),
         ({"peerASN": 64513}, True, False),
         ({"peerASN": 64513}, False, True),
     ],
