@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One Peering as a process of its own, so that its CPU and memory are its own.
 
-    PYTHONPATH=src python tests/bench/bgp_worker.py '{"address": "192.0.2.1", "local_asn": 1, "remote_asn": 2}'
+    PYTHONPATH=src python tests/bench/bgp_worker.py '{"address": "192.0.2.1", "local_asn": 1, ...}'
 
 It reads names of files with prefixes, one in a line, and each time announces those of the file alone. It says
 ``ready``, and ``given`` for each file. At the end of its input it takes leave.

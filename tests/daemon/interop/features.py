@@ -37,12 +37,14 @@ class Feature(Enum):
     BOTH_DIAL = "both dial, and one session stays (RFC 4271 section 6.8)"
     TTL_SECURITY = "TTL security on both sides (RFC 5082)"
     TTL_TOO_LOW = "TTL security on our side alone: no session"
+    UNNUMBERED = "unnumbered: neither side knows the other's address; both families with link-local next hops"
     SILENT_ROUTER = "a silent router is given up when our hold timer expires"
     SILENT_SPEAKER = "a silent speaker is given up when the router's hold timer expires, and comes back"
     OUR_SHUTDOWN = "our shutdown, with its message seen there (RFC 9003)"
     THEIR_SHUTDOWN = "the router's shutdown, with its message seen here (RFC 9003)"
     RESTART = "the router crashes and has all routes again"
     GRACEFUL_RESTART = "our process is killed and starts again: routes stay, stale ones go (RFC 4724)"
+    LEAVING = "we leave for an upgrade, and routes stay; we leave for good, and they go at once (RFC 8538)"
     MANY = "10,000 prefixes"
 
 
@@ -54,6 +56,10 @@ CANNOT: dict[tuple[Feature, str], str] = {
     (Feature.NEXT_HOP_IPV6, "OpenBGPD"): "does not offer it",
     (Feature.BANDWIDTH_INTERNAL, "OpenBGPD"): "shows a non-transitive community without its value",
     (Feature.TTL_SECURITY, "ExaBGP"): "answers a connection with the usual TTL",
+    (Feature.UNNUMBERED, "GoBGP"): "sends no router advertisements, by which we would find it",
+    (Feature.UNNUMBERED, "ExaBGP"): "has to be told the address of each neighbour",
+    (Feature.UNNUMBERED, "OpenBGPD"): "has to be told the address of each neighbour",
+    (Feature.LEAVING, "ExaBGP"): "keeps no table of what it received",
     (Feature.GRACEFUL_RESTART, "ExaBGP"): "keeps no table of what it received",
 }
 """Why a router has no part in something; everything else is tested."""

@@ -26,6 +26,8 @@ def ours(setup: Setup, **values: object) -> PeerSettings:
         "node_name": "node1",
         **values,
     }
+    if setup.over == "link-local":
+        return peer_settings(None, interface="eth0", **given)
     return peer_settings(setup.router, **given)
 
 

@@ -179,3 +179,36 @@ def _both(peer: Peer) -> bool:
     """Whether it still has both; the one that we have never goes."""
     assert peer.paths(str(VIP)), "a route that was announced before and after the restart went away"
     return bool(peer.paths(str(VIP2)))
+
+
+@proves(Feature.LEAVING)
+@pytest.mark.parametrize("preserve", [True, False], ids=["upgrade", "for good"])
+def test_how_we_leave_decides_whether_routes_stay(peer: Peer, preserve: bool) -> None:
+    setup = started(peer)
+    with Speaker(peer.node, ours(setup, restart_time=20)) as speaker:
+        speaker.set_routes(Route(VIP))
+        speaker.wait_up()
+        has(peer, Route(VIP))
+        speaker.close("an upgrade", preserve=preserve)
+    eventually(lambda: not peer.established(), "the router knows that we are gone")
+    if not preserve:
+        lost(peer, Route(VIP), 2)
+        return
+    assert peer.paths(str(VIP))
+    with Speaker(peer.node, ours(setup, restart_time=20)) as speaker:
+        speaker.set_routes(Route(VIP))
+        eventually(lambda: peer.paths(str(VIP)) and speaker.status().established, "it is back")
+        assert peer.paths(str(VIP))
+
+
+@proves(Feature.UNNUMBERED)
+def test_a_router_is_found_on_its_interface(peer: Peer) -> None:
+    for namespace in (peer.node, peer.cable.router):
+        run("ip", "-n", namespace, "-4", "addr", "flush", "dev", "eth0")
+        run("ip", "-n", namespace, "-6", "addr", "flush", "dev", "eth0", "scope", "global")
+    setup = started(peer, over="link-local", next_hop_ipv6=True)
+    with Speaker(peer.node, ours(setup)) as speaker:
+        speaker.set_routes(Route(VIP), Route(VIP6))
+        assert speaker.wait_up(20).withheld == {}
+        for route in (Route(VIP), Route(VIP6)):
+            assert has(peer, route).next_hop.startswith("fe80::")

@@ -19,13 +19,14 @@ GRACEFUL_SECONDS = 20
 class Setup:
     """How the router meets the speaker; each peer writes its own configuration from it.
 
+    ``over`` link-local: neither side is told the other's address (unnumbered).
     ``dials``: the router opens the connection, and does not wait. ``hold_time`` in seconds.
     ``remote_asn`` None: any external one. ``network``: a prefix that the router announces.
     """
 
     asn: int = 64512
     remote_asn: int | None = 64513
-    over: Literal["ipv4", "ipv6"] = "ipv4"
+    over: Literal["ipv4", "ipv6", "link-local"] = "ipv4"
     hold_time: int = 9
     password: str | None = None
     dials: bool = False

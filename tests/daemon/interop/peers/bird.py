@@ -28,9 +28,9 @@ def config(setup: Setup, log: str) -> str:
             *block(
                 setup.network is not None, f"protocol static {{ ipv4; route {setup.network} blackhole; }}"
             ),
-            "protocol bgp node {",
-            f" local {setup.router} as {setup.asn};",
-            f" neighbor {setup.node} {remote};",
+            *block(setup.over == "link-local", 'protocol radv { interface "eth0"; }'),
+            f"protocol bgp {'any' if setup.over == 'link-local' else 'node'} {{",
+            *_ends(setup, remote),
             f" hold time {setup.hold_time}; keepalive time {setup.keepalive_time};",
             " connect retry time 1; connect delay time 1; error wait time 1, 2; error forget time 1;",
             " enable extended messages on;",
@@ -44,6 +44,16 @@ def config(setup: Setup, log: str) -> str:
     )
 
 
+def _ends(setup: Setup, remote: str) -> list[str]:
+    """Unnumbered: BIRD advertises itself, and takes whoever calls over link-local addresses."""
+    if setup.over == "link-local":
+        return [
+            f' local as {setup.asn}; interface "eth0"; dynamic name "node";',
+            f" neighbor range fe80::/10 {remote};",
+        ]
+    return [f" local {setup.router} as {setup.asn};", f" neighbor {setup.node} {remote};"]
+
+
 class Bird(Program):
     name, package, program = "BIRD", "bird2", "bird"
 
@@ -54,16 +64,16 @@ class Bird(Program):
         control = folder / "bird.ctl"
         control.unlink(missing_ok=True)
         self.cable.spawn("bird", "bird", "-f", "-c", f"{folder}/bird.conf", "-s", str(control))
-        eventually(lambda: control.exists() and "node" in self._ask("show protocols"), "BIRD answers")
+        eventually(lambda: control.exists() and "BGP" in self._ask("show protocols"), "BIRD answers")
 
     def _ask(self, *words: str) -> str:
         return run("birdc", "-s", str(self.cable.folder / "bird.ctl"), *words, check=False)
 
     def established(self) -> bool:
-        return "Established" in self._ask("show", "protocols", "node")
+        return "Established" in self._ask("show", "protocols")
 
     def paths(self, prefix: str) -> list[Path]:
-        text = self._ask("show", "route", "for", prefix, "protocol", "node", "all")
+        text = self._ask("show", "route", "for", prefix, "all")
         found = re.split(r"^(?=\S+\s+unicast )", text, flags=re.MULTILINE)[1:]
         return [_path(entry) for entry in found if entry.startswith(f"{prefix} ")]
 
@@ -86,8 +96,10 @@ class Bird(Program):
 
 def _path(text: str) -> Path:
     fields = dict(_LINE.findall(text))
+    # The global address, then the link-local one; "::" where there is no global one.
+    hops = [hop for hop in fields["BGP.next_hop"].split() if hop != "::"]
     return Path(
-        next_hop=fields["BGP.next_hop"].split()[0],
+        next_hop=hops[0],
         as_path=tuple(int(asn) for asn in fields["BGP.as_path"].split()),
         origin=fields["BGP.origin"],
         local_pref=int(fields["BGP.local_pref"]),

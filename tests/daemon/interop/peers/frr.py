@@ -12,7 +12,9 @@ from daemon.interop.peers.base import Path, Peer, Setup
 
 
 def config(setup: Setup) -> str:
-    neighbor = f" neighbor {setup.node}"
+    unnumbered = setup.over == "link-local"
+    name = "eth0" if unnumbered else setup.node
+    neighbor = f" neighbor {name}"
     lines = [
         f"router bgp {setup.asn}",
         " bgp router-id 10.99.0.2",
@@ -21,7 +23,7 @@ def config(setup: Setup) -> str:
         " no bgp network import-check",
         " bgp log-neighbor-changes",
         f" timers bgp {setup.keepalive_time} {setup.hold_time}",
-        f"{neighbor} remote-as {setup.remote_asn or 'external'}",
+        f"{neighbor} {'interface ' if unnumbered else ''}remote-as {setup.remote_asn or 'external'}",
         f"{neighbor} timers connect 1",
     ]
     if not setup.dials:
@@ -60,7 +62,7 @@ class Frr(Peer):
         self.cable.restart_bgpd()
 
     def _neighbor(self) -> dict[str, Any]:
-        return self.cable.neighbor(self.setup.node)
+        return self.cable.neighbor("eth0" if self.setup.over == "link-local" else self.setup.node)
 
     def established(self) -> bool:
         return self._neighbor().get("bgpState") == "Established"
