@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When to try again.
 
-Nothing answers at the peer's address: every ``connect_time``, because that costs nobody anything, and a
-router that comes back should not be waited for. The peer answered and the session ended all the same (a wrong
-AS, an administrative shutdown, a peer that crashes on us): ``connect_time``, then twice as long each time, up
-to ``MAX_DELAY``. Only a session that stayed up for ``STABLE_TIME`` forgives that: one that falls right after
-it came up is no success.
+A router that restarts is back in a second or two: so the first attempt after a loss comes after
+``FIRST_DELAY``. Where nothing answers at the peer's address each wait is twice the one before, up to
+``connect_time`` and no more: it costs nobody anything, and a router that comes back should not be waited for.
+
+The peer answered and the session ended all the same (a wrong AS, an administrative shutdown, a peer that
+crashes on us): after the first time ``connect_time``, then twice as long each time, up to ``MAX_DELAY``.
+Only a session that stayed up for ``STABLE_TIME`` forgives that: one that falls as soon as it is up is no
+success.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Callable
 
 from vipcast.bgp.fsm import State
 
+FIRST_DELAY = 1.0
 MAX_DELAY = 60.0
 STABLE_TIME = 30.0
 _MAX_DOUBLINGS = 16
@@ -29,6 +33,7 @@ class Backoff:
         self.jitter = jitter
         self._connect_time = connect_time
         self._failures = 0
+        self._unanswered = 0
         self._established_at: float | None = None
 
     @property
@@ -46,15 +51,23 @@ class Backoff:
             self._failures = 0
         if state in _REACHED:
             self._failures += 1
+            self._unanswered = 0
+        else:
+            self._unanswered += 1
 
     def idle_hold(self, state: State) -> float:
         """How long to rest in Idle after an end in ``state``."""
-        return self.jitter() * (self._delay() if state in _REACHED else self._connect_time)
+        return self.jitter() * (self._after_session() if state in _REACHED else self._after_silence())
 
     def connect_retry(self, state: State) -> float:
         """How long one attempt may take; after a connection that was lost in OpenSent, how long to rest."""
-        return self.idle_hold(state)
+        return self.jitter() * (self._after_session() if state in _REACHED else self._connect_time)
 
-    def _delay(self) -> float:
-        doublings = min(max(self._failures - 1, 0), _MAX_DOUBLINGS)
+    def _after_silence(self) -> float:
+        return min(FIRST_DELAY * 2.0 ** min(self._unanswered, _MAX_DOUBLINGS), self._connect_time)
+
+    def _after_session(self) -> float:
+        if self._failures <= 1:
+            return min(FIRST_DELAY, self._connect_time)
+        doublings = min(self._failures - 2, _MAX_DOUBLINGS)
         return min(self._connect_time * 2.0**doublings, max(MAX_DELAY, self._connect_time))

@@ -21,7 +21,7 @@ from vipcast.net.settings import PeerSettings
 
 BGP_PORT = 179
 # A port or a device that is not there may come: so often it is asked for.
-RETRY = 5.0
+RETRY = 1.0
 # So many are taken before the rest of the program gets its turn.
 _AT_ONCE = 16
 
