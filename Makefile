@@ -108,6 +108,7 @@ fuzz: venv ## coverage-guided fuzzing of every decoder (SECONDS=60 for each, TAR
 bench: venv ## the figures of README and docs
 	.ci/packages $(ROUTERS) iproute2
 	python tests/bench/bgp_scale.py
+	python tests/bench/service_latency.py
 	python tests/bench/controller_scale.py --own-server
 	python tests/bench/controller_failover.py
 	python tests/bench/demo.py

@@ -46,12 +46,12 @@ def role_variables(**changed: Any) -> Json:
     return {**yaml.safe_load(text), "load_balancer_namespace": NAMESPACE, **changed}
 
 
-def rbac(**changed: Any) -> list[Json]:
-    """What the role applies for the controller: service account, roles and bindings."""
+def rbac(program: str = "controller", **changed: Any) -> list[Json]:
+    """What the role applies for one of the programs: service account, roles and bindings."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["to_json"] = json.dumps
     folder = ROOT / "roles/load_balancer/templates"
-    template = environment.from_string((folder / "controller-rbac.yml.j2").read_text(encoding="utf-8"))
+    template = environment.from_string((folder / f"{program}-rbac.yml.j2").read_text(encoding="utf-8"))
     return list(yaml.safe_load_all(template.render(role_variables(**changed))))
 
 
