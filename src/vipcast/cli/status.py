@@ -143,5 +143,3 @@ def _troubles(speaker: _Json) -> Iterator[str]:
             yield f"\nmay be old: {copy['resource']}: {copy['problem']}"
     if speaker["reports"]["problem"]:
         yield f"\nnot written into the API: {speaker['reports']['problem']}"
-    if speaker.get("listening"):
-        yield f"\nnot listening: {speaker['listening']}"

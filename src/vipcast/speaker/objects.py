@@ -116,8 +116,9 @@ def same(wanted: Json, present: Json | None) -> bool:
 
 
 def label_value(text: str) -> str:
-    """As a label may have it: of a name that is too long, its beginning and a digest."""
-    return _cut(text, MAX_LABEL, text) if len(text) > MAX_LABEL else text
+    """As a label may have it: other signs are dashes; of what is too long, the beginning and a digest."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", text).strip("-._")
+    return _cut(plain, MAX_LABEL, text) if len(plain) > MAX_LABEL else plain
 
 
 def _addresses(item: Json) -> list[Json]:
@@ -181,8 +182,8 @@ def _cut(text: str, length: int, whole: str) -> str:
 
 
 def _dashed(view: PeerView) -> str:
-    """An address as frr-k8s has it in a label, where a colon may not be."""
+    """An address as frr-k8s has it in a label, where a colon may not be: all digits, with dashes."""
     address = view.peer.address
     if address is None:
         return view.peer.interface or ""
-    return str(address) if address.version == 4 else address.exploded.replace(":", "-")
+    return str(address) if address.version == 4 else address.exploded

@@ -60,19 +60,16 @@ def document(
     reports: Json,
     clock: Clock,
     drain: str | None = None,
-    listening: str | None = None,
 ) -> Json:
     """The whole document.
 
-    `reports` as the `Publisher` has it, `clock` is what the sessions' times are of, `drain` the phase of one,
-    `listening` why no peer can connect to us.
+    `reports` as the `Publisher` has it, `clock` is what the sessions' times are of, `drain` the phase of one.
     """
     views = list(views)
     sent = sent_prefixes({view.peer.name: view.status for view in views if view.status})
     return {
         "node": node_name,
         "drain": drain,
-        "listening": listening,
         "peers": [_peer(view, clock) for view in views],
         "services": [_service(key, verdicts, sent) for key, verdicts in decision.verdicts.items()],
         "configuration": _configuration(configuration),

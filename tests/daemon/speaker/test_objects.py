@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import ipaddress
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -218,6 +219,11 @@ def test_names_fit_and_differ_for_what_differs(
     assert len(object_name(*one)) <= 253 and object_name(*one)[-1].isalnum()
     assert (object_name(*one) == object_name(*other)) == (one == other)
     assert len(label_value(one[0])) <= 63 and label_value(one[0])[-1].isalnum()
+
+
+@given(st.text(max_size=300))
+def test_whatever_an_interface_is_called_the_label_is_one(name: str) -> None:
+    assert re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", label_value(name))
 
 
 def test_the_seam_between_names_does_not_matter() -> None:

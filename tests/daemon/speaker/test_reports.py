@@ -279,6 +279,32 @@ def peers_are(reports: Reports, *wanted: str) -> Callable[[], Awaitable[bool]]:
     return ask
 
 
+async def test_a_node_that_is_made_again_gets_its_objects_again(
+    cluster: Cluster, router: Router, reports: Reports
+) -> None:
+    kubeconfig = await cluster.prepare()
+    await cluster.configure(tor=router.port)
+    await cluster.service("web", "10.9.0.1")
+    await cluster.endpoints("web", "elsewhere")
+    async with Speaker(cluster, kubeconfig):
+        await eventually(session_is(reports, bgpStatus="Established"))
+        await eventually(services_are(reports, "web"))
+        await cluster.delete("Node", cluster.node)
+        await until(lambda: len(router.farewells) == 1)
+        node = await cluster.apply("Node", cluster.node)
+        await eventually(belong_to(reports, node["metadata"]["uid"]))
+        await eventually(session_is(reports, bgpStatus="Established"))
+
+
+def belong_to(reports: Reports, uid: str) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        items = [*await reports.items(BGP_SESSION_STATES), *await reports.items(SERVICE_BGP_STATUSES)]
+        owners = [item["metadata"]["ownerReferences"] for item in items]
+        return len(items) == 2 and all([owner["uid"] for owner in each] == [uid] for each in owners)
+
+    return ask
+
+
 async def test_objects_of_other_nodes_are_left_alone(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
