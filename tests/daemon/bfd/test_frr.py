@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from ipaddress import ip_address, ip_network
 
@@ -24,13 +22,12 @@ from daemon.bfd.harness import (
     mend,
     settings,
 )
-from daemon.interop.network import run
+from daemon.bfd.restart import VIP, held, start_speaker
 from daemon.interop.speaker import Speaker, peer
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.bgp.route import Route
 
-VIP = "192.0.2.10/32"
 BGP = f"""router bgp 64512
  no bgp ebgp-requires-policy
  neighbor {NODE} remote-as 64513
@@ -204,36 +201,6 @@ def test_admin_down_of_ours_leaves_bgp_and_its_routes_alone(router: BfdRouter, p
         eventually(lambda: not router.bfd_up(), "FRR's BFD is down")
         time.sleep(1)
         assert router.paths(VIP), router.log()
-
-
-# A speaker in a process of its own: SIGKILL leaves it no time for goodbyes.
-_SPEAKER = f"""
-import sys, time
-from ipaddress import ip_network
-from daemon.interop.network import run
-from daemon.interop.speaker import Speaker, peer
-from vipcast.bgp.route import Route
-with Speaker(sys.argv[1], peer(restart_time=int(sys.argv[2]))) as speaker:
-    speaker.set_routes(Route(ip_network("{VIP}")))
-    time.sleep(600)
-"""
-
-
-def start_speaker(router: BfdRouter, restart_time: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", _SPEAKER, router.node, str(restart_time)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
-
-
-def held(router: BfdRouter, seconds: float) -> bool:
-    """Whether the kernel of the router had the route all the time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not run("ip", "-n", router.router, "route", "show", VIP).strip():
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def killed(router: BfdRouter, speaker: subprocess.Popen[bytes]) -> None:
