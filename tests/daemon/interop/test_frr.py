@@ -238,8 +238,9 @@ def test_a_close_is_a_cease_with_its_message(router: Router) -> None:
         eventually(lambda: router.paths(str(VIP)), "the route")
         speaker.close("rack 4 moves")
     eventually(lambda: not router.paths(str(VIP)), "the route gone", 1)
+    said = "Cease/Administrative Shutdown"
+    eventually(lambda: router.neighbor().get("lastNotificationReason") == said, "the reason", 2)
     neighbor = router.neighbor()
-    assert neighbor["lastNotificationReason"] == "Cease/Administrative Shutdown"
     assert "rack 4 moves" in router.log() or "rack 4 moves" in str(neighbor)
 
 
