@@ -102,15 +102,15 @@ def test_what_runs_on_the_nodes_follows_from_the_configuration(deploy: Deploy) -
 
     found = deploy(peer("router", bfdProfile="fast", **router), profile("fast"))
     assert set(found) == {"speaker", "bfd"}
-    assert user(found["bfd"]) == user(found["speaker"]) == NOBODY
-    assert capabilities(found["bfd"]) == {"drop": ["ALL"]}
+    assert (user(found["speaker"]), user(found["bfd"])) == (NOBODY, ROOT_WITHOUT_POWERS)
+    assert capabilities(found["speaker"]) == {"drop": ["ALL"]}
+    assert capabilities(found["bfd"]) == {"drop": ["ALL"], "add": ["SYS_NICE"]}
     surge = {"maxSurge": 1, "maxUnavailable": 0}
     assert found["bfd"]["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": surge}
 
     found = deploy(peer("router", bfdProfile="fast", **router), profile("fast", echoMode=True))
-    assert capabilities(found["bfd"]) == {"drop": ["ALL"], "add": ["NET_RAW"]}
-    assert capabilities(found["speaker"]) == {"drop": ["ALL"]}
-    assert user(found["bfd"]) == user(found["speaker"]) == ROOT_WITHOUT_POWERS
+    assert capabilities(found["bfd"]) == {"drop": ["ALL"], "add": ["SYS_NICE", "NET_RAW"]}
+    assert (user(found["speaker"]), capabilities(found["speaker"])) == (NOBODY, {"drop": ["ALL"]})
 
     found = deploy(peer("router", passive=True, **router), peer("next", interface="eth1"))
     assert set(found) == {"speaker"}, "nothing asks for BFD any more"
@@ -123,4 +123,9 @@ def test_what_is_made_by_hand_is_asked_for_by_variables(deploy: Deploy) -> None:
     found = deploy(load_balancer_bfd=True, load_balancer_bgp_listen=True)
     assert set(found) == {"speaker", "bfd"}
     assert capabilities(found["speaker"]) == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
-    assert user(found["bfd"]) == ROOT_WITHOUT_POWERS, "the speaker's"
+    assert user(found["bfd"]) == user(found["speaker"]) == ROOT_WITHOUT_POWERS
+
+
+def test_bfd_without_any_capability_is_nobodys(deploy: Deploy) -> None:
+    found = deploy(load_balancer_bfd=True, load_balancer_bfd_capabilities=[])
+    assert user(found["bfd"]) == user(found["speaker"]) == NOBODY

@@ -289,11 +289,10 @@ def test_a_pool_that_no_session_has_to_carry_may_be_of_any_family() -> None:
 
 def test_what_is_not_done_yet_is_a_warning_and_no_problem() -> None:
     shared = {"vipcast_l2_advertisements": [{"name": "all"}]}
-    own = hostvars(shared, r1={"vipcast_peer": {"graceful_restart": True}})
+    own = hostvars(shared, r1={"vipcast_peer": {"graceful_restart": True, "passive": True}})
     assert declaration_problems(own, GROUPS) == []
     warnings = declaration_warnings(own, GROUPS)
     assert [text.split(":")[0] for text in warnings] == [
-        "BGPPeer metallb-system/r1",
         "L2Advertisement metallb-system/all",
     ]
     assert declaration_warnings(hostvars(), GROUPS) == []
