@@ -10,7 +10,7 @@ and a ``Problem`` says so.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -35,7 +35,7 @@ from vipcast.bgp.attributes import (
 from vipcast.bgp.codes import ErrorCode, UpdateError
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.route import Prefix
-from vipcast.bgp.wire import FAMILIES, Family, MalformedError, Reader, decode_prefixes
+from vipcast.bgp.wire import FAMILIES, Family, MalformedError, Reader, ReceivedPrefixes
 
 
 @dataclass(slots=True)
@@ -202,11 +202,11 @@ def _read_reach(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
     reader.take(1)
     if family is None:
         return parsed.with_other(raw)
-    reach = _with_next_hop(family, next_hop, decode_prefixes(reader.rest(), family))
+    reach = _with_next_hop(family, next_hop, ReceivedPrefixes(reader.rest(), family))
     return replace(parsed.attributes, mp_reach=reach)
 
 
-def _with_next_hop(family: Family, octets: bytes, nlri: tuple[Prefix, ...]) -> MpReach:
+def _with_next_hop(family: Family, octets: bytes, nlri: Sequence[Prefix]) -> MpReach:
     if len(octets) == 4 and family is Family.IPV4_UNICAST:
         return MpReach(family, IPv4Address(octets), nlri)
     if len(octets) == 16:
@@ -221,7 +221,7 @@ def _read_unreach(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
     family = FAMILIES.get((reader.uint(2), reader.uint(1)))
     if family is None:
         return parsed.with_other(raw)
-    return replace(parsed.attributes, mp_unreach=MpUnreach(family, decode_prefixes(reader.rest(), family)))
+    return replace(parsed.attributes, mp_unreach=MpUnreach(family, ReceivedPrefixes(reader.rest(), family)))
 
 
 def _read_fixed(length: int) -> Callable[[_Parsed, RawAttribute], PathAttributes]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -67,7 +68,7 @@ class MpReach:
 
     family: Family
     next_hop: Address
-    nlri: tuple[Prefix, ...]
+    nlri: Sequence[Prefix]
     link_local: IPv6Address | None = None
 
 
@@ -76,7 +77,7 @@ class MpUnreach:
     """MP_UNREACH_NLRI (RFC 4760 section 4). Without prefixes it is an End-of-RIB (RFC 4724 section 2)."""
 
     family: Family
-    nlri: tuple[Prefix, ...] = ()
+    nlri: Sequence[Prefix] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,18 @@ class Counters:
 
     def took(self, update: Update) -> None:
         """Nothing is installed: what a peer announces is counted and forgotten."""
-        self.prefixes_received += len(update.announced)
-        self.withdrawals_received += len(update.removed)
+        announced, withdrawn = update.counts
+        self.prefixes_received += announced
+        self.withdrawals_received += withdrawn
         self.update_problems += len(update.problems)
         if update.problems:
             problem = update.problems[0]
             self.last_update_problem = f"{problem.what} ({problem.treatment.value})"
+
+    def gave(self, update: Update) -> None:
+        announced, withdrawn = update.counts
+        self.prefixes_sent += announced
+        self.withdrawals_sent += withdrawn
 
     def received(self, message_type: MessageType) -> None:
         self.messages_in[message_type] += 1

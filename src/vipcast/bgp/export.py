@@ -19,7 +19,7 @@ from vipcast.bgp.attributes import (
     SegmentKind,
 )
 from vipcast.bgp.extended import link_bandwidth
-from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, HEADER_LENGTH, MAX_LENGTH
+from vipcast.bgp.framing import HEADER_LENGTH, MAX_LENGTH
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
 from vipcast.bgp.route import Address, LargeCommunity, Route
 from vipcast.bgp.wire import Family, family_of
@@ -120,7 +120,7 @@ class Export:
             four_octet=negotiated.four_octet,
             families=negotiated.families,
             next_hops=choose_next_hops(local, others, ipv6_for_ipv4=negotiated.ipv6_for_ipv4),
-            max_length=EXTENDED_MAX_LENGTH if negotiated.extended_messages else MAX_LENGTH,
+            max_length=negotiated.max_length,
             enhanced_refresh=negotiated.enhanced_refresh,
         )
 

@@ -8,6 +8,7 @@ carried is a LocalError, octets that are no message are a RemoteError with the N
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address
@@ -20,7 +21,7 @@ from vipcast.bgp.codes import ErrorCode, OpenError, UpdateError, describe
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, Frame, MessageType, encode_frame
 from vipcast.bgp.route import Prefix
-from vipcast.bgp.wire import FAMILIES, Family, MalformedError, Reader, decode_prefixes, encode_prefixes
+from vipcast.bgp.wire import FAMILIES, Family, MalformedError, Reader, ReceivedPrefixes, encode_prefixes
 
 VERSION = 4
 NO_ATTRIBUTES = PathAttributes()
@@ -55,29 +56,43 @@ class Update:
     ``problems`` are what was wrong with a received one and needs no reset; they are never sent.
     """
 
-    withdrawn: tuple[Prefix, ...] = ()
+    withdrawn: Sequence[Prefix] = ()
     attributes: PathAttributes = NO_ATTRIBUTES
-    nlri: tuple[Prefix, ...] = ()
+    nlri: Sequence[Prefix] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
     def announced(self) -> tuple[Prefix, ...]:
         """Prefixes of both families that it announces, RFC 7606's treat-as-withdraw considered."""
-        if any(problem.treatment is Treatment.WITHDRAW for problem in self.problems):
-            return ()
-        return self._carried
+        return () if self._void else self._carried
 
     @property
     def removed(self) -> tuple[Prefix, ...]:
         """Prefixes of both families that it withdraws, RFC 7606's treat-as-withdraw considered."""
-        unreach = self.attributes.mp_unreach.nlri if self.attributes.mp_unreach else ()
-        gone = (*self.withdrawn, *unreach)
-        return gone if self.announced == self._carried else (*gone, *self._carried)
+        gone = (*self.withdrawn, *self._unreach)
+        return (*gone, *self._carried) if self._void else gone
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many it announces and how many it withdraws, without making any of them."""
+        carried, gone = len(self.nlri) + len(self._reach), len(self.withdrawn) + len(self._unreach)
+        return (0, gone + carried) if self._void else (carried, gone)
+
+    @property
+    def _void(self) -> bool:
+        return any(problem.treatment is Treatment.WITHDRAW for problem in self.problems)
 
     @property
     def _carried(self) -> tuple[Prefix, ...]:
-        reach = self.attributes.mp_reach.nlri if self.attributes.mp_reach else ()
-        return (*self.nlri, *reach)
+        return (*self.nlri, *self._reach)
+
+    @property
+    def _reach(self) -> Sequence[Prefix]:
+        return self.attributes.mp_reach.nlri if self.attributes.mp_reach else ()
+
+    @property
+    def _unreach(self) -> Sequence[Prefix]:
+        return self.attributes.mp_unreach.nlri if self.attributes.mp_unreach else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +249,8 @@ def _decode_update(body: bytes, four_octet: bool, internal: bool | None) -> Upda
     except MalformedError as exc:
         raise _malformed_list(str(exc)) from exc
     try:
-        gone = decode_prefixes(withdrawn, Family.IPV4_UNICAST)
-        nlri = decode_prefixes(reader.rest(), Family.IPV4_UNICAST)
+        gone = ReceivedPrefixes(withdrawn, Family.IPV4_UNICAST)
+        nlri = ReceivedPrefixes(reader.rest(), Family.IPV4_UNICAST)
     except MalformedError as exc:
         raise RemoteError(ErrorCode.UPDATE, UpdateError.INVALID_NETWORK, detail=str(exc)) from exc
     parsed, problems = decode_attributes(attributes, four_octet=four_octet, internal=internal)
@@ -249,7 +264,7 @@ def _malformed_list(detail: str) -> RemoteError:
     return RemoteError(ErrorCode.UPDATE, UpdateError.MALFORMED_ATTRIBUTE_LIST, detail=detail)
 
 
-def _reaches(attributes: PathAttributes, nlri: tuple[Prefix, ...]) -> bool:
+def _reaches(attributes: PathAttributes, nlri: Sequence[Prefix]) -> bool:
     """Whether it announces anything; of another family that is taken for granted."""
     reach = attributes.mp_reach
     foreign = any(raw.code == Code.MP_REACH_NLRI for raw in attributes.others)
@@ -264,7 +279,7 @@ def _check_lost_routes(attributes: PathAttributes, problems: tuple[Problem, ...]
         raise _malformed_list(f"{worst.what}, in an UPDATE without routes")
 
 
-def _missing(attributes: PathAttributes, nlri: tuple[Prefix, ...]) -> tuple[Problem, ...]:
+def _missing(attributes: PathAttributes, nlri: Sequence[Prefix]) -> tuple[Problem, ...]:
     """Mandatory attributes that are not there (RFC 4271 section 6.3, RFC 7606 section 3 d)."""
     needed: dict[str, object] = {"ORIGIN": attributes.origin, "AS_PATH": attributes.as_path}
     if nlri:

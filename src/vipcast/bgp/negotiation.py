@@ -25,6 +25,7 @@ from vipcast.bgp.capabilities import (
 )
 from vipcast.bgp.codes import ErrorCode, OpenError
 from vipcast.bgp.errors import LocalError, RemoteError
+from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH
 from vipcast.bgp.messages import Open
 from vipcast.bgp.route import Address
 from vipcast.bgp.wire import Family
@@ -124,6 +125,11 @@ class Negotiated:
     extended_messages: bool = False
     enhanced_refresh: bool = False
     graceful_restart: GracefulRestart | None = None
+
+    @property
+    def max_length(self) -> int:
+        """Of a message to the peer, in octets: its capability is its consent (RFC 8654 section 4)."""
+        return EXTENDED_MAX_LENGTH if self.extended_messages else MAX_LENGTH
 
     @property
     def keeps_after_notification(self) -> bool:

@@ -189,8 +189,7 @@ class Session:
             if message is None:
                 break
             if isinstance(message, Update):
-                self.counters.prefixes_sent += len(message.announced)
-                self.counters.withdrawals_sent += len(message.removed)
+                self.counters.gave(message)
             self._send(message)
         data = bytes(self._outbox)
         self._outbox.clear()
@@ -252,12 +251,6 @@ class Session:
     @property
     def _internal(self) -> bool | None:
         return None if self.negotiated is None else self.negotiated.internal
-
-    @property
-    def _max_length(self) -> int:
-        """Of what we send: the peer's capability is its consent (RFC 8654 section 4)."""
-        extended = self.negotiated is not None and self.negotiated.extended_messages
-        return EXTENDED_MAX_LENGTH if extended else MAX_LENGTH
 
     def _receive(self, message: Message, now: float) -> None:
         match message:
@@ -359,7 +352,8 @@ class Session:
     # ---- actions ----
 
     def _send(self, message: Message) -> None:
-        frame = messages.encode(message, four_octet=self._four_octet, max_length=self._max_length)
+        max_length = self.negotiated.max_length if self.negotiated else MAX_LENGTH
+        frame = messages.encode(message, four_octet=self._four_octet, max_length=max_length)
         self._outbox += frame
         self.counters.sent(type_of(frame))
 

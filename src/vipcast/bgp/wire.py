@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import overload
 
 Prefix = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -78,20 +79,66 @@ def encode_prefixes(prefixes: Iterable[Prefix]) -> bytes:
     return b"".join(map(encode_prefix, prefixes))
 
 
-def decode_prefixes(data: bytes, family: Family) -> tuple[Prefix, ...]:
-    """Bits after the prefix length are irrelevant (RFC 4271 section 4.3): they are cleared, not refused."""
-    reader = Reader(data)
-    prefixes: list[Prefix] = []
-    while reader:
-        prefixes.append(_decode_prefix(reader, family))
-    return tuple(prefixes)
+class ReceivedPrefixes(Sequence[Prefix]):
+    """Prefixes as they came: their lengths are checked at once, and they are made only when somebody looks.
+
+    A peer may send a million that are only counted. Equal to a tuple of the same prefixes. Bits after the
+    prefix length are irrelevant (RFC 4271 section 4.3): they are cleared, not refused. Raises MalformedError.
+    """
+
+    __slots__ = ("_count", "_data", "_family")
+
+    def __init__(self, data: bytes, family: Family) -> None:
+        self._data = data
+        self._family = family
+        self._count = _count_prefixes(data, family)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Prefix]:
+        reader = Reader(self._data)
+        while reader:
+            yield _decode_prefix(reader, self._family)
+
+    @overload
+    def __getitem__(self, index: int) -> Prefix: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Prefix, ...]: ...
+    def __getitem__(self, index: int | slice) -> Prefix | tuple[Prefix, ...]:
+        return tuple(self)[index]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (tuple, ReceivedPrefixes)):
+            return NotImplemented
+        return len(self) == len(other) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+def _count_prefixes(data: bytes, family: Family) -> int:
+    longest, size = _LONGEST[family], len(data)
+    position = count = 0
+    while position < size:
+        bits = data[position]
+        if bits > longest:
+            raise MalformedError(f"a prefix of {bits} bits in {family.words}")
+        position += 1 + (bits + 7) // 8
+        count += 1
+    if position != size:
+        raise MalformedError(f"{position - size} octets of the last prefix are not there")
+    return count
+
+
+_LONGEST = {Family.IPV4_UNICAST: 32, Family.IPV6_UNICAST: 128}
 
 
 def _decode_prefix(reader: Reader, family: Family) -> Prefix:
-    size = 4 if family is Family.IPV4_UNICAST else 16
     length = reader.uint(1)
-    if length > size * 8:
-        raise MalformedError(f"a prefix of {length} bits in {family.words}")
-    octets = reader.take((length + 7) // 8).ljust(size, b"\0")
+    octets = reader.take((length + 7) // 8).ljust(_LONGEST[family] // 8, b"\0")
     kind = IPv4Network if family is Family.IPV4_UNICAST else IPv6Network
     return kind((octets, length), strict=False)

@@ -123,11 +123,12 @@ async def test_a_silent_peer_is_left_after_the_hold_time(street: Street) -> None
 
 
 async def test_a_hundred_thousand_routes_to_one_peer_do_not_delay_another(street: Street) -> None:
+    routes = frozenset(Route(ip_network((0x0A000000 + i, 32))) for i in range(100_000))
     good = await good_pair(street)
     bad, _listener = await bad_peer(street, hold_time=90)
     calling = street.start(mirrored(bad.settings, hold_time=90, source_address=ip_address("127.0.0.2")))
     await until(lambda: bad.status().established)
-    bad.set_routes(frozenset(Route(ip_network((0x0A000000 + i, 32))) for i in range(100_000)))
+    bad.set_routes(routes)
     await until(lambda: calling.status().counters.prefixes_received == 100_000, 60)
     assert undisturbed(good)
 

@@ -19,12 +19,14 @@ UNREACH_6 = "800f08 0002 01 20 20010db8"
 
 def withdrawn(message: Update) -> list[str]:
     assert message.announced == ()
+    assert message.counts == (0, len(message.removed))
     assert Treatment.WITHDRAW in [problem.treatment for problem in message.problems]
     return [str(prefix) for prefix in message.removed]
 
 
 def kept(message: Update) -> list[str]:
     assert message.removed == ()
+    assert message.counts == (len(message.announced), 0)
     assert [problem.treatment for problem in message.problems] == [Treatment.DISCARD]
     return [str(prefix) for prefix in message.announced]
 
