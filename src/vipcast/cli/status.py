@@ -129,6 +129,8 @@ def _service(service: _Json, entry: _Json) -> tuple[str, ...]:
     prefixes, waiting = ", ".join(entry["prefixes"]), sorted(set(entry["peers"]) - set(entry["sentTo"]))
     to = f"{prefixes} to {', '.join(entry['sentTo'])}" if entry["sentTo"] else prefixes
     notes = f"{to}; waits for {', '.join(waiting)}" if waiting else to
+    if entry.get("unweighted"):
+        notes += f"; without a weight: {entry['unweighted']}"
     return name, entry["address"], "yes" if entry["sentTo"] else "waits", notes
 
 

@@ -23,13 +23,14 @@ from vipcast.speaker.decide import Verdict
 from vipcast.speaker.session_status import PeerView, session_status
 
 __all__ = [
-    "NODE_LABEL",
+    "OURS",
     "Owner",
     "address_status",
     "dated",
     "label_value",
     "object_name",
     "same",
+    "selector",
     "service_object",
     "session_object",
     "slim",
@@ -41,7 +42,9 @@ _FRR_K8S = {"address": "peer", "name": "peerName", "state": "bgpStatus"}
 NO_BFD = "N/A"
 _ATTEMPTS = frozenset(state.value for state in State if state is not State.ESTABLISHED)
 _SESSION_LABEL = "frrk8s.metallb.io/"
-_LABELS = re.compile(r"(frrk8s\.)?metallb\.io/")
+# By this our objects are told from MetalLB's, which may run beside us for other services.
+OURS = {"app.kubernetes.io/name": "vipcast", "app.kubernetes.io/component": "speaker"}
+_LABELS = re.compile(r"(frrk8s\.)?metallb\.io/|app\.kubernetes\.io/(name|component)$")
 MAX_LABEL, MAX_NAME = 63, 253  # Kubernetes'
 _DIGEST = 10  # hexadecimal digits; of a node's names no two are the same
 
@@ -121,6 +124,11 @@ def label_value(text: str) -> str:
     return _cut(plain, MAX_LABEL, text) if len(plain) > MAX_LABEL else plain
 
 
+def selector(node: str) -> str:
+    """Of our objects of a node."""
+    return ",".join(f"{name}={value}" for name, value in {**OURS, NODE_LABEL: label_value(node)}.items())
+
+
 def _addresses(item: Json) -> list[Json]:
     return (item.get("status") or {}).get("addresses") or []
 
@@ -165,7 +173,7 @@ def _object(resource: Resource, owner: Owner, name: str, labels: dict[str, str],
     metadata = {
         "name": name,
         "namespace": owner.namespace,
-        "labels": labels,
+        "labels": {**OURS, **labels},
         "ownerReferences": [reference],
     }
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "status": status}

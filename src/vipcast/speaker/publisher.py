@@ -5,9 +5,10 @@
                           ├── differs ──> Pace ──> apply, or delete
     API ──> informers ────┘
 
-The collections are followed by the node's label, so what a former speaker of the node has left, and what
-somebody has edited or deleted, is found too. Each object is applied whole (server-side), so there is nothing
-to conflict with. Nothing here is needed for announcing: where it cannot be written, the status says why.
+The collections are followed by our labels and the node's, so what a former speaker of the node has left, and
+what somebody has edited or deleted, is found too. Each object is applied whole (server-side), so there is
+nothing to conflict with. Nothing here is needed for announcing: where it cannot be written, the status says
+why.
 """
 
 from __future__ import annotations
@@ -23,12 +24,11 @@ from vipcast.k8s.backoff import Backoff
 from vipcast.k8s.resource import BGP_SESSION_STATES, SERVICE_BGP_STATUSES
 from vipcast.speaker.decide import Verdict
 from vipcast.speaker.objects import (
-    NODE_LABEL,
     Owner,
     dated,
-    label_value,
     object_name,
     same,
+    selector,
     service_object,
     session_object,
     slim,
@@ -70,7 +70,7 @@ class Publisher:
             resource,
             on_change=lambda key, _item: self._look((resource.kind, key[1])),
             namespace=self._namespace,
-            label_selector=f"{NODE_LABEL}={label_value(self._node)}",
+            label_selector=selector(self._node),
             slim=slim,
             optional=True,
         )

@@ -108,14 +108,17 @@ def test_a_node_that_is_leaving_and_reports_that_are_not_written_are_told() -> N
 
 def test_services_say_where_they_went_what_they_wait_for_or_why_not() -> None:
     told = {"address": "10.9.0.1", "announced": True, "prefixes": ["10.9.0.0/24"], "peers": ["a", "b"]}
+    flat = {"unweighted": "clusterPolicy"}
     refused = {"address": "10.9.0.2", "announced": False, "reason": "noEndpoints", "message": "nobody serves"}
     services = [
         {"namespace": "web", "name": "shop", "addresses": [{**told, "sentTo": ["a"]}]},
+        {"namespace": "web", "name": "even", "addresses": [{**told, "sentTo": ["a", "b"], **flat}]},
         {"namespace": "web", "name": "new", "addresses": [{**told, "sentTo": []}, refused]},
     ]
     assert lines(services=services)[4:] == [
         "SERVICE   ADDRESS   ANNOUNCED  PREFIXES AND PEERS, OR WHY NOT",
         "web/shop  10.9.0.1  yes        10.9.0.0/24 to a; waits for b",
+        "web/even  10.9.0.1  yes        10.9.0.0/24 to a, b; without a weight: clusterPolicy",
         "web/new   10.9.0.1  waits      10.9.0.0/24; waits for a, b",
         "web/new   10.9.0.2  no         noEndpoints: nobody serves",
     ]

@@ -16,6 +16,7 @@ from support.processes import free_port
 
 from vipcast.k8s import Json, Resource
 from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
+from vipcast.speaker.objects import OURS
 
 pytestmark = pytest.mark.apiserver
 
@@ -179,6 +180,7 @@ async def test_a_service_is_told_with_its_peers_then_why_not_then_no_more(
         since = entry["since"]
         (item,) = await reports.items(SERVICE_BGP_STATUSES)
         assert item["metadata"]["labels"] == {
+            **OURS,
             "metallb.io/node": cluster.node,
             "metallb.io/service-name": "web",
             "metallb.io/service-namespace": cluster.name,
@@ -305,24 +307,23 @@ def belong_to(reports: Reports, uid: str) -> Callable[[], Awaitable[bool]]:
     return ask
 
 
-async def test_objects_of_other_nodes_are_left_alone(
+async def test_objects_of_other_nodes_and_of_other_programs_are_left_alone(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
     kubeconfig = await cluster.prepare()
     await cluster.configure(tor=router.port)
     kind = SERVICE_BGP_STATUSES
-    for node in ("elsewhere", cluster.node):
-        labels = {"metallb.io/node": node}
+    for name, node, ours in (("a", "elsewhere", OURS), ("b", cluster.node, {}), ("c", cluster.node, OURS)):
         body = {
             "apiVersion": kind.api_version,
             "kind": kind.kind,
-            "metadata": {"name": f"left-by-{node}", "labels": labels},
-            "status": {"node": node, "serviceName": node},
+            "metadata": {"name": name, "labels": {**ours, "metallb.io/node": node}},
+            "status": {"node": node, "serviceName": name},
         }
         await cluster.client.create(kind.path(cluster.name), body)
     async with Speaker(cluster, kubeconfig):
         await eventually(session_is(reports, bgpStatus="Established"))
-        await eventually(services_are(reports, "elsewhere"))
+        await eventually(services_are(reports, "a", "b"))
 
 
 async def test_an_outage_of_the_api_changes_nothing_and_is_caught_up_with(
