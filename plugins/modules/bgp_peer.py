@@ -142,10 +142,10 @@ options:
     description: Name of the nodes' VRF that the session is in.
     type: str
   dual_stack_address_family:
-    description: Whether to announce IPv4 and IPv6 over this one session.
+    description: Announce IPv4 and IPv6 over this one session. Without it, the family of O(peer_address).
     type: bool
   disable_mp:
-    description: Without effect; kept for old manifests.
+    description: Without effect, as it asks for what is so without O(dual_stack_address_family).
     type: bool
 author:
   - The vipcast founders (@vipcast)

@@ -157,6 +157,8 @@ async def test_a_path_that_bfd_loses_ends_the_session(cluster: Cluster, frr: Bfd
             frr.kill("bfdd")
             await until_told(lambda: "Down" in str(frr.neighbor().get("lastNotificationReason")))
             assert "nothing was heard" in (await only_peer(speaker))["lastError"]
+        events = await asyncio.to_thread(cluster.api.kubectl, "get", "events", "-n", cluster.name)
+        assert "bfdUp" in events and "bfdDown" in events
 
 
 async def test_without_a_bfd_process_the_session_goes_on_and_that_is_said(
