@@ -35,7 +35,7 @@ from vipcast.bgp.attributes import (
 from vipcast.bgp.codes import ErrorCode, UpdateError
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.route import Prefix
-from vipcast.bgp.wire import FAMILIES, Family, MalformedError, Reader, ReceivedPrefixes
+from vipcast.bgp.wire import FAMILIES, Family, MalformedError, PackedPrefixes, Reader
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ def _read_reach(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
     reader.take(1)
     if family is None:
         return parsed.with_other(raw)
-    reach = _with_next_hop(family, next_hop, ReceivedPrefixes(reader.rest(), family))
+    reach = _with_next_hop(family, next_hop, PackedPrefixes(reader.rest(), family))
     return replace(parsed.attributes, mp_reach=reach)
 
 
@@ -221,7 +221,7 @@ def _read_unreach(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
     family = FAMILIES.get((reader.uint(2), reader.uint(1)))
     if family is None:
         return parsed.with_other(raw)
-    return replace(parsed.attributes, mp_unreach=MpUnreach(family, ReceivedPrefixes(reader.rest(), family)))
+    return replace(parsed.attributes, mp_unreach=MpUnreach(family, PackedPrefixes(reader.rest(), family)))
 
 
 def _read_fixed(length: int) -> Callable[[_Parsed, RawAttribute], PathAttributes]:

@@ -21,7 +21,7 @@ from vipcast.bgp.codes import ErrorCode, OpenError, UpdateError, describe
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, Frame, MessageType, encode_frame
 from vipcast.bgp.route import Prefix
-from vipcast.bgp.wire import FAMILIES, Family, MalformedError, Reader, ReceivedPrefixes, encode_prefixes
+from vipcast.bgp.wire import FAMILIES, Family, MalformedError, PackedPrefixes, Reader, encode_prefixes
 
 VERSION = 4
 NO_ATTRIBUTES = PathAttributes()
@@ -249,8 +249,8 @@ def _decode_update(body: bytes, four_octet: bool, internal: bool | None) -> Upda
     except MalformedError as exc:
         raise _malformed_list(str(exc)) from exc
     try:
-        gone = ReceivedPrefixes(withdrawn, Family.IPV4_UNICAST)
-        nlri = ReceivedPrefixes(reader.rest(), Family.IPV4_UNICAST)
+        gone = PackedPrefixes(withdrawn, Family.IPV4_UNICAST)
+        nlri = PackedPrefixes(reader.rest(), Family.IPV4_UNICAST)
     except MalformedError as exc:
         raise RemoteError(ErrorCode.UPDATE, UpdateError.INVALID_NETWORK, detail=str(exc)) from exc
     parsed, problems = decode_attributes(attributes, four_octet=four_octet, internal=internal)

@@ -19,7 +19,7 @@ from vipcast.bgp.errors import LocalError
 from vipcast.bgp.export import Export, Group, Withheld
 from vipcast.bgp.messages import RefreshMark, RouteRefresh, Update
 from vipcast.bgp.route import Prefix, Route
-from vipcast.bgp.wire import Family, family_of
+from vipcast.bgp.wire import Family, PackedPrefixes, family_of
 
 # A multiprotocol attribute grows a second length octet when it passes 255.
 _EXTENDED_LENGTH = 1
@@ -145,6 +145,9 @@ class AdjRibOut:
         self, export: Export, group: Group, routes: list[Route], again: Collection[bytes]
     ) -> None:
         due, sent = {}, self._sent
+        if not sent:
+            self._announce[group] = {route.key: route for route in routes}
+            return
         for route in routes:
             old = sent.get(route.key)
             if old == route and route.key not in again:
@@ -165,7 +168,7 @@ class AdjRibOut:
         routes = _fitting(candidates, export.room - overhead)
         for route in routes:
             del self._withdraw[route.key], self._sent[route.key]
-        prefixes = tuple(route.prefix for route in routes)
+        prefixes = _packed(routes, family)
         if family is Family.IPV4_UNICAST:
             return Update(withdrawn=prefixes)
         return Update(attributes=PathAttributes(mp_unreach=MpUnreach(family, prefixes)))
@@ -179,7 +182,7 @@ class AdjRibOut:
             self._sent[route.key] = group.pop(route.key)
         if not group:
             del self._announce[key]
-        return _announcement(attributes, tuple(route.prefix for route in routes))
+        return _announcement(attributes, _packed(routes, family_of(routes[0].prefix)))
 
     def _take_end_of_rib(self) -> Update | None:
         """RFC 4724 section 2: sent without the graceful restart capability as well; convergence profits."""
@@ -214,7 +217,11 @@ def _grouped(routes: Collection[Route], export: Export) -> dict[Group, list[Rout
     return groups
 
 
-def _announcement(attributes: PathAttributes, prefixes: tuple[Prefix, ...]) -> Update:
+def _packed(routes: list[Route], family: Family) -> PackedPrefixes:
+    return PackedPrefixes(b"".join([route.key[1:] for route in routes]), family)
+
+
+def _announcement(attributes: PathAttributes, prefixes: PackedPrefixes) -> Update:
     reach = attributes.mp_reach
     if reach is None:
         return Update(attributes=attributes, nlri=prefixes)

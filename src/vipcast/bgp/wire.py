@@ -76,20 +76,20 @@ def encode_prefix(prefix: Prefix) -> bytes:
 
 
 def encode_prefixes(prefixes: Iterable[Prefix]) -> bytes:
-    return b"".join(map(encode_prefix, prefixes))
+    return prefixes.octets if isinstance(prefixes, PackedPrefixes) else b"".join(map(encode_prefix, prefixes))
 
 
-class ReceivedPrefixes(Sequence[Prefix]):
-    """Prefixes as they came: their lengths are checked at once, and they are made only when somebody looks.
+class PackedPrefixes(Sequence[Prefix]):
+    """Prefixes in octets: their lengths are checked at once, and they are made only when somebody looks.
 
     A peer may send a million that are only counted. Equal to a tuple of the same prefixes. Bits after the
     prefix length are irrelevant (RFC 4271 section 4.3): they are cleared, not refused. Raises MalformedError.
     """
 
-    __slots__ = ("_count", "_data", "_family")
+    __slots__ = ("_count", "_family", "octets")
 
     def __init__(self, data: bytes, family: Family) -> None:
-        self._data = data
+        self.octets = data
         self._family = family
         self._count = _count_prefixes(data, family)
 
@@ -97,7 +97,7 @@ class ReceivedPrefixes(Sequence[Prefix]):
         return self._count
 
     def __iter__(self) -> Iterator[Prefix]:
-        reader = Reader(self._data)
+        reader = Reader(self.octets)
         while reader:
             yield _decode_prefix(reader, self._family)
 
@@ -109,7 +109,7 @@ class ReceivedPrefixes(Sequence[Prefix]):
         return tuple(self)[index]
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, (tuple, ReceivedPrefixes)):
+        if not isinstance(other, (tuple, PackedPrefixes)):
             return NotImplemented
         return len(self) == len(other) and tuple(self) == tuple(other)
 

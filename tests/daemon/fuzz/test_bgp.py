@@ -40,7 +40,7 @@ from vipcast.bgp.framing import Frame, FrameBuffer, MessageType, encode_frame
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update, decode, encode
 from vipcast.bgp.session import Session
-from vipcast.bgp.wire import Family, MalformedError, ReceivedPrefixes, encode_prefixes
+from vipcast.bgp.wire import Family, MalformedError, PackedPrefixes, encode_prefixes
 
 MANY = settings(max_examples=400, deadline=None)
 
@@ -157,9 +157,9 @@ def test_any_octets_are_prefixes_or_malformed(data: bytes, family: Family) -> No
     with contextlib.suppress(MalformedError):
         decode_capabilities(data)
     with contextlib.suppress(MalformedError):
-        prefixes = ReceivedPrefixes(data, family)
+        prefixes = PackedPrefixes(data, family)
         assert len(list(prefixes)) == len(prefixes), "what was counted can be made"
-        assert ReceivedPrefixes(encode_prefixes(prefixes), family) == prefixes == tuple(prefixes)
+        assert PackedPrefixes(encode_prefixes(prefixes), family) == prefixes == tuple(prefixes)
 
 
 def established() -> Session:
