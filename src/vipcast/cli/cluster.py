@@ -14,11 +14,12 @@ from vipcast.cli.sessions import details, sessions
 from vipcast.cli.table import table
 from vipcast.k8s import TROUBLE, AccessError, ApiError, Client, Json, Resource, find_access
 from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES, SERVICES
+from vipcast.speaker.objects import FRR_K8S, NO_BFD, selector
 
 __all__ = ["Question", "cluster_lines", "cluster_status"]
 
 NAMED = 4  # nodes by name; of more, their number
-_OURS = {"peer": "address", "peerName": "name", "bgpStatus": "state"}
+_NAMES = {theirs: ours for ours, theirs in FRR_K8S.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +60,25 @@ async def _read(question: Question) -> Json:
     """`nodes`, `sessions` and `services`, each a list by name."""
     client = Client(find_access(question.kubeconfig, question.context), user_agent="vipcast-status")
     try:
-        states = await _items(client, BGP_SESSION_STATES, question.namespace)
-        reports = await _items(client, SERVICE_BGP_STATUSES, question.namespace)
-        nodes, services = await _items(client, NODES), await _items(client, SERVICES)
+        states = await _told(client, BGP_SESSION_STATES, question)
+        reports = await _told(client, SERVICE_BGP_STATUSES, question)
+        nodes = (await client.list(NODES.path())).items
+        services = (await client.list(SERVICES.path())).items
     finally:
         await client.close()
     wanted = [_node(item) for item in nodes if question.node in (None, item["metadata"]["name"])]
-    mine = [_entry(item) for item in states if question.node in (None, item["status"].get("node"))]
-    told = [item["status"] for item in reports if question.node in (None, item["status"].get("node"))]
     return {
         "nodes": sorted(wanted, key=lambda node: str(node["name"])),
-        "sessions": sorted(mine, key=lambda entry: (entry["node"], entry["name"])),
-        "services": _services(told, _expected(services, question.lb_class)),
+        "sessions": sorted(map(_entry, states), key=lambda entry: (entry["node"], entry["name"])),
+        "services": _services(reports, _expected(services, question.lb_class)),
     }
 
 
-async def _items(client: Client, resource: Resource, namespace: str | None = None) -> list[Json]:
-    return (await client.list(resource.path(namespace))).items
+async def _told(client: Client, resource: Resource, question: Question) -> list[Json]:
+    """What our speakers wrote, and not what MetalLB's wrote beside them."""
+    path = resource.path(question.namespace)
+    listing = await client.list(path, label_selector=selector(question.node))
+    return [item["status"] for item in listing.items if "status" in item]
 
 
 def _node(item: Json) -> Json:
@@ -84,12 +87,12 @@ def _node(item: Json) -> Json:
     return {"name": item["metadata"]["name"], "ready": ready}
 
 
-def _entry(item: Json) -> Json:
-    """A BGPSessionState in the words of a speaker's own status."""
-    status = dict(item["status"])
-    state, bfd = status.pop("bfdStatus", "N/A"), status.pop("bfd", {})
-    entry = {_OURS.get(name, name): value for name, value in status.items()}
-    return entry if state == "N/A" else {**entry, "bfd": {"state": state, **bfd}}
+def _entry(told: Json) -> Json:
+    """The status of a BGPSessionState in the words of a speaker's own."""
+    status = dict(told)
+    state, bfd = status.pop("bfdStatus", NO_BFD), status.pop("bfd", {})
+    entry = {_NAMES.get(name, name): value for name, value in status.items()}
+    return entry if state == NO_BFD else {**entry, "bfd": {"state": state, **bfd}}
 
 
 def _expected(items: Iterable[Json], lb_class: str | None) -> list[Json]:

@@ -23,6 +23,8 @@ from vipcast.speaker.decide import Verdict
 from vipcast.speaker.session_status import PeerView, session_status
 
 __all__ = [
+    "FRR_K8S",
+    "NO_BFD",
     "OURS",
     "Owner",
     "address_status",
@@ -38,7 +40,7 @@ __all__ = [
 
 NODE_LABEL = "metallb.io/node"
 SERVICE_LABEL, NAMESPACE_LABEL = "metallb.io/service-name", "metallb.io/service-namespace"
-_FRR_K8S = {"address": "peer", "name": "peerName", "state": "bgpStatus"}
+FRR_K8S = {"address": "peer", "name": "peerName", "state": "bgpStatus"}
 NO_BFD = "N/A"
 _ATTEMPTS = frozenset(state.value for state in State if state is not State.ESTABLISHED)
 _SESSION_LABEL = "frrk8s.metallb.io/"
@@ -75,7 +77,7 @@ def session_object(owner: Owner, view: PeerView, drain: str | None = None) -> Js
 def _renamed(entry: Json) -> Json:
     """With the names that frr-k8s has for what it has too."""
     bfd = entry.pop("bfd", {})
-    names = {_FRR_K8S.get(name, name): value for name, value in entry.items()}
+    names = {FRR_K8S.get(name, name): value for name, value in entry.items()}
     detail = {"bfd": bfd} if bfd else {}
     return {**names, "bfdStatus": bfd.pop("state", NO_BFD), **detail}
 
@@ -124,9 +126,10 @@ def label_value(text: str) -> str:
     return _cut(plain, MAX_LABEL, text) if len(plain) > MAX_LABEL else plain
 
 
-def selector(node: str) -> str:
-    """Of our objects of a node."""
-    return ",".join(f"{name}={value}" for name, value in {**OURS, NODE_LABEL: label_value(node)}.items())
+def selector(node: str | None) -> str:
+    """By which our objects are found: of a node, or of all (None)."""
+    wanted = OURS if node is None else {**OURS, NODE_LABEL: label_value(node)}
+    return ",".join(f"{name}={value}" for name, value in wanted.items())
 
 
 def _addresses(item: Json) -> list[Json]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import nsmallest
 from ipaddress import IPv6Network
-from itertools import islice
 from types import MappingProxyType
 
 from vipcast.bgp.capabilities import Capability, FourOctetAsn, GracefulRestart, Multiprotocol
+from vipcast.bgp.export import Withheld
 from vipcast.bgp.route import Route
 from vipcast.bgp.wire import Family
 from vipcast.k8s import Json
@@ -113,7 +114,7 @@ def _session(status: PeerStatus) -> Json:
         "families": _families(status),
         "withheld": [
             {"prefix": str(route.prefix), "message": why.value}
-            for route, why in islice(status.withheld.items(), WITHHELD_SHOWN)
+            for route, why in nsmallest(WITHHELD_SHOWN, status.withheld.items(), key=_order)
         ],
     }
 
@@ -121,6 +122,12 @@ def _session(status: PeerStatus) -> Json:
 def _told_asn(status: PeerStatus) -> int | None:
     """Where any is right, the one that the peer said last."""
     return next((each.asn for each in status.remote_capabilities if isinstance(each, FourOctetAsn)), None)
+
+
+def _order(pair: tuple[Route, Withheld]) -> tuple[int, int, int]:
+    """The same first ten each time, in whichever order they were asked for."""
+    prefix = pair[0].prefix
+    return prefix.version, int(prefix.network_address), prefix.prefixlen
 
 
 def _timers(peer: Peer, status: PeerStatus | None) -> Json:

@@ -18,7 +18,7 @@ from daemon.speaker.router import Router
 from daemon.speaker.test_reports import Reports, eventually, no_trouble_of, services_are, session_is
 from support.processes import free_port
 
-from vipcast.k8s.resource import BGP_SESSION_STATES, NODES
+from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
 
 pytestmark = pytest.mark.apiserver
 
@@ -131,10 +131,15 @@ async def test_a_speakers_own_rights_are_enough(cluster: Cluster, router: Router
     await cluster.endpoints("web", "elsewhere")
     async with Speaker(cluster, kubeconfig):
         await eventually(session_is(reports, bgpStatus="Established"))
-        await eventually(services_are(reports, "web"))
+        kind, labels = SERVICE_BGP_STATUSES, {"metallb.io/node": cluster.node}
+        status = {"node": cluster.node, "serviceName": "old", "serviceNamespace": "theirs", "peers": ["x"]}
+        metadata = {"name": "bgp-x7k2p", "labels": labels}
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "status": status}
+        await cluster.client.create(kind.path(cluster.name), body)  # as MetalLB's speakers write it
+        await eventually(services_are(reports, "web", "old"))
         done = await ask(cluster, kubeconfig=kubeconfig)
     assert done.returncode == 0, done.stderr
-    assert rows(done.stdout, f"{cluster.name}/web")
+    assert rows(done.stdout, f"{cluster.name}/web") and "theirs/old" not in done.stdout
 
 
 async def test_no_way_to_the_cluster_is_2_and_says_why(cluster: Cluster, tmp_path: Path) -> None:

@@ -127,6 +127,10 @@ def test_ten_thousand_withheld_prefixes_are_a_number_and_the_first_ten() -> None
     item = session_object(OWNER, view)
     assert (item["status"]["prefixes"]["withheld"], len(item["status"]["withheld"])) == (10_000, 10)
     assert len(json.dumps(item)) < 4096
+    backwards = PeerView(
+        PEER, status(withheld=dict.fromkeys(reversed(routes), Withheld.FAMILY_NOT_NEGOTIATED))
+    )
+    assert session_object(OWNER, backwards) == item
 
 
 @pytest.mark.apiserver
