@@ -113,6 +113,15 @@ bench: venv ## the figures of README and docs
 	python tests/bench/controller_failover.py
 	python tests/bench/demo.py
 
+.PHONY: bench-failover
+bench-failover: LAB = inventories/lab-six-nodes
+bench-failover: venv ## what a client notices of failures, on a lab with six nodes (half an hour)
+	$(PLAYBOOK) playbooks/lab_up.yml
+	$(PLAYBOOK) playbooks/lab_services.yml
+	$(PLAYBOOK) playbooks/site.yml
+	python tests/bench/failover.py
+	$(PLAYBOOK) playbooks/lab_down.yml
+
 .PHONY: clean
 clean: ## takes away the lab, the caches of the checkout and the virtual environment
 	@if [ -x .venv/bin/ansible-playbook ]; then $(PLAYBOOK) playbooks/lab_down.yml; fi
