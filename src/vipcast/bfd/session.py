@@ -341,8 +341,7 @@ class Session:
     # ---- echo ----
 
     def _echo_wanted(self) -> float | None:
-        """RFC 5883 section 3: never over several hops."""
-        return None if self.settings.multihop else self.settings.echo_interval
+        return self.settings.echo_interval if self.settings.may_echo else None
 
     def _keep_echo(self, now: float) -> None:
         """Sections 6.8.5 and 6.8.9: only while Up, and never more often than the peer takes it."""

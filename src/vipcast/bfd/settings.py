@@ -64,6 +64,11 @@ class BfdSettings:
             raise BadSettingsError(f"the link-local peer {self.peer} needs an interface")
 
     @property
+    def may_echo(self) -> bool:
+        """RFC 5883 section 3: never over several hops. Ours is for IPv4, as in the routers we know."""
+        return self.echo_interval is not None and not self.multihop and self.peer.version == 4
+
+    @property
     def least_ttl(self) -> int:
         """A packet with less is dropped: RFC 5881 section 5, RFC 5883 section 5."""
         return self.minimum_ttl if self.multihop else SINGLE_HOP_TTL

@@ -113,6 +113,9 @@ class Charge:
         return at is not None and at <= now
 
     def _watch(self, receiver: socket.socket) -> None:
+        if receiver is self._table.echo.sock:
+            self._loop.read(receiver, self._table.receive_echoes)
+            return
         key = next(key for key, sock in self._table.receivers.items() if sock is receiver)
 
         def receive(now: float) -> None:
@@ -125,6 +128,7 @@ class Charge:
         for key, receiver in list(self._table.receivers.items()):
             for datagram in sockets.receive_all(receiver):
                 self._table.receive(key, datagram, now)
+        self._table.receive_echoes(now)
 
     # ---- clients ----
 

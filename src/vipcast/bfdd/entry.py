@@ -40,6 +40,7 @@ class Entry:
         self.since_wall = time.time() if since_wall is None else since_wall
         self.problem: str | None = None  # of sending
         self.receiver_problem: str | None = None
+        self.echo_problem: str | None = None
         self.dropped: Counter[str] = Counter()
         self.armed: float | None = None
         self._retry_at = 0.0
@@ -68,7 +69,8 @@ class Entry:
     def status(self) -> BfdStatus:
         status = self.session.status(self.since_wall)
         counters = replace(status.counters, dropped=dict(self.dropped))
-        return replace(status, problem=self.receiver_problem or self.problem, counters=counters)
+        problem = self.receiver_problem or self.problem or self.echo_problem
+        return replace(status, problem=problem, counters=counters)
 
     def close(self) -> None:
         if self.sender is not None:

@@ -14,6 +14,7 @@ from vipcast.bfd.fsm import BfdState
 from vipcast.bfd.packet import ControlPacket, Drop, decode
 from vipcast.bfd.session import StateChanged, Variables
 from vipcast.bfd.settings import BfdSettings
+from vipcast.bfdd.echo import EchoPort
 from vipcast.bfdd.entry import RETRY_SECONDS, Entry
 from vipcast.bfdd.wants import Identity
 from vipcast.net import bfd_sockets as sockets
@@ -31,6 +32,7 @@ class Table:
         self.entries: dict[Identity, Entry] = {}
         self.receivers: dict[ReceiverKey, socket.socket] = {}
         self.dropped: Counter[str] = Counter()  # packets that belong to no session
+        self.echo = EchoPort(watch=watch, unwatch=unwatch)
         self._watch, self._unwatch, self._changed = watch, unwatch, changed
         self._by_discriminator: dict[int, Identity] = {}
         self._leaving: set[Identity] = set()
@@ -72,6 +74,7 @@ class Table:
         return all(entry.session.finished for entry in self.entries.values())
 
     def close(self) -> None:
+        self.echo.close()
         for entry in self.entries.values():
             entry.close()
         for receiver in self.receivers.values():
@@ -97,6 +100,12 @@ class Table:
         if drop is not None:
             entry.drop(drop)
         self._after(known, entry, now)
+
+    def receive_echoes(self, now: float) -> None:
+        for discriminator in self.echo.receive():
+            known = self._by_discriminator.get(discriminator)
+            if known is not None:
+                self.entries[known].session.echo_returned(now)
 
     def _find(self, key: ReceiverKey, packet: ControlPacket, datagram: Datagram) -> Identity | None:
         if packet.your_discriminator:
@@ -127,6 +136,7 @@ class Table:
     def _after(self, known: Identity, entry: Entry, now: float) -> None:
         for change in entry.flush(now):
             self._changed(known, entry, change)
+        self.echo.send(entry)
         if known in self._leaving and entry.session.finished:
             self._forget(known)
         else:
@@ -156,6 +166,7 @@ class Table:
             receiver.close()
         for entry in self.entries.values():
             self._need_receiver(entry)
+        self.echo.need([entry for entry in self.entries.values() if entry.settings.may_echo])
 
     def _need_receiver(self, entry: Entry) -> None:
         key = sockets.receiver_key(entry.settings)
