@@ -71,3 +71,37 @@ def test_the_longest_message_passes_and_a_longer_one_is_our_own_mistake() -> Non
     assert [len(frame.body) for frame in buffer] == [4096 - 19]
     with pytest.raises(LocalError, match="4097 octets"):
         encode_frame(MessageType.UPDATE, bytes(4097 - 19))
+
+
+@pytest.mark.parametrize(
+    ("kind", "length", "passes"),
+    [
+        (MessageType.UPDATE, 4097, True),
+        (MessageType.UPDATE, 65535, True),
+        (MessageType.NOTIFICATION, 65535, True),
+        (MessageType.ROUTE_REFRESH, 65535, True),
+        (MessageType.OPEN, 4096, True),
+        (MessageType.OPEN, 4097, False),
+        (MessageType.KEEPALIVE, 4097, False),
+    ],
+)
+def test_what_may_be_extended_passes_whole_and_in_pieces(
+    kind: MessageType, length: int, passes: bool
+) -> None:
+    """RFC 8654 section 4 and 5: an OPEN or KEEPALIVE of more than 4096 octets is Bad Message Length."""
+    header = octets(MARKER) + length.to_bytes(2, "big") + bytes((kind,))
+    for step in (length, 1000):
+        buffer, frames = FrameBuffer(), []
+        buffer.max_length = 65535
+        data = header + bytes(length - 19) if passes else header
+        try:
+            for at in range(0, len(data), step):
+                buffer.receive(data[at : at + step])
+                frames.extend(buffer)
+        except RemoteError as error:
+            assert not passes
+            assert (error.code, error.subcode, error.data) == (1, 2, length.to_bytes(2, "big"))
+            continue
+        assert passes
+        assert [(frame.type, len(frame.body)) for frame in frames] == [(kind, length - 19)]
+        assert encode_frame(kind, frames[0].body, max_length=65535) == data
