@@ -5,8 +5,15 @@
 from __future__ import annotations
 
 from vipcast.bgp.codes import WITH_MESSAGE, Cease, ErrorCode, encode_shutdown_message
+from vipcast.bgp.fsm import Action
 from vipcast.bgp.messages import Notification
 from vipcast.bgp.negotiation import Negotiated
+
+SILENCE = {
+    Action.NOTIFY_HOLD_TIMER: Notification(ErrorCode.HOLD_TIMER_EXPIRED, 0),
+    Action.NOTIFY_SEND_HOLD_TIMER: Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0),
+}
+"""What is said to a peer that has not spoken, or not read, for too long."""
 
 
 def farewell(

@@ -25,7 +25,7 @@ from vipcast.bgp.codes import Cease, ErrorCode
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.events import Dial, HangUp, SessionEvent, StateChanged
 from vipcast.bgp.export import Export
-from vipcast.bgp.farewell import farewell
+from vipcast.bgp.farewell import SILENCE, farewell
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, FrameBuffer, type_of
 from vipcast.bgp.fsm import ERROR_EVENTS, FSM_SUBCODES, TCP_UP, Action, Event, State, transition
 from vipcast.bgp.memory import PeerMemory
@@ -239,8 +239,7 @@ class Session:
     @property
     def next_attempt(self) -> float | None:
         """When the next connection is tried, where none is up."""
-        idle = self._timers.at(Event.IdleHoldTimer_Expires)
-        return idle if idle is not None else self._timers.at(Event.ConnectRetryTimer_Expires)
+        return self._timers.next_attempt
 
     # ---- what the peer says ----
 
@@ -272,9 +271,9 @@ class Session:
     def _receive_open(self, message: Open, now: float) -> None:
         delayed = self._delayed(Event.BGPOpen)
         if self.state is State.OPEN_SENT or delayed:
-            self.remote_open, self.local_open = message, self._open()
+            self.remote_open = message
             try:
-                self.negotiated = negotiation.negotiate(self.settings, self.local_open, message)
+                self.negotiated = negotiation.negotiate(self.settings, self._open(), message)
             except RemoteError as error:
                 self._refuse(error, now)
                 return
@@ -323,15 +322,13 @@ class Session:
             case Action.HANG_UP:
                 self._events.append(HangUp())
             case Action.SEND_OPEN:
-                self._send_open()
+                self._send(self._open())
             case Action.SEND_KEEPALIVE:
                 self._send_keepalive(old)
             case Action.NOTIFY_CEASE | Action.NOTIFY_RECEIVED_ERROR:
                 self._send(self._notification)
-            case Action.NOTIFY_HOLD_TIMER:
-                self._send(Notification(ErrorCode.HOLD_TIMER_EXPIRED, 0))
-            case Action.NOTIFY_SEND_HOLD_TIMER:
-                self._send(Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0))
+            case Action.NOTIFY_HOLD_TIMER | Action.NOTIFY_SEND_HOLD_TIMER:
+                self._send(SILENCE[action])
             case Action.NOTIFY_FSM_ERROR:
                 self._send(Notification(ErrorCode.FSM, FSM_SUBCODES[old]))
             case Action.RELEASE:
@@ -357,14 +354,11 @@ class Session:
         self._outbox += frame
         self.counters.sent(type_of(frame))
 
-    def _send_open(self) -> None:
-        self.local_open = self._open()
-        self._send(self.local_open)
-
     def _open(self) -> Open:
         assert self._local is not None
         settings = replace(self.settings, restarting=self.memory.restarting)
-        return negotiation.make_open(settings, self._local)
+        self.local_open = negotiation.make_open(settings, self._local)
+        return self.local_open
 
     def _send_keepalive(self, old: State) -> None:
         """What still waits to be written says as much; so a peer that doesn't read costs nothing."""

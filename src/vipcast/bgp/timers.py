@@ -42,6 +42,12 @@ class Timers:
     def at(self, event: Event) -> float | None:
         return self._due.get(event)
 
+    @property
+    def next_attempt(self) -> float | None:
+        """When the next connection is tried, where none is up."""
+        idle = self._due.get(Event.IdleHoldTimer_Expires)
+        return idle if idle is not None else self._due.get(Event.ConnectRetryTimer_Expires)
+
     def pop_due(self, now: float) -> Event | None:
         """The earliest that has expired; it runs no more."""
         due = [(at, event) for event, at in self._due.items() if at <= now]
