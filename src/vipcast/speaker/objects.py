@@ -183,8 +183,12 @@ def _object(resource: Resource, owner: Owner, name: str, labels: dict[str, str],
 
 
 def object_name(*parts: str) -> str:
-    """Of a node and what it speaks of: with a digest, as ``a-b`` on ``c`` and ``b`` on ``c-a`` are two."""
-    return _cut("-".join(parts), MAX_NAME, "/".join(parts))
+    """Of a node and what it speaks of: with a digest, as ``a-b`` on ``c`` and ``b`` on ``c-a`` are two.
+
+    A peer of the old ConfigMap is named by its address, which no object can be.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).lstrip("-")
+    return _cut(plain, MAX_NAME, "/".join(parts))
 
 
 def _cut(text: str, length: int, whole: str) -> str:

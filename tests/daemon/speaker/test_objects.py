@@ -230,6 +230,11 @@ def test_whatever_an_interface_is_called_the_label_is_one(name: str) -> None:
     assert re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", label_value(name))
 
 
+@given(st.text(max_size=300))
+def test_whatever_a_peer_is_called_its_object_has_a_name(name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,251}[a-z0-9])?", object_name("n1", name))
+
+
 def test_the_seam_between_names_does_not_matter() -> None:
     assert object_name("a-b", "c") != object_name("a", "b-c")
 

@@ -15,7 +15,7 @@ from support.following import until
 from support.processes import free_port
 
 from vipcast.k8s import Json, Resource
-from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
+from vipcast.k8s.resource import BGP_SESSION_STATES, CONFIG_MAPS, NODES, SERVICE_BGP_STATUSES
 from vipcast.speaker.objects import OURS
 
 pytestmark = pytest.mark.apiserver
@@ -162,6 +162,26 @@ async def test_a_peer_without_a_session_says_why(cluster: Cluster, reports: Repo
     async with Speaker(cluster, kubeconfig):
         status = await eventually(session_is(reports, bgpStatus="NotStarted", reason="secretNotRead"))
         assert "forbidden" in status["message"]
+
+
+OLD_CONFIG = """
+peers:
+- {peer-address: "::1", peer-asn: 64512, my-asn: 64513}
+address-pools:
+- {name: default, protocol: bgp, addresses: [10.9.0.0/16]}
+"""
+
+
+async def test_a_peer_of_the_old_config_map_has_its_object_too(cluster: Cluster, reports: Reports) -> None:
+    kubeconfig = await cluster.prepare()
+    body = {"metadata": {"name": "config"}, "data": {"config": OLD_CONFIG}}
+    await cluster.client.create(CONFIG_MAPS.path(cluster.name), body)
+    async with Speaker(cluster, kubeconfig):
+        status = await eventually(lambda: reports.session("peer-::1"))
+        assert (status["peer"], status["localASN"]) == ("::1", 64513)
+        (item,) = await reports.items(BGP_SESSION_STATES)
+        peer = item["metadata"]["labels"]["frrk8s.metallb.io/peer"]
+        assert peer == "0000-0000-0000-0000-0000-0000-0000-0001"
 
 
 async def test_a_service_is_told_with_its_peers_then_why_not_then_no_more(
