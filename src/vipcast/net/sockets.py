@@ -50,7 +50,9 @@ def open_listener(version: int, device: str | None, port: int) -> socket.socket:
     sock = socket.socket(_family(version), socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # The second lets a socket of a VRF and one of the rest of the host be on one port.
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            sock.setsockopt(socket.SOL_SOCKET, option, 1)
         if version == 6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if device is not None:

@@ -43,6 +43,20 @@ def test_what_comes_by_another_device_is_not_taken(cable: Cable) -> None:
         assert waiting.status().state is State.ACTIVE
 
 
+def test_one_listener_serves_a_device_and_the_rest_of_the_host(cable: Cable) -> None:
+    """Two sockets on one port, one bound and one not; each peer is taken by its own."""
+    mine = {"local_asn": 64512, "remote_asn": 64513, "passive": True}
+    bound = Speaker(cable.router, peer(NODE, vrf="eth0", **mine), listener=Listener())
+    with bound, Speaker(cable.node, peer()) as first:
+        first.wait_up()
+        assert not bound.status().problem
+        free = Speaker(cable.router, peer("127.0.0.1", **mine), listener=Listener())
+        with free, Speaker(cable.router, peer("127.0.0.1")) as second:
+            second.wait_up()
+            assert not free.status().problem
+            assert first.status().established
+
+
 def test_a_device_that_is_not_there_is_named(cable: Cable) -> None:
     with Speaker(cable.node, peer(vrf="blue")) as dials:
         assert dials.wait(lambda s: s.last_error).last_error == "there is no interface blue on this host"
