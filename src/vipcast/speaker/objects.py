@@ -183,10 +183,7 @@ def _object(resource: Resource, owner: Owner, name: str, labels: dict[str, str],
 
 
 def object_name(*parts: str) -> str:
-    """Of a node and what it speaks of: with a digest, as ``a-b`` on ``c`` and ``b`` on ``c-a`` are two.
-
-    A peer of the old ConfigMap is named by its address, which no object can be.
-    """
+    """Of a node and what it speaks of: with a digest, as ``a-b`` on ``c`` and ``b`` on ``c-a`` are two."""
     plain = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).lstrip("-")
     return _cut(plain, MAX_NAME, "/".join(parts))
 

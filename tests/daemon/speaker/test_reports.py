@@ -177,7 +177,7 @@ async def test_a_peer_of_the_old_config_map_has_its_object_too(cluster: Cluster,
     body = {"metadata": {"name": "config"}, "data": {"config": OLD_CONFIG}}
     await cluster.client.create(CONFIG_MAPS.path(cluster.name), body)
     async with Speaker(cluster, kubeconfig):
-        status = await eventually(lambda: reports.session("peer-::1"))
+        status = await eventually(lambda: reports.session("peer-1"))
         assert (status["peer"], status["localASN"]) == ("::1", 64513)
         (item,) = await reports.items(BGP_SESSION_STATES)
         peer = item["metadata"]["labels"]["frrk8s.metallb.io/peer"]
