@@ -37,13 +37,16 @@ PAUSE = 0.005
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds, octets of all BGP messages, MiB."""
+    """``seconds`` until the router had all, ``sent`` until the last UPDATE was on the cable; octets of all
+    BGP messages; MiB.
+    """
 
     router: str
     announcer: str
     question: str
     prefixes: int
     seconds: float
+    sent: float
     updates: int
     octets: int
     cpu: float
@@ -68,16 +71,20 @@ def measure(router: str, kind: type[Announcer], question: str, prefixes: Sequenc
         finally:
             counted.close()
         messages = tap.messages()
+    began = began or _session_up(messages)
+    ours = [seen for seen in messages if seen.sender == NODE]
+    updates = [seen for seen in ours if seen.kind == UPDATE]
     return Run(
-        router,
-        announcer.name,
-        question,
-        len(prefixes),
-        ended - (began or _session_up(messages)),
-        sum(seen.kind == UPDATE for seen in messages if seen.sender == NODE),
-        sum(seen.length for seen in messages if seen.sender == NODE),
-        cpu,
-        memory,
+        router=router,
+        announcer=announcer.name,
+        question=question,
+        prefixes=len(prefixes),
+        seconds=ended - began,
+        sent=max(seen.at for seen in updates) - began,
+        updates=len(updates),
+        octets=sum(seen.length for seen in ours),
+        cpu=cpu,
+        memory=memory,
     )
 
 
@@ -108,9 +115,9 @@ def _session_up(messages: list[Seen]) -> float:
 def table(runs: Sequence[Run]) -> str:
     """Markdown: medians, the spread of the seconds, and how many times ours each takes."""
     lines = [
-        "| router | prefixes | question | program | seconds | of ours | UPDATEs | octets | CPU s | MiB |"
+        "| router | prefixes | question | program | seconds | of ours | sent | UPDATEs | octets | CPU | MiB |"
     ]
-    lines.append(f"|{'---|' * 10}")
+    lines.append(f"|{'---|' * 11}")
     groups: dict[tuple[str, int, str], dict[str, list[Run]]] = {}
     for each in runs:
         group = groups.setdefault((each.router, each.prefixes, each.question), {})
@@ -130,6 +137,7 @@ def _cells(found: list[Run], ours: float) -> str:
     cells = [
         f"{middle('seconds'):.2f} ({min(seconds):.2f} to {max(seconds):.2f})",
         f"{middle('seconds') / ours:.2f}",
+        f"{middle('sent'):.2f}",
         f"{middle('updates'):,.0f}",
         f"{middle('octets'):,.0f}",
         f"{middle('cpu'):.2f}",
