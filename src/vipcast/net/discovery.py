@@ -19,6 +19,7 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 
+from vipcast.net.addresses import read_addresses
 from vipcast.net.router_advertisement import (
     ALL_NODES,
     ALL_ROUTERS,
@@ -142,6 +143,8 @@ class Discovery:
         found, now = IPv6Address(f"{source}%{self._interface}"), asyncio.get_running_loop().time()
         if self.address not in (None, found) and now - self._heard_at < FORGET:
             return
+        if found != self.address and _is_ours(source):
+            return  # another program of this host advertises itself
         self._heard_at = now
         if found != self.address:
             self.address = found
@@ -168,6 +171,13 @@ class Discovery:
         if error.errno in (errno.EADDRNOTAVAIL, errno.ENETUNREACH):
             return f"{where}: it has no link-local address (IPv6 is off, or the link is down)"
         return f"{where}: {os.strerror(error.errno) if error.errno else error}"
+
+
+def _is_ours(source: IPv6Address) -> bool:
+    try:
+        return any(each.address == source for each in read_addresses())
+    except OSError:
+        return False
 
 
 def _filter() -> bytes:

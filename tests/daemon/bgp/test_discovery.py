@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator
 from ipaddress import IPv6Address
@@ -104,6 +105,31 @@ def test_two_ends_of_a_cable_find_each_other(cable: Cable) -> None:
         address = found[here][-1]
         assert address.endswith("%eth0")
         assert address.removesuffix("%eth0") in run("ip", "-n", there, "-6", "addr", "show", "dev", "eth0")
+
+
+@pytest.mark.netns
+def test_what_another_program_of_the_same_host_advertises_is_no_router(cable: Cable) -> None:
+    """Its packets come back to us with our own address; a router on the cable is found all the same."""
+    found: dict[str, list[str]] = {cable.node: [], cable.router: []}
+    advertises = (
+        "import socket, struct, time\n"
+        "s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)\n"
+        "s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)\n"
+        "i = socket.if_nametoindex('eth0')\n"
+        "for _ in range(200):\n"
+        "    try: s.sendto(bytes((134,)) + bytes(15), ('ff02::1', 0, 0, i))\n"
+        "    except OSError: pass\n"
+        "    time.sleep(0.05)\n"
+    )
+    cable.spawn("other", sys.executable, "-c", advertises, inside=cable.node)
+    over = threading.Barrier(2)
+    threads = [threading.Thread(target=_find, args=(*item, over)) for item in found.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    address = found[cable.node][-1].removesuffix("%eth0")
+    assert address in run("ip", "-n", cable.router, "-6", "addr", "show", "dev", "eth0")
 
 
 @pytest.mark.netns
