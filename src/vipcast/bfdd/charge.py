@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from vipcast import __version__
 from vipcast.bfd.fsm import BfdState
 from vipcast.bfd.session import StateChanged
 from vipcast.bfd.settings import BfdSettings
@@ -49,9 +50,10 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds."""
+    """What the process is given. Seconds, and the ``priority`` that the kernel gave."""
 
     orphan: float
+    priority: str = "ordinary"
     heir: float = HEIR_SECONDS
 
 
@@ -179,16 +181,13 @@ class Charge:
 
     def _status(self) -> Json:
         names = {identity(s): name for named in self._wants.clients.values() for name, s in named.items()}
-        sessions = [
-            {
-                "name": names.get(known),
-                "settings": protocol.write_settings(entry.settings),
-                **protocol.write_status(entry.status()),
-            }
-            for known, entry in self._table.entries.items()
-        ]
-        status = {"clients": len(self._wants.clients), "sessions": sessions, "dropped": self._table.dropped}
-        return {"program": "bfd", "status": status}
+        status = {
+            "priority": self._limits.priority,
+            "clients": len(self._wants.clients),
+            "sessions": [_describe(names.get(known), entry) for known, entry in self._table.entries.items()],
+            "dropped": self._table.dropped,
+        }
+        return {"program": "bfd", "version": __version__, "status": status}
 
     # ---- the end ----
 
@@ -259,3 +258,15 @@ class Charge:
 
     def up(self) -> int:
         return self._table.count(BfdState.UP)
+
+
+def _describe(name: str | None, entry: Entry) -> Json:
+    """For people: states and reasons in words."""
+    status = entry.status()
+    words = ("state", "diagnostic", "remote_state", "remote_diagnostic")
+    return {
+        "name": name,
+        "settings": protocol.write_settings(entry.settings),
+        **protocol.write_status(status),
+        **{word: str(getattr(status, word)) for word in words},
+    }

@@ -49,11 +49,11 @@ def main(options: Options) -> int:
     """Run until SIGTERM; the exit status."""
     configure(options.log_level)
     protocol.USERS.update([] if options.client_user is None else [options.client_user])
-    loop = Loop()
-    _log.info("started", program="bfd", version=__version__, namespace=options.namespace, priority=_hurry())
+    loop, priority = Loop(), _hurry()
+    _log.info("started", program="bfd", version=__version__, namespace=options.namespace, priority=priority)
     try:
         while not loop.signals:
-            charge = _begin(loop, options)
+            charge = _begin(loop, options, priority)
             ending = charge.serve()
             heir = charge.heir
             charge.close()
@@ -85,14 +85,14 @@ def _hurry_less() -> str:
     return "high"
 
 
-def _begin(loop: Loop, options: Options) -> Charge:
+def _begin(loop: Loop, options: Options, priority: str) -> Charge:
     name = protocol.control_name(options.namespace)
     predecessor = control.connect(name)
     if predecessor is None:
         estate = Estate(control=control.listen(name), health=health.listen(options.health_address))
     else:
         estate = handover.ask(predecessor)
-    charge = Charge(loop, Limits(options.orphan_seconds), estate, predecessor)
+    charge = Charge(loop, Limits(options.orphan_seconds, priority), estate, predecessor)
     if predecessor is not None:
         predecessor.sendall(protocol.line({"taken": 1}))
         _log.info("taken_over", sessions=len(estate.sessions), up=charge.up())

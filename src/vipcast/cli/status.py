@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from vipcast.cli.bfd_lines import bfd_lines
 from vipcast.cli.sessions import age, details, sessions
 from vipcast.cli.table import table
 from vipcast.daemon.server import BadAddressError, parse_address
@@ -39,6 +40,8 @@ def status(address: str, output: str) -> int:
         print(json.dumps(document, indent=2))
     elif document.get("program") == "speaker":
         print("\n".join(speaker_lines(document, datetime.now(UTC), wide=output == "wide")))
+    elif document.get("program") == "bfd":
+        print("\n".join(bfd_lines(document, datetime.now(UTC))))
     else:
         print("\n".join(controller_lines(document, datetime.now(UTC))))
     return 0

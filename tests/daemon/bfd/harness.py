@@ -73,6 +73,11 @@ class BfdProcess:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
+    def shown(self, *arguments: str) -> str:
+        """What another command of the program prints in the same namespace."""
+        command = ("env", f"PYTHONPATH={_SOURCE}", sys.executable, "-c", _PROGRAM, *arguments)
+        return run("ip", "netns", "exec", self.namespace, *command)
+
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of an answer from the probes' address."""
         program = (

@@ -365,6 +365,14 @@ def test_the_probes_answer_and_memory_is_small(cable: Cable, far: Ends, near: Bf
         assert near.memory() < 24 * 2**20
 
 
+def test_vipcast_status_shows_the_sessions_in_words(cable: Cable, far: Ends, near: BfdProcess) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        shown = near.shown("status", "--health-address", "127.0.0.1:17473").splitlines()
+        assert "asked by 1 speaker" in shown[0]
+        assert shown[3].split()[:2] == [ROUTER, "Up"] and "300 ms" in shown[3]
+
+
 def test_many_sessions_share_one_process(cable: Cable, near: BfdProcess) -> None:
     count = 60
     for number in range(count):
