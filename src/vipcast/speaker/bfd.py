@@ -49,7 +49,8 @@ def bfd_settings(
 ) -> BfdSettings:
     """One session. Raises BadSettingsError."""
     external = peer.multihop or peer.ttl_security_hops is not None
-    multihop = not on_link(address) if peer.internal else external
+    # Of a VRF the kernel's main table knows nothing; an internal router there is taken for a neighbour.
+    multihop = (peer.vrf is None and not on_link(address)) if peer.internal else external
     # RFC 5883 section 1: no echo over several hops; FRR has none for IPv6.
     echo = profile.echo_mode and not multihop and address.version == 4
     return BfdSettings(

@@ -51,12 +51,22 @@ class BfdWatch:
         self._links: dict[Address, tuple[float, bool]] = {}  # when it was asked, and the answer
 
     def want(
-        self, peers: Iterable[Peer], settings: Iterable[PeerSettings], configuration: Configuration
+        self,
+        peers: Iterable[Peer],
+        settings: Iterable[PeerSettings],
+        configuration: Configuration,
+        *,
+        closing: frozenset[str] = frozenset(),
     ) -> None:
-        """A session for every peer that has a profile and can have one."""
+        """A session for every peer that has a profile and can have one.
+
+        Those of the peers that are `closing` stay as they are: a router is to hear that BGP ends before it hears
+        that BFD does.
+        """
         known = {profile.name: profile for profile in configuration.bfd_profiles}
         profiles = {peer.name: known[peer.bfd_profile] for peer in peers if peer.bfd_profile in known}
         sessions, self._impossible = bfd_sessions(profiles, settings, self._address, self._on_link)
+        sessions = {name: each for name, each in self._client.wanted.items() if name in closing} | sessions
         self._wanted = frozenset(sessions)
         if sessions and self._task is None:
             self._task = self._spawn("bfd", self._client.run())

@@ -140,7 +140,8 @@ class Speaker:
         drained = Farewell(f"node {self._options.node_name} is drained") if self.decision.drain else None
         settings = list(self._settings())
         self.sessions.want(settings, self.decision.routes, farewell=drained)
-        self._bfd.want(self.decision.sessions, settings, self.configuration)
+        closing = self.sessions.closing
+        self._bfd.want(self.decision.sessions, settings, self.configuration, closing=closing)
         self._report()
 
     def _read_configuration(self) -> None:
@@ -175,7 +176,8 @@ class Speaker:
         drain = judge(self._drain_request, loop.time())
         if drain != self.decision.drain:
             phase = drain.phase.value if drain else "none"
-            _log.info("drain", phase=phase, problem=drain.problem if drain else None)
+            problem = drain.problem if drain else None
+            (_log.warning if problem else _log.info)("drain", phase=phase, problem=problem)
         if self._drain_alarm:
             self._drain_alarm.cancel()
         until = drain.until if drain else None

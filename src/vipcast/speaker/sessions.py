@@ -46,11 +46,17 @@ class Sessions:
     ) -> None:
         self._spawn, self._notify, self._listener = spawn, notify, listener
         self._running: dict[str, _Session] = {}
+        self._closing: dict[asyncio.Task[None], str] = {}
 
     @property
     def peerings(self) -> Mapping[str, Peering]:
         """The peerings by the name of the peer."""
         return {name: session.peering for name, session in self._running.items()}
+
+    @property
+    def closing(self) -> frozenset[str]:
+        """The peers that are being told that it is over; `notify` is called when one has been."""
+        return frozenset(self._closing.values())
 
     def want(
         self,
@@ -92,7 +98,13 @@ class Sessions:
         _log.info("session_removed", peer=name, why=farewell.message)
         session = self._running.pop(name)
         closing = session.peering.close(farewell.message, subcode=farewell.subcode)
-        self._spawn(f"closing of peer {name}", closing)
+        task = self._spawn(f"closing of peer {name}", closing)
+        self._closing[task] = name
+        task.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        del self._closing[task]
+        self._notify()
 
 
 async def _replace(old: _Session | None, new: Peering) -> None:

@@ -57,6 +57,7 @@ def test_a_session_has_what_the_profile_says_and_what_the_peer_does() -> None:
         ({"ttlSecurityHops": 1, "peerASN": 64513}, True, False),
         ({"peerASN": 64513}, True, False),
         ({"peerASN": 64513}, False, True),
+        ({"peerASN": 64513, "vrf": "red"}, False, False),
     ],
 )
 def test_one_hop_or_several_is_what_the_router_makes_of_it(

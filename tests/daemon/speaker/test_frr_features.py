@@ -111,6 +111,26 @@ async def test_a_drain_asks_for_another_way_then_withdraws_then_ends_the_session
         await until_told(lambda: communities(frr) == [""])
 
 
+async def test_at_the_end_of_a_drain_bfd_is_taken_down_and_is_not_what_ends_the_session(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
+    frr.start_all("", config("bgp log-neighbor-changes", f"neighbor {NODE} bfd"))
+    kubeconfig = await announced(cluster, bfdProfile="fast")
+    await cluster.apply("BFDProfile", "fast", spec={"receiveInterval": 100, "transmitInterval": 100})
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, inside=inside(frr)),
+    ):
+        with BfdProcess(frr.node, frr.folder, f"--namespace={cluster.name}"):
+            await until_told(lambda: valid(frr) and frr.bfd_up())
+            await cluster.apply("Node", cluster.node, annotations={DRAIN: "0s"})
+            await until_told(lambda: "administratively" in str(frr.bfd_peer().get("remote-diagnostic")))
+            ends = [line for line in frr.log().splitlines() if "ADJCHANGE" in line and " Down " in line]
+            assert len(ends) == 1 and "Notification received" in ends[0]
+            await cluster.apply("Node", cluster.node)
+            await until_told(lambda: valid(frr) and frr.bfd_up())
+
+
 async def test_a_speaker_that_starts_in_a_drain_announces_nothing(cluster: Cluster, frr: BfdRouter) -> None:
     frr.start(config())
     kubeconfig = await announced(cluster)
