@@ -60,8 +60,8 @@ class BfdWatch:
     ) -> None:
         """A session for every peer that has a profile and can have one.
 
-        Those of the peers that are `closing` stay as they are: a router is to hear that BGP ends before it hears
-        that BFD does.
+        Those of the peers that are `closing` stay as they are: a router is to hear of the end of BGP first,
+        then of that of BFD.
         """
         known = {profile.name: profile for profile in configuration.bfd_profiles}
         profiles = {peer.name: known[peer.bfd_profile] for peer in peers if peer.bfd_profile in known}
