@@ -202,16 +202,19 @@ async def test_without_a_bfd_process_the_session_goes_on_and_that_is_said(
         await until_told(lambda: "bfdProblem" in cluster.api.kubectl("get", "events", "-n", cluster.name))
 
 
-async def test_a_session_over_an_interface_carries_both_families(cluster: Cluster, frr: BfdRouter) -> None:
+async def test_a_session_over_an_interface_carries_both_families_and_has_bfd(
+    cluster: Cluster, frr: BfdRouter
+) -> None:
     lines = (
         "router bgp 64512",
         "no bgp ebgp-requires-policy",
         "neighbor eth0 interface remote-as external",
         "neighbor eth0 timers 3 9",
+        "neighbor eth0 bfd",
         "address-family ipv6 unicast",
         "neighbor eth0 activate",
     )
-    frr.start("\n ".join(lines))
+    frr.start_all("", "\n ".join(lines))
     kubeconfig = await cluster.prepare()
     await cluster.configure()
     await cluster.apply("IPAddressPool", "six", spec={"addresses": ["fd09::/64"]})
@@ -221,13 +224,18 @@ async def test_a_session_over_an_interface_carries_both_families(cluster: Cluste
         "interface": "eth0",
         "connectTime": "1s",
         "holdTime": "9s",
+        "bfdProfile": "fast",
     }
+    await cluster.apply("BFDProfile", "fast", spec={"receiveInterval": 100, "transmitInterval": 100})
     await cluster.apply("BGPPeer", "tor", spec=spec)
     for name, address, family in (("web", "10.9.0.1", 4), ("six", "fd09::1", 6)):
         await cluster.service(name, address)
         await cluster.endpoints(name, "elsewhere", family=family)
     async with (
         api_reachable_in(frr.node, cluster.api.port),
-        Speaker(cluster, kubeconfig, inside=inside(frr)),
+        Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
     ):
-        await until_told(lambda: in_kernel(frr) and in_kernel(frr, "fd09::1/128"), 30)
+        with BfdProcess(frr.node, frr.folder, f"--namespace={cluster.name}"):
+            await until_told(lambda: in_kernel(frr) and in_kernel(frr, "fd09::1/128"), 30)
+            await until_told(lambda: '"status":"up"' in frr.vtysh("show bfd peers json").replace(" ", ""))
+            assert (await only_peer(speaker))["bfd"]["state"] == "Up"
