@@ -76,9 +76,10 @@ class AdjRibOut:
         desired = {route.key: route for route in routes}
         if len(desired) != len(routes):
             raise LocalError(f"two routes for {_first_double(routes)}: a session carries one for each prefix")
-        self._desired = desired
         self._waits_for_routes = False
-        self._compare()
+        if desired != self._desired:
+            self._desired = desired
+            self._compare()
 
     def open(self, export: Export, *, restarting: bool = False) -> None:
         """``restarting``: until End-of-RIB the peer keeps what it had from us before (RFC 4724 section 4.2),
