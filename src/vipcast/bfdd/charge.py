@@ -168,11 +168,13 @@ class Charge:
         self._dirty, self._told_at = False, now
         for channel in list(self._control.channels):
             named = self._wants.clients.get(channel, {})
-            statuses = {name: self._describe(settings) for name, settings in named.items()}
+            statuses = {name: status for name, settings in named.items() if (status := self._tell(settings))}
             self._control.tell({"sessions": statuses}, only=channel)
 
-    def _describe(self, settings: BfdSettings) -> Json:
-        return protocol.write_status(self._table.entries[identity(settings)].status())
+    def _tell(self, settings: BfdSettings) -> Json | None:
+        """None when it has been taken down: at our end clients may still want what is gone."""
+        entry = self._table.entries.get(identity(settings))
+        return protocol.write_status(entry.status()) if entry is not None else None
 
     # ---- probes ----
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from daemon.bfd.harness import BfdProcess, BfdRouter
+from daemon.bfd.harness import NODE, Asker, BfdProcess, BfdRouter, Ends, settings
 from daemon.interop.frr import DAEMONS, missing
 from daemon.interop.network import Cable, lacking
 
@@ -35,3 +35,19 @@ def process(router: BfdRouter) -> Iterator[BfdProcess]:
     """Our program in the node's namespace."""
     with BfdProcess(router.node, router.folder) as running:
         yield running
+
+
+@pytest.fixture
+def far(cable: Cable) -> Iterator[Ends]:
+    """The router's end."""
+    with (
+        BfdProcess(cable.router, cable.folder) as process,
+        Asker(cable.router, {"r": settings(NODE)}) as asker,
+    ):
+        yield process, asker
+
+
+@pytest.fixture
+def near(cable: Cable) -> Iterator[BfdProcess]:
+    with BfdProcess(cable.node, cable.folder) as process:
+        yield process

@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import pytest
 from daemon.interop.frr import DAEMONS, Router
 from daemon.interop.network import NODE, NODE6, ROUTER, ROUTER6, Cable, eventually, run
 from daemon.interop.speaker import enter
@@ -156,6 +157,16 @@ class Asker:
 
     def wait_up(self, seconds: float = 10) -> BfdStatus:
         return self.wait(lambda status: status.up, seconds)
+
+
+Ends = tuple[BfdProcess, Asker]
+
+
+def both_up(one: Asker, two: Asker) -> None:
+    one.wait_up()
+    two.wait_up()
+    one.wait(lambda status: status.detection_time == pytest.approx(0.3))
+    two.wait(lambda status: status.detection_time == pytest.approx(0.3))
 
 
 # The router's harness waits for a summary, which needs a neighbour.

@@ -11,45 +11,30 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
-from daemon.bfd.harness import NODE, NODE6, ROUTER, ROUTER6, Asker, BfdProcess, eventually, settings
+from daemon.bfd.harness import (
+    NODE,
+    NODE6,
+    ROUTER,
+    ROUTER6,
+    Asker,
+    BfdProcess,
+    Ends,
+    both_up,
+    eventually,
+    settings,
+)
 from daemon.interop.network import Cable, run
 from daemon.interop.speaker import enter
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.net.bfd_protocol import control_name
 
-Ends = tuple[BfdProcess, Asker]
-
-
-@pytest.fixture
-def far(cable: Cable) -> Iterator[Ends]:
-    """The router's end."""
-    with (
-        BfdProcess(cable.router, cable.folder) as process,
-        Asker(cable.router, {"r": settings(NODE)}) as asker,
-    ):
-        yield process, asker
-
-
-@pytest.fixture
-def near(cable: Cable) -> Iterator[BfdProcess]:
-    with BfdProcess(cable.node, cable.folder) as process:
-        yield process
-
 
 def _usable(namespace: str) -> str:
     shown = run("ip", "-n", namespace, "-6", "addr", "show", "dev", "eth0")
     return "\n".join(line for line in shown.splitlines() if "tentative" not in line)
-
-
-def both_up(one: Asker, two: Asker) -> None:
-    one.wait_up()
-    two.wait_up()
-    one.wait(lambda status: status.detection_time == pytest.approx(0.3))
-    two.wait(lambda status: status.detection_time == pytest.approx(0.3))
 
 
 def test_a_session_comes_up_and_tells_its_times(cable: Cable, far: Ends, near: BfdProcess) -> None:
@@ -243,118 +228,6 @@ def test_a_peer_that_stands_still_is_noticed(cable: Cable, far: Ends, near: BfdP
         both_up(asker, far[1])
 
 
-def test_a_port_that_is_taken_is_a_problem_in_words_and_goes_away(
-    cable: Cable, far: Ends, near: BfdProcess
-) -> None:
-    taken: list[socket.socket] = []
-
-    def take() -> None:
-        enter(cable.node)
-        taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        taken[0].bind(("", 3784))
-
-    thread = threading.Thread(target=take)
-    thread.start()
-    thread.join()
-    with Asker(cable.node, {"r": settings()}) as asker:
-        status = asker.wait(lambda status: status.problem is not None)
-        assert "another BFD program" in (status.problem or "")
-        taken[0].close()
-        asker.wait(lambda status: status.up and status.problem is None)
-
-
-def test_packets_that_belong_to_nobody_are_counted_and_nothing_else(
-    cable: Cable, far: Ends, near: BfdProcess
-) -> None:
-    from vipcast.bfd.packet import ControlPacket
-
-    def throw(data: bytes, ttl: int, port: int) -> None:
-        def work() -> None:
-            enter(cable.router)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
-                sock.sendto(data, (NODE, port))
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-
-    with Asker(cable.node, {"r": settings()}) as asker:
-        both_up(asker, far[1])
-        status = asker.status()
-        forged = ControlPacket(
-            state=BfdState.DOWN,
-            diagnostic=Diagnostic.NONE,
-            detect_multiplier=3,
-            my_discriminator=status.remote_discriminator,
-            your_discriminator=status.local_discriminator,
-            desired_min_tx=1.0,
-            required_min_rx=1.0,
-        )
-        throw(forged.encode(), 254, 3784)  # from further away than it says
-        throw(replace(forged, your_discriminator=1).encode(), 255, 3784)
-        throw(b"\0" * 24, 255, 3784)
-        throw(b"", 255, 3784)
-        asker.wait(lambda status: status.counters.dropped.get("TTL too low") == 1)
-        dropped = json.loads(near.get("/status")[1])["status"]["dropped"]
-        assert dropped == {"unknown your discriminator": 1, "bad version": 1, "too short": 1}
-        assert asker.status().up and asker.status().counters.down_events == 0
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"nonsense\n",
-        b"[]\n",
-        b'{"want":[]}\n',
-        b'{"want":{"r":{}}}\n',
-        b'{"take_over":99}\n',
-        b"x" * 2_000_000,
-    ],
-)
-def test_a_client_that_talks_nonsense_hurts_nobody(
-    cable: Cable, far: Ends, near: BfdProcess, line: bytes
-) -> None:
-    answers: list[bytes] = []
-
-    def talk() -> None:
-        enter(cable.node)
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(5)
-            sock.connect(control_name("metallb-system"))
-            try:
-                sock.sendall(line)
-                answers.append(sock.recv(1000))
-            except OSError:
-                answers.append(b"")
-
-    with Asker(cable.node, {"r": settings()}) as asker:
-        both_up(asker, far[1])
-        thread = threading.Thread(target=talk)
-        thread.start()
-        thread.join()
-        assert answers == [b""] or b"error" in answers[0]
-        time.sleep(0.5)
-        assert asker.status().up and far[1].status().counters.down_events == 0
-
-
-def test_another_user_s_client_is_refused(cable: Cable, near: BfdProcess) -> None:
-    eventually(lambda: near.said("started"), "it runs")
-    time.sleep(0.3)
-    if (child := os.fork()) == 0:
-        try:
-            enter(cable.node)
-            os.setuid(12345)
-            with socket.socket(socket.AF_UNIX) as sock:
-                sock.settimeout(3)
-                sock.connect(control_name("metallb-system"))
-                os._exit(len(sock.recv(10)))
-        finally:
-            os._exit(99)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert near.said("client_refused")
-
-
 def test_the_probes_answer_and_memory_is_small(cable: Cable, far: Ends, near: BfdProcess) -> None:
     with Asker(cable.node, {"r": settings()}) as asker:
         both_up(asker, far[1])
@@ -414,21 +287,3 @@ def test_it_takes_the_priority_that_it_may_have_and_says_which(
     with BfdProcess(cable.node, cable.folder, prefix=prefix) as process:
         eventually(lambda: process.said("started"), "it runs")
         assert process.events()[0]["priority"] in expected
-
-
-def test_a_speaker_of_another_user_is_let_in_by_its_number(cable: Cable) -> None:
-    with BfdProcess(cable.node, cable.folder, "--client-user", "12345") as process:
-        eventually(lambda: process.said("started"), "it runs")
-        time.sleep(0.3)
-        if (child := os.fork()) == 0:
-            try:
-                enter(cable.node)
-                os.setuid(12345)
-                with socket.socket(socket.AF_UNIX) as sock:
-                    sock.settimeout(5)
-                    sock.connect(control_name("metallb-system"))
-                    sock.sendall(b'{"want":{}}\n')
-                    os._exit(0 if b"sessions" in sock.recv(100) else 1)
-            finally:
-                os._exit(99)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

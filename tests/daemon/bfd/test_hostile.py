@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packets and clients that nobody asked for: they are refused by name, and sessions go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from daemon.bfd.harness import NODE, Asker, BfdProcess, Ends, both_up, eventually, settings
+from daemon.interop.network import Cable
+from daemon.interop.speaker import enter
+
+from vipcast.bfd.fsm import BfdState, Diagnostic
+from vipcast.bfd.packet import ControlPacket
+from vipcast.net.bfd_protocol import control_name
+
+
+def test_a_port_that_is_taken_is_a_problem_in_words_and_goes_away(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    taken: list[socket.socket] = []
+
+    def take() -> None:
+        enter(cable.node)
+        taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        taken[0].bind(("", 3784))
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    with Asker(cable.node, {"r": settings()}) as asker:
+        status = asker.wait(lambda status: status.problem is not None)
+        assert "another BFD program" in (status.problem or "")
+        taken[0].close()
+        asker.wait(lambda status: status.up and status.problem is None)
+
+
+def test_packets_that_belong_to_nobody_are_counted_and_nothing_else(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    def throw(data: bytes, ttl: int, port: int) -> None:
+        def work() -> None:
+            enter(cable.router)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+                sock.sendto(data, (NODE, port))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        status = asker.status()
+        forged = ControlPacket(
+            state=BfdState.DOWN,
+            diagnostic=Diagnostic.NONE,
+            detect_multiplier=3,
+            my_discriminator=status.remote_discriminator,
+            your_discriminator=status.local_discriminator,
+            desired_min_tx=1.0,
+            required_min_rx=1.0,
+        )
+        throw(forged.encode(), 254, 3784)  # from further away than it says
+        throw(replace(forged, your_discriminator=1).encode(), 255, 3784)
+        throw(b"\0" * 24, 255, 3784)
+        throw(b"", 255, 3784)
+        asker.wait(lambda status: status.counters.dropped.get("TTL too low") == 1)
+        dropped = json.loads(near.get("/status")[1])["status"]["dropped"]
+        assert dropped == {"unknown your discriminator": 1, "bad version": 1, "too short": 1}
+        assert asker.status().up and asker.status().counters.down_events == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nonsense\n",
+        b"[]\n",
+        b'{"want":[]}\n',
+        b'{"want":{"r":{}}}\n',
+        b'{"take_over":99}\n',
+        b"x" * 2_000_000,
+    ],
+)
+def test_a_client_that_talks_nonsense_hurts_nobody(
+    cable: Cable, far: Ends, near: BfdProcess, line: bytes
+) -> None:
+    answers: list[bytes] = []
+
+    def talk() -> None:
+        enter(cable.node)
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(control_name("metallb-system"))
+            try:
+                sock.sendall(line)
+                answers.append(sock.recv(1000))
+            except OSError:
+                answers.append(b"")
+
+    with Asker(cable.node, {"r": settings()}) as asker:
+        both_up(asker, far[1])
+        thread = threading.Thread(target=talk)
+        thread.start()
+        thread.join()
+        assert answers == [b""] or b"error" in answers[0]
+        time.sleep(0.5)
+        assert asker.status().up and far[1].status().counters.down_events == 0
+
+
+def test_another_user_s_client_is_refused(cable: Cable, near: BfdProcess) -> None:
+    eventually(lambda: near.said("started"), "it runs")
+    time.sleep(0.3)
+    if (child := os.fork()) == 0:
+        try:
+            enter(cable.node)
+            os.setuid(12345)
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.settimeout(3)
+                sock.connect(control_name("metallb-system"))
+                os._exit(len(sock.recv(10)))
+        finally:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert near.said("client_refused")
+
+
+def test_a_speaker_of_another_user_is_let_in_by_its_number(cable: Cable) -> None:
+    with BfdProcess(cable.node, cable.folder, "--client-user", "12345") as process:
+        eventually(lambda: process.said("started"), "it runs")
+        time.sleep(0.3)
+        if (child := os.fork()) == 0:
+            try:
+                enter(cable.node)
+                os.setuid(12345)
+                with socket.socket(socket.AF_UNIX) as sock:
+                    sock.settimeout(5)
+                    sock.connect(control_name("metallb-system"))
+                    sock.sendall(b'{"want":{}}\n')
+                    os._exit(0 if b"sessions" in sock.recv(100) else 1)
+            finally:
+                os._exit(99)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
