@@ -131,7 +131,9 @@ class Session:
             return
         self.settings = settings
         self.echo.multiplier = settings.detect_multiplier
+        before = self.detection_time
         self._retime()
+        self._be_as_patient(before)
         self._keep_echo(now)
         self._schedule(now)
         self._tell(now)
@@ -246,6 +248,12 @@ class Session:
     def _listen_from(self, now: float) -> None:
         patience = self.detection_time
         self._expire_at = None if patience is None or not self._heard() else now + patience
+
+    def _be_as_patient(self, before: float | None) -> None:
+        """A peer that hears that we want less may send less from then on."""
+        now = self.detection_time
+        if self._expire_at is not None and before is not None and now is not None and now > before:
+            self._expire_at += now - before
 
     def _heard(self) -> bool:
         return self.variables.remote_discriminator != 0

@@ -155,6 +155,15 @@ def test_a_shorter_receive_interval_does_not_shorten_detection_before_the_peer_h
     assert wire.ends[0].detection_time == pytest.approx(0.3)
 
 
+def test_who_wants_less_is_as_patient_at_once() -> None:
+    """The peer may have heard of it, and its Final may be lost."""
+    wire = up()
+    wire.lost = lambda sender, packet: sender == 1 and packet.final
+    wire.ends[0].change(settings(receive_interval=2.0), wire.now)
+    wire.run(20)
+    assert wire.states == BOTH_UP
+
+
 def test_a_poll_is_repeated_until_it_is_answered() -> None:
     wire = up()
     start = wire.now
