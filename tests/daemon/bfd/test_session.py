@@ -156,12 +156,14 @@ def test_a_shorter_receive_interval_does_not_shorten_detection_before_the_peer_h
 
 
 def test_who_wants_less_is_as_patient_at_once() -> None:
-    """The peer may have heard of it, and its Final may be lost."""
+    """The peer may have heard of it and rest already, and its Final may be lost."""
     wire = up()
-    wire.lost = lambda sender, packet: sender == 1 and packet.final
+    wire.lost = lambda sender, _packet: sender == 1
     wire.ends[0].change(settings(receive_interval=2.0), wire.now)
-    wire.run(20)
+    wire.run(1.5)
     assert wire.states == BOTH_UP
+    wire.run(5)
+    assert wire.states[0] is BfdState.DOWN
 
 
 def test_a_poll_is_repeated_until_it_is_answered() -> None:
