@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import struct
 import subprocess
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -169,38 +172,70 @@ class GoBgp(Announcer):
         if prefixes:
             self.prepare(prefixes)
             self.give(prefixes)
-            while self._count() != len(prefixes):
-                time.sleep(2)  # to count costs it more than to take routes
+            self._wait(len(prefixes))
 
     def _ask(self, *words: str) -> str:
         return run("gobgp", "--target", f"unix://{self.folder}/gobgpd.sock", *words, check=False)
+
+    def _wait(self, count: int) -> None:
+        """To count costs it more than to take routes: not often."""
+        deadline = time.monotonic() + _PATIENCE
+        while (found := self._count()) != count:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"GoBGP has {found} of {count} routes after {_PATIENCE} s")
+            time.sleep(2)
 
     def _count(self) -> int:
         """``Destination: 100000, Path: 100000``."""
         return int(self._ask("global", "rib", "summary").partition("Destination: ")[2].partition(",")[0] or 0)
 
     def prepare(self, prefixes: Sequence[IPv4Network]) -> None:
-        (self.folder / "routes.mrt").write_bytes(mrt(prefixes, NODE))
+        self._groups = mrt(prefixes, NODE)
 
     def give(self, prefixes: Sequence[IPv4Network]) -> None:
         """The tool leaves without waiting for the daemon: so its input stays open."""
-        inject = f"gobgp --target unix://{self.folder}/gobgpd.sock mrt inject global /dev/stdin"
-        feed = f"{{ cat {self.folder}/routes.mrt; sleep {_PATIENCE * 10}; }}"
-        self.cable.spawn("inject", "sh", "-c", f"{feed} | {inject} --no-ipv6 --nexthop {NODE}")
+        target = f"unix://{self.folder}/gobgpd.sock"
+        command = [
+            "gobgp",
+            "--target",
+            target,
+            "mrt",
+            "inject",
+            "global",
+            "/dev/stdin",
+            "--no-ipv6",
+            "--nexthop",
+            NODE,
+        ]
+        process = self.cable.spawn("inject", *command, stdin=subprocess.PIPE)
+        threading.Thread(target=self._feed, args=(process,), daemon=True).start()
+
+    def _feed(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            for group in self._groups:
+                os.write(process.stdin.fileno(), group)
 
 
-def mrt(prefixes: Sequence[IPv4Network], next_hop: str) -> bytes:
-    """A table dump (RFC 6396 section 4.3): one peer, and one entry for each prefix."""
-    peer = struct.pack("!B4s4sI", 2, IPv4Address(next_hop).packed, IPv4Address(next_hop).packed, ASN)
-    parts = [_record(1, IPv4Address(next_hop).packed + struct.pack("!HH", 0, 1) + peer)]
+def mrt(prefixes: Sequence[IPv4Network], next_hop: str) -> list[bytes]:
+    """A table dump (RFC 6396 section 4.3): one peer, and one entry for each prefix.
+
+    In groups of whole records that a pipe takes and gives as one: a record that comes in parts is lost.
+    """
+    address = IPv4Address(next_hop).packed
+    peer = struct.pack("!B4s4sI", 2, address, address, ASN)
+    groups = [bytearray(_record(1, address + struct.pack("!HH", 0, 1) + peer))]
     # ORIGIN IGP, an empty AS_PATH, NEXT_HOP
-    attributes = bytes.fromhex("40010100400200400304") + IPv4Address(next_hop).packed
+    attributes = bytes.fromhex("40010100400200400304") + address
+    entry = struct.pack("!HIH", 0, 0, len(attributes)) + attributes
     for number, prefix in enumerate(prefixes):
         octets = prefix.network_address.packed[: (prefix.prefixlen + 7) // 8]
-        entry = struct.pack("!HIH", 0, 0, len(attributes)) + attributes
         head = struct.pack("!IB", number, prefix.prefixlen) + octets + struct.pack("!H", 1)
-        parts.append(_record(2, head + entry))
-    return b"".join(parts)
+        record = _record(2, head + entry)
+        if len(groups[-1]) + len(record) > select.PIPE_BUF:
+            groups.append(bytearray())
+        groups[-1] += record
+    return [bytes(group) for group in groups]
 
 
 def _record(subtype: int, body: bytes) -> bytes:
