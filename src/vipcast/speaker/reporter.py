@@ -23,6 +23,8 @@ __all__ = ["BfdReporter", "DrainReporter", "ProblemReporter", "SessionReporter",
 SETTLE_SECONDS = 2.0
 _log = log_for("speaker")
 _Subject = tuple[Key, str]  # a service and one of its addresses, as text
+_News = tuple[str, str]  # the name of the reason, and words
+_Matter = tuple[str, str]  # what about a peer, and its name
 _ANNOUNCED = "announced"
 
 
@@ -122,39 +124,38 @@ class SessionReporter:
 
     def __init__(self, recorder: Recorder, node_name: str, find: Callable[[str], Json | None]) -> None:
         self._recorder, self._node, self._find = recorder, node_name, find
-        self._told: dict[str, str] = {}  # by peer: "" for an established session, else what was wrong
-        self._problems: dict[str, str] = {}
+        self._told: dict[_Matter, _News] = {}
 
     def update(self, statuses: Mapping[str, PeerStatus], refused: Mapping[str, tuple[str, str]]) -> None:
-        """`refused`: peers that have no session at all, with the name of the reason and words."""
-        self._told = {name: what for name, what in self._told.items() if name in statuses or name in refused}
-        self._problems = {name: what for name, what in self._problems.items() if name in statuses}
+        """`refused`: what is wrong with a peer's settings, with the name of the reason and words.
+
+        Such a peer may have a session all the same, with the settings that it had before.
+        """
+        now = {("refused", name): why for name, why in refused.items()}
         for name, status in statuses.items():
-            if status.established:
-                self._tell(name, "", "sessionUp", "the session is established")
-            elif status.last_error:
-                self._tell(name, status.last_error, "sessionDown", status.last_error)
-            self._note_problem(name, status.problem)
-        for name, (reason, message) in refused.items():
-            self._tell(name, message, reason, message)
+            now |= {(what, name): news for what, news in _session_news(status).items()}
+        for matter, news in now.items():
+            if self._told.get(matter) != news:
+                self._tell(matter[1], *news)
+        self._told = now
 
-    def _note_problem(self, name: str, problem: str) -> None:
-        """What stands in the way of every session: it stays while sessions are tried."""
-        if problem and self._problems.get(name) != problem:
-            self._say(name, "sessionProblem", problem, warning=True)
-        self._problems[name] = problem
-
-    def _tell(self, name: str, state: str, reason: str, message: str) -> None:
-        if self._told.get(name) == state:
-            return
-        self._told[name] = state
-        self._say(name, reason, message, warning=bool(state))
-
-    def _say(self, name: str, reason: str, message: str, *, warning: bool) -> None:
+    def _tell(self, name: str, reason: str, message: str) -> None:
+        warning = reason != "sessionUp"
         (_log.warning if warning else _log.info)("session", peer=name, reason=reason, why=message)
-        item = self._find(name)
-        if item:
+        if item := self._find(name):
             self._recorder.record(item, reason, f'node "{self._node}": {message}', warning=warning)
+
+
+def _session_news(status: PeerStatus) -> dict[str, _News]:
+    """How the session is, and what stands in the way of every one: that stays while sessions are tried."""
+    news = {}
+    if status.established:
+        news["session"] = "sessionUp", "the session is established"
+    elif status.last_error:
+        news["session"] = "sessionDown", status.last_error
+    if status.problem:
+        news["problem"] = "sessionProblem", status.problem
+    return news
 
 
 class DrainReporter:
@@ -189,7 +190,7 @@ class BfdReporter:
 
     def __init__(self, recorder: Recorder, node_name: str, find: Callable[[str], Json | None]) -> None:
         self._recorder, self._node, self._find = recorder, node_name, find
-        self._told: dict[str, tuple[str, str]] = {}
+        self._told: dict[str, _News] = {}
 
     def update(self, statuses: Mapping[str, BfdStatus], problems: Mapping[str, str]) -> None:
         """Tell what has changed; of a session that never was up there is nothing to tell but problems."""
@@ -208,7 +209,7 @@ class BfdReporter:
             self._recorder.record(item, reason, f'node "{self._node}": {message}', warning=warning)
 
 
-def _bfd_news(status: BfdStatus) -> tuple[str, str] | None:
+def _bfd_news(status: BfdStatus) -> _News | None:
     if status.problem:
         return "bfdProblem", status.problem
     if status.up:
