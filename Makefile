@@ -106,11 +106,12 @@ fuzz: venv ## coverage-guided fuzzing of every decoder (SECONDS=60 for each, TAR
 
 .PHONY: bench
 bench: venv ## the figures of README and docs
-	.ci/packages $(ROUTERS) iproute2
+	.ci/packages $(ROUTERS) iproute2 tcpdump
 	python tests/bench/bgp_scale.py
 	python tests/bench/service_latency.py
 	python tests/bench/controller_scale.py --own-server
 	python tests/bench/controller_failover.py
+	python tests/bench/bfd_hold.py
 	python tests/bench/demo.py
 
 .PHONY: bench-failover
