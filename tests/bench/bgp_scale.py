@@ -70,7 +70,7 @@ def measure(router: str, kind: type[Announcer], question: str, prefixes: Sequenc
             cpu, memory = announcer.cpu_seconds() - before, announcer.peak_memory()
         finally:
             counted.close()
-        messages = tap.messages()
+    messages = tap.messages()
     began = began or _session_up(messages)
     ours = [seen for seen in messages if seen.sender == NODE]
     updates = [seen for seen in ours if seen.kind == UPDATE]
