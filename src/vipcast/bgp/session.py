@@ -183,8 +183,12 @@ class Session:
     # ---- outputs ----
 
     def data_to_send(self, room: int = 65536) -> bytes:
-        """Octets to write now: what is due, then UPDATEs until ``room`` is used. Empty: nothing to say."""
-        while self.state is State.ESTABLISHED and len(self._outbox) < room:
+        """Octets to write now: what is due, and when that is out UPDATEs of ``room``. Empty: nothing to say.
+
+        Our KEEPALIVE lets the peer go on, so it does not wait until routes have been packed.
+        """
+        due = bool(self._outbox)
+        while not due and self.state is State.ESTABLISHED and len(self._outbox) < room:
             message = self.rib.take()
             if message is None:
                 break
