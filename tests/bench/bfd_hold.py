@@ -89,7 +89,7 @@ def hold(milliseconds: int, options: argparse.Namespace) -> None:
             Asker(router.node, wanted) as asker,
         ):
             eventually(lambda: all(asker.status(name).up for name in wanted), "all are up", 30)
-            eventually(lambda: all(router.bfd_up(ours) for ours, _ in pairs), "FRR too", 10)
+            eventually(lambda: all(router.bfd_up(ours) for ours, _theirs in pairs), "FRR too", 10)
             time.sleep(3)
             report(milliseconds, options, router, process, asker)
 
@@ -103,7 +103,7 @@ def capturing(router: BfdRouter, capture: Path) -> subprocess.Popen[bytes]:
 def loaded(seconds: float, load: int) -> None:
     """Return when the seconds are over."""
     end = time.monotonic() + seconds
-    burners = [multiprocessing.Process(target=burn, args=(end,), daemon=True) for _ in range(load)]
+    burners = [multiprocessing.Process(target=burn, args=(end,), daemon=True) for _core in range(load)]
     for burner in burners:
         burner.start()
     for burner in burners:

@@ -62,7 +62,10 @@ def write(estate: Estate) -> Iterator[tuple[bytes, list[int]]]:
     """Messages, each with the sockets that go with it."""
     sockets = list(_sockets(estate))
     for piece in _pieces(sockets):
-        yield protocol.line({"sockets": [role for role, _ in piece]}), [sock.fileno() for _, sock in piece]
+        yield (
+            protocol.line({"sockets": [role for role, _sock in piece]}),
+            [sock.fileno() for _role, sock in piece],
+        )
     for sessions in _pieces([_write_session(session) for session in estate.sessions]):
         yield protocol.line({"sessions": sessions}), []
     yield protocol.line({"end": 1}), []
@@ -169,5 +172,5 @@ class _Reader:
             if not data:
                 raise ProtocolError("the process in charge closed the connection")
             self._data += data
-        written, _, self._data = self._data.partition(b"\n")
+        written, _newline, self._data = self._data.partition(b"\n")
         return protocol.read_line(written)

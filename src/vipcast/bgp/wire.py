@@ -105,6 +105,7 @@ class PackedPrefixes(Sequence[Prefix]):
     def __getitem__(self, index: int) -> Prefix: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[Prefix, ...]: ...
+
     def __getitem__(self, index: int | slice) -> Prefix | tuple[Prefix, ...]:
         return tuple(self)[index]
 

@@ -49,7 +49,7 @@ class Pace(Generic[K]):
     burst: float = BURST
     _waiting: dict[K, tuple[float, int]] = field(default_factory=dict)  # when it is due, its lane
     _heap: list[tuple[float, int, K]] = field(default_factory=list)
-    _ready: tuple[deque[K], ...] = field(default_factory=lambda: tuple(deque() for _ in range(LANES)))
+    _ready: tuple[deque[K], ...] = field(default_factory=lambda: tuple(deque() for _lane in range(LANES)))
     _queued: set[K] = field(default_factory=set)  # what is in `_ready`
     _rests: dict[K, _Rest] = field(default_factory=dict)
     _tokens: tuple[float, float] = (0.0, float("-inf"))  # how many there were when

@@ -85,9 +85,8 @@ class BfdProcess:
             "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 17473, timeout=5);"
             f"c.request('GET', {path!r}); r = c.getresponse(); print(r.status); print(r.read().decode())"
         )
-        status, _, body = run("ip", "netns", "exec", self.namespace, sys.executable, "-c", program).partition(
-            "\n"
-        )
+        answer = run("ip", "netns", "exec", self.namespace, sys.executable, "-c", program)
+        status, _line, body = answer.partition("\n")
         return int(status), body
 
 

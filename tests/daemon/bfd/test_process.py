@@ -133,7 +133,7 @@ def test_generations_follow_each_other(cable: Cable, far: Ends, near: BfdProcess
         both_up(asker, far[1])
         old, made = near, []
         try:
-            for _ in range(4):
+            for _time in range(4):
                 heir = BfdProcess(cable.node, cable.folder)
                 made.append(heir)
                 eventually(lambda heir=heir: heir.said("taken_over"), "taken over")  # type: ignore[misc]
@@ -206,7 +206,7 @@ def test_a_pause_of_our_own_is_not_the_peer_s_death(cable: Cable, far: Ends, nea
         far[1].want({"r": settings(NODE, receive_interval=2.0)})
         far[1].wait(lambda status: status.detection_time == pytest.approx(6.0))
         asker.wait(lambda status: status.detection_time == pytest.approx(0.3))
-        for _ in range(3):
+        for _time in range(3):
             os.kill(near.process.pid, signal.SIGSTOP)
             time.sleep(1)
             os.kill(near.process.pid, signal.SIGCONT)
@@ -264,7 +264,7 @@ def test_many_sessions_share_one_process(cable: Cable, near: BfdProcess) -> None
 
     with (
         BfdProcess(cable.router, cable.folder) as other,
-        Asker(cable.router, pairs(1, 2)) as _,  # type: ignore[arg-type]
+        Asker(cable.router, pairs(1, 2)) as _asker,  # type: ignore[arg-type]
         Asker(cable.node, pairs(2, 1)) as asker,  # type: ignore[arg-type]
     ):
         eventually(lambda: all(asker.status(f"r{n}").up for n in range(count)), "all are up", 20)

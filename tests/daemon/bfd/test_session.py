@@ -56,7 +56,7 @@ def test_two_sessions_come_up_by_a_three_way_handshake() -> None:
     wire = Wire(settings(), settings())
     wire.run(5, until=lambda: wire.states == BOTH_UP)
     assert wire.states == BOTH_UP
-    assert all(change.diagnostic is Diagnostic.NONE for _, _, change in wire.changes)
+    assert all(change.diagnostic is Diagnostic.NONE for _when, _end, change in wire.changes)
 
 
 def test_the_peer_hears_of_a_change_at_once() -> None:
@@ -94,7 +94,7 @@ def test_two_passive_sessions_stay_silent() -> None:
 
 
 def test_every_packet_has_the_control_plane_independent_bit() -> None:
-    assert all(packet.control_plane_independent and not packet.demand for _, _, packet in up().sent)
+    assert all(packet.control_plane_independent and not packet.demand for _when, _end, packet in up().sent)
 
 
 # ---- intervals ----
@@ -124,9 +124,9 @@ def test_intervals_change_by_a_poll_sequence_in_a_session_that_stays_up() -> Non
     start = wire.now
     wire.ends[0].change(settings(transmit_interval=0.4, receive_interval=0.4), wire.now)
     wire.run(5)
-    polls = [packet for _, packet in wire.packets(0, start) if packet.poll]
-    finals = [packet for _, packet in wire.packets(1, start) if packet.final]
-    assert polls and finals and not any(packet.poll and packet.final for _, _, packet in wire.sent)
+    polls = [packet for _when, packet in wire.packets(0, start) if packet.poll]
+    finals = [packet for _when, packet in wire.packets(1, start) if packet.final]
+    assert polls and finals and not any(packet.poll and packet.final for _when, _end, packet in wire.sent)
     assert polls[0].desired_min_tx == pytest.approx(0.4)
     assert wire.states == BOTH_UP and len(wire.changes) == 4
     assert min(gaps(wire, 0, start + 1)) >= 0.3 - 1e-9
@@ -173,7 +173,7 @@ def test_a_poll_is_repeated_until_it_is_answered() -> None:
     wire.lost = lambda sender, packet: packet.final and next(drops, False)
     wire.ends[0].change(settings(transmit_interval=0.2), wire.now)
     wire.run(5)
-    assert sum(packet.poll for _, packet in wire.packets(0, start)) >= 6
+    assert sum(packet.poll for _when, packet in wire.packets(0, start)) >= 6
     assert not wire.ends[0].variables.polling
 
 
@@ -272,7 +272,7 @@ def test_admin_down_is_said_for_a_time_and_then_there_is_silence() -> None:
     start = wire.now
     assert not wire.ends[0].finished
     wire.run(30)
-    said = [packet.state for _, packet in wire.packets(0, start)]
+    said = [packet.state for _when, packet in wire.packets(0, start)]
     assert wire.ends[0].finished and set(said) == {BfdState.ADMIN_DOWN} and 2 <= len(said) <= 6
 
 
@@ -299,7 +299,7 @@ def test_an_enabled_session_comes_up_again() -> None:
 def test_a_session_goes_on_in_another_process() -> None:
     wire = up()
     changes = len(wire.changes)
-    for _ in range(20):
+    for _time in range(20):
         old = wire.ends[0]
         wire.ends[0] = Session(old.settings, old.variables, wire.now, jitter=wire.random.random)
         wire.run(0.33)

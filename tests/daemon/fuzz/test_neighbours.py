@@ -51,7 +51,8 @@ def test_any_settings_are_a_session_or_refused(changes: dict[str, Any]) -> None:
     except (ProtocolError, BadSettingsError):
         return
     assert read_settings(write_settings(found)) == found
-    assert type(found.detect_multiplier) is int and 1 <= found.detect_multiplier <= 255
+    assert not isinstance(found.detect_multiplier, bool), "true is no number"
+    assert 1 <= found.detect_multiplier <= 255
 
 
 @MANY

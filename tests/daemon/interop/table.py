@@ -46,7 +46,7 @@ def shown() -> str:
 
 def write() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
+    before, _begin, rest = text.partition(_BEGIN)
     after = rest.partition(_END)[2]
     DOCUMENT.write_text(f"{before}{_BEGIN}{render()}{_END}{after}", encoding="utf-8")
 

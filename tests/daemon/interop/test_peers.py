@@ -168,6 +168,7 @@ def test_what_the_routers_operator_says_is_shown(peer: Peer) -> None:
     setup = started(peer)
     with Speaker(peer.node, ours(setup)) as speaker:
         speaker.wait_up()
+        eventually(peer.established, "the session at the other end")
         words = peer.shut("lunch")
         status = speaker.wait(lambda s: s.last_error)
         assert status.last_error == f'the peer ended the session: Cease/Administrative Shutdown: "{words}"'

@@ -192,7 +192,7 @@ async def test_without_a_bfd_process_the_session_goes_on_and_that_is_said(
         Speaker(cluster, kubeconfig, inside=inside(frr)) as speaker,
     ):
         await until_told(lambda: valid(frr))
-        for _ in range(150):
+        for _time in range(150):
             peer = await only_peer(speaker)
             if "does not answer" in peer["bfd"].get("problem", ""):
                 break

@@ -91,7 +91,7 @@ async def test_a_session_over_an_interface_takes_one_capability(cluster: Cluster
 async def _named(speaker: Speaker, capability: str) -> None:
     """The status of the peer says what is missing."""
     peer: dict[str, Any] = {}
-    for _ in range(100):
+    for _time in range(100):
         with contextlib.suppress(subprocess.CalledProcessError, ValueError):  # not there yet
             peer = await only_peer(speaker)
         if capability in str(peer):

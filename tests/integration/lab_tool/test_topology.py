@@ -184,7 +184,7 @@ def test_hosts_of_both_families_know_the_way_to_each_others_pods(
     text = (
         Environment(trim_blocks=True).from_string(template.read_text()).render(lab=lab, host=lab.host("one"))
     )
-    inet, _, inet6 = text.partition("iface eth0 inet6 static")
+    inet, _line, inet6 = text.partition("iface eth0 inet6 static")
     assert "up ip route replace 10.8.65.0/24 via 10.31.8.2\n" in inet
     assert "fd00" not in inet
     assert "    address fd00:31::1/64\n" in inet6
