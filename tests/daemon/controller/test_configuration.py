@@ -143,7 +143,11 @@ def test_every_kind_gets_its_conditions_and_what_is_not_supported_is_no_fault(cl
     ):
         until(lambda kind=kind, name=name: cluster.accepted(kind, name) == "True Accepted")
     until(lambda: cluster.result() == "Valid")
-    conditions = cluster.status("bgppeer", "router")["conditions"]
-    [effective] = [each for each in conditions if each["type"] == "FullyEffective"]
-    assert (effective["status"], effective["reason"]) == ("False", "Unsupported")
-    assert "spec.bfdProfile: " in effective["message"] and "spec.vrf: " in effective["message"]
+    assert effective(cluster, "bgppeer", "router") == ("True", "FullyEffective")
+    assert effective(cluster, "l2advertisement", "l2") == ("False", "Unsupported")
+
+
+def effective(cluster: Cluster, kind: str, name: str) -> tuple[str, str]:
+    conditions = cluster.status(kind, name)["conditions"]
+    [found] = [each for each in conditions if each["type"] == "FullyEffective"]
+    return found["status"], found["reason"]
