@@ -120,16 +120,15 @@ class Charge:
             return
         key = next(key for key, sock in self._table.receivers.items() if sock is receiver)
 
-        def receive(now: float) -> None:
-            for datagram in sockets.receive_all(receiver):
-                self._table.receive(key, datagram, now)
+        self._loop.read(receiver, lambda now: self._receive(key, receiver, now))
 
-        self._loop.read(receiver, receive)
+    def _receive(self, key: sockets.ReceiverKey, receiver: socket.socket, now: float) -> None:
+        for datagram in sockets.receive_all(receiver):
+            self._table.receive(key, datagram, now)
 
     def _receive_all(self, now: float) -> None:
         for key, receiver in list(self._table.receivers.items()):
-            for datagram in sockets.receive_all(receiver):
-                self._table.receive(key, datagram, now)
+            self._receive(key, receiver, now)
         self._table.receive_echoes(now)
 
     # ---- clients ----

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from vipcast.bgp.errors import LocalError
 from vipcast.daemon.log import log_for
@@ -111,7 +111,7 @@ class Speaker:
             f"vipcast on {self._options.node_name} is stopping", preserve=self.decision.drain is None
         )
         self._bfd.leave(kept)
-        self._publish()
+        self._publish(self._statuses())
         await asyncio.gather(self.recorder.flush(FAREWELL_SECONDS), self.publisher.farewell(FAREWELL_SECONDS))
 
     async def _decide_when_read(self) -> None:
@@ -217,18 +217,17 @@ class Speaker:
         if self._alarm:
             self._alarm.cancel()
         self._alarm = loop.call_at(again, self._wake.set) if again is not None else None
-        self._publish()
+        self._publish(statuses)
 
-    def _publish(self) -> None:
+    def _publish(self, statuses: Mapping[str, PeerStatus]) -> None:
         """Say it in the API's objects too."""
-        self.publisher.publish(
-            self.copies.node_uid, self._views(), self.decision.verdicts, phase_of(self.decision.drain)
-        )
+        phase = phase_of(self.decision.drain)
+        self.publisher.publish(self.copies.node_uid, self._views(statuses), self.decision.verdicts, phase)
 
-    def _views(self) -> list[PeerView]:
+    def _views(self, statuses: Mapping[str, PeerStatus]) -> list[PeerView]:
         return views(
             self.decision.peers,
-            self._statuses(),
+            statuses,
             self.refused,
             bfd=self._bfd.statuses(),
             bfd_problems=self._bfd.problems(),
@@ -242,7 +241,7 @@ class Speaker:
         return document(
             self._options.node_name,
             decision=self.decision,
-            views=self._views(),
+            views=self._views(self._statuses()),
             configuration=self.configuration,
             informers=self.copies.informers,
             reports=self.publisher.status(),
