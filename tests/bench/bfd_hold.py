@@ -2,12 +2,13 @@
 """How short an interval holds: `vipcast bfd` against FRR's bfdd while every core is busy.
 
     sudo .venv/bin/python tests/bench/bfd_hold.py [--seconds N] [--intervals 100,50,30] [--load N]
-                                                  [--sessions N] [--realtime]
+                                                  [--sessions N] [--realtime] [--router-realtime]
 
 For each interval (milliseconds, three times) it holds the sessions for the given seconds and prints how often
 Up was lost, on which side, and the longest gaps between two of our packets as tcpdump saw them leave. The
-load is one busy process for each core and one more, of ordinary priority. Needs root, namespaces, Debian's
-frr and tcpdump.
+load is one busy process for each core and one more, of ordinary priority. A router is another machine, which
+has not this load: with `--router-realtime` FRR's bfdd does not share it. Needs root, namespaces, Debian's frr
+and tcpdump.
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ def hold(milliseconds: int, options: argparse.Namespace) -> None:
     with BfdRouter() as router:
         pairs = addresses(router, options.sessions)
         router.start_all(profile(pairs, milliseconds))
+        if options.router_realtime:
+            pid = int((router.folder / "bfdd.pid").read_text())
+            os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(10))
         interval = milliseconds / 1000
         wanted = {
             f"r{number}": settings(
@@ -147,6 +151,7 @@ def main() -> None:
     parser.add_argument("--load", type=int, default=(os.cpu_count() or 1) + 1)
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--realtime", action="store_true", help="leave it CAP_SYS_NICE, which it uses")
+    parser.add_argument("--router-realtime", action="store_true", help="FRR does not share the load")
     options = parser.parse_args()
     if (lack := missing()) is not None:
         sys.exit(lack)

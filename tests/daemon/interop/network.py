@@ -80,6 +80,8 @@ class Cable:
         for namespace in (self.node, self.router):
             run("ip", "netns", "add", namespace)
             run("ip", "-n", namespace, "link", "set", "lo", "up")
+            # A router that advertises itself gives the node one more address, which no neighbour line has.
+            run("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.default.autoconf=0")
         run(
             "ip", "-n", self.node, "link", "add", "eth0", "type", "veth", "peer", "eth0", "netns", self.router
         )
