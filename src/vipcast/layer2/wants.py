@@ -1,0 +1,109 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the speaker wants of `vipcast layer2`, and what that says of it: the words between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+
+__all__ = [
+    "Address",
+    "AddressStatus",
+    "AddressWant",
+    "Electorate",
+    "Holding",
+    "InterfaceStatus",
+    "Layer2Wants",
+    "MemberStatus",
+    "Settings",
+]
+
+Address = IPv4Address | IPv6Address
+
+Electorate = tuple[tuple[int, frozenset[str]], ...]
+"""Who may answer: nodes by preference, the highest first. Addresses with the same nodes share one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressWant:
+    """An address that is to have an owner.
+
+    ``key``: what the order is computed from, the service's first address (both families of a service go to
+    one node). ``interfaces``: names, None for all that are eligible.
+    """
+
+    electorate: Electorate
+    key: str
+    interfaces: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Seconds. ``refresh`` 0: never; ``detect_duplicates``: RFC 5227 before an address is first claimed."""
+
+    profile: str = "default"
+    port: int = 7946
+    preempt: bool = False
+    refresh: float = 60.0
+    detect_duplicates: bool = False
+    excluded_interfaces: tuple[str, ...] = ()  # regular expressions, matched at the beginning of a name
+
+
+@dataclass(frozen=True, slots=True)
+class Layer2Wants:
+    """Everything. ``members``: the nodes that may run the program, with their addresses; ours too."""
+
+    node: str
+    members: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    addresses: Mapping[Address, AddressWant] = field(default_factory=dict)
+    settings: Settings = Settings()
+    keys: tuple[bytes, ...] = ()  # the first one signs, each is believed
+
+
+class Holding(Enum):
+    """What this node is to an address. The value is the name that the status shows."""
+
+    OWNER = "owner"
+    YIELDING = "yielding"  # answers until another one does
+    PROBING = "probing"  # looks whether somebody else has it (RFC 5227)
+    DUPLICATE = "duplicate"  # somebody else has it: does not answer
+    STANDBY = "standby"  # another node owns it
+    NOT_CANDIDATE = "notCandidate"
+    NO_INTERFACE = "noInterface"  # none that is eligible and up
+    WAITING = "waiting"  # started, listens to the others first
+    NO_KEY = "noKey"
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceStatus:
+    """Where an address is answered for; ``mac`` as aa:bb:cc:dd:ee:ff."""
+
+    name: str
+    mac: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressStatus:
+    """``owner``: by the shared map, None where there is none. ``foreign``: MACs that answer besides ours."""
+
+    holding: Holding
+    owner: str | None = None
+    term: int = 0
+    since_wall: float = 0.0  # of this owner
+    interfaces: tuple[InterfaceStatus, ...] = ()
+    foreign: tuple[str, ...] = ()
+    why: str = ""  # of the last move, in words
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """``state``: alive, leaving, dead, or unknown where it was never heard."""
+
+    state: str
+    since_wall: float = 0.0
+    address: str | None = None
+    round_trip: float | None = None
+    why: str = ""
