@@ -21,15 +21,8 @@ from vipcast.bgp.framing import Frame, FrameBuffer, MessageType
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, Update, decode, encode
 from vipcast.bgp.session import Session
-from vipcast.net.bfd_protocol import (
-    ProtocolError,
-    line,
-    read_line,
-    read_settings,
-    read_status,
-    write_settings,
-    write_status,
-)
+from vipcast.net.bfd_protocol import read_settings, read_status, write_settings, write_status
+from vipcast.net.lines import ProtocolError, line, read_line
 from vipcast.net.router_advertisement import (
     encode_advertisement,
     encode_solicitation,

@@ -12,40 +12,34 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from vipcast import __version__
 from vipcast.bfd.fsm import BfdState
 from vipcast.bfd.session import StateChanged
 from vipcast.bfd.settings import BfdSettings
-from vipcast.bfdd import handover
-from vipcast.bfdd.channel import Channel
-from vipcast.bfdd.control import Control, Handlers
+from vipcast.bfdd import estate as estates
 from vipcast.bfdd.entry import Entry
-from vipcast.bfdd.handover import Estate, HeirSession
-from vipcast.bfdd.health import Health
-from vipcast.bfdd.loop import Loop
+from vipcast.bfdd.estate import Estate, HeirSession
 from vipcast.bfdd.table import Table
 from vipcast.bfdd.wants import Identity, Wants, identity
 from vipcast.daemon.log import log_for
 from vipcast.net import bfd_protocol as protocol
 from vipcast.net import bfd_sockets as sockets
-from vipcast.net.bfd_protocol import Json
+from vipcast.net.lines import Json
+from vipcast.punctual import handover
+from vipcast.punctual.channel import Channel
+from vipcast.punctual.control import Control
+from vipcast.punctual.health import Health
+from vipcast.punctual.loop import Loop
+from vipcast.punctual.succession import HEIR_SECONDS, Ending, offer
 
 # Counters are told so often; changes at once, but not one by one where many come together.
 REPORT_SECONDS = 2.0
 BURST_SECONDS = 0.02
-# An heir may be starting when we are told to end.
-HEIR_SECONDS = 2.0
 # Peers that don't answer get so long to hear that we have gone.
 FAREWELL_SECONDS = 4.0
 
 _log = log_for("bfd")
-
-
-class Ending(Enum):
-    STOPPED = auto()
-    HANDED_OVER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +60,8 @@ class Charge:
         self._loop, self._limits = loop, limits
         self._wants = Wants(limits.orphan)
         self._table = Table(watch=self._watch, unwatch=loop.forget, changed=self._changed)
-        handlers = Handlers(self._want, self._gone, self._hand_over, self._taken)
-        self._control = Control(loop, estate.control, handlers)
+        words = {"want": self._want, "take_over": self._hand_over, "taken": self._taken}
+        self._control = Control(loop, estate.control, words, self._gone, limit=protocol.MAX_LINE, log=_log)
         self._health = (
             Health(loop, estate.health, ready=self._ready, status=self._status) if estate.health else None
         )
@@ -133,9 +127,9 @@ class Charge:
 
     # ---- clients ----
 
-    def _want(self, channel: Channel, sessions: dict[str, BfdSettings]) -> None:
+    def _want(self, channel: Channel, written: object) -> None:
         now = time.monotonic()
-        self._wants.want(channel, sessions, now)
+        self._wants.want(channel, protocol.read_want(written), now)
         self._apply(now)
         self._dirty = True
 
@@ -196,22 +190,15 @@ class Charge:
         """Whether it is time to go. First an heir may come, then every peer hears that we go."""
         if self._leave_at is None:
             self._leave_at = now + self._limits.heir
-            self._offer()
+            offer(self._predecessor, _log)
         if self._end_at is None and now >= self._leave_at:
             self._end_at = now + FAREWELL_SECONDS
             self._table.want({}, now)
         return self._end_at is not None and (self._table.finished or now >= self._end_at)
 
-    def _offer(self) -> None:
-        """To the process before us, if it is still there."""
-        try:
-            if self._predecessor is not None:
-                self._predecessor.sendall(protocol.line({"leaving": 1}))
-        except OSError:
-            _log.info("predecessor_gone")
-
-    def _hand_over(self, channel: Channel) -> None:
-        for data, descriptors in handover.write(self._estate()):
+    def _hand_over(self, channel: Channel, version: object) -> None:
+        handover.check(version, estates.VERSION)
+        for data, descriptors in estates.write(self._estate()):
             channel.send(data, descriptors)
 
     def _estate(self) -> Estate:
@@ -235,7 +222,7 @@ class Charge:
                     sender=entry.sender,
                 )
 
-    def _taken(self, channel: Channel) -> None:
+    def _taken(self, channel: Channel, _said: object) -> None:
         self._control.release(channel)
         self._loop.forget(channel.sock)
         self.heir = channel.sock

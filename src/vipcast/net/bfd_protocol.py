@@ -2,44 +2,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the BFD process and its clients say to each other: JSON lines over an abstract Unix socket.
 
-    client -> process   {"want": {NAME: settings, ...}}       the whole set, each time
-    process -> client   {"sessions": {NAME: status, ...}}     the whole set, after changes and now and then
+client -> process   {"want": {NAME: settings, ...}}       the whole set, each time
+process -> client   {"sessions": {NAME: status, ...}}     the whole set, after changes and now and then
 
-    heir -> process     {"take_over": 1}                      see vipcast.bfdd.handover
-
-No asyncio here: the process has none.
+heir -> process     {"take_over": 1}                      see vipcast.punctual.handover
 """
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from ipaddress import ip_address
 from typing import Any
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
-from vipcast.bfd.settings import Address, BfdCounters, BfdSettings, BfdStatus
-
-Json = dict[str, Any]
+from vipcast.bfd.settings import Address, BadSettingsError, BfdCounters, BfdSettings, BfdStatus
+from vipcast.net.lines import Json, ProtocolError
 
 # A line of 256 sessions is about 200 kB; more is somebody else's mistake.
 MAX_LINE = 1 << 20
 MAX_SESSIONS = 256
 """Of a node: a bound for memory and for what a hand-over has to carry."""
 
-USERS: set[int] = {0, os.geteuid()}
-"""Who may be at the other end."""
-
 _SETTINGS = frozenset(field.name for field in fields(BfdSettings))
 _STATUS = frozenset(field.name for field in fields(BfdStatus))
-
-
-class ProtocolError(ValueError):
-    """The other side said what is not in the protocol."""
 
 
 def control_name(namespace: str) -> str:
@@ -47,27 +33,16 @@ def control_name(namespace: str) -> str:
     return f"\0vipcast-bfd/{namespace}"
 
 
-def may_speak(connection: socket.socket) -> bool:
-    """An abstract socket has no file mode: the other side has to be one of ``USERS``."""
-    _pid, uid, _gid = struct.unpack(
-        "3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    )
-    return uid in USERS
-
-
-def line(message: Json) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
-
-
-def read_line(data: bytes) -> Json:
+def read_want(written: object) -> dict[str, BfdSettings]:
     """Raises ProtocolError."""
+    if not isinstance(written, dict) or not all(isinstance(value, dict) for value in written.values()):
+        raise ProtocolError("want: an object of settings by name would be right")
+    if len(written) > MAX_SESSIONS:
+        raise ProtocolError(f"{len(written)} sessions: at most {MAX_SESSIONS}")
     try:
-        message = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not JSON: {error}") from error
-    if not isinstance(message, dict):
-        raise ProtocolError("not a JSON object")
-    return message
+        return {name: read_settings(settings) for name, settings in written.items()}
+    except BadSettingsError as error:
+        raise ProtocolError(str(error)) from error
 
 
 def write_settings(settings: BfdSettings) -> Json:

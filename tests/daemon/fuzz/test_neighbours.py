@@ -13,15 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipcast.bfd.settings import BadSettingsError, BfdSettings, BfdStatus
-from vipcast.net.bfd_protocol import (
-    ProtocolError,
-    line,
-    read_line,
-    read_settings,
-    read_status,
-    write_settings,
-    write_status,
-)
+from vipcast.net.bfd_protocol import read_settings, read_status, write_settings, write_status
+from vipcast.net.lines import ProtocolError, line, read_line
 from vipcast.net.router_advertisement import Kind, encode_advertisement, encode_solicitation, valid_kind
 
 MANY = settings(max_examples=400, deadline=None)

@@ -8,14 +8,16 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from vipcast.bfdd.loop import Loop
-from vipcast.net.bfd_protocol import MAX_LINE
+from vipcast.punctual.loop import Loop
 
 _READ = 65536
 
 
 class Channel:
-    """``heard`` is given each line; ``gone`` is called once, when the other side has gone or was too much."""
+    """``heard`` is given each line; ``gone`` is called once, when the other side has gone or was too much.
+
+    ``limit``: octets of a line, and of what waits to be sent.
+    """
 
     def __init__(
         self,
@@ -24,13 +26,15 @@ class Channel:
         *,
         heard: Callable[[Channel, bytes], None],
         gone: Callable[[Channel], None],
+        limit: int,
     ) -> None:
         self.sock = sock
-        self._loop, self._heard, self._gone = loop, heard, gone
+        self._loop, self._heard, self._gone, self._limit = loop, heard, gone, limit
         self._in = bytearray()
         self._out: deque[tuple[bytes, Sequence[int]]] = deque()
         self._waiting = 0
         self._closed = False
+        self._finishing = False
         sock.setblocking(False)
         loop.read(sock, self._readable)
 
@@ -39,13 +43,19 @@ class Channel:
         self._out.append((data, descriptors))
         self._waiting += len(data)
         self._writable(0.0)
-        if self._waiting > MAX_LINE:
+        if self._waiting > self._limit:
             self._end()
 
     @property
     def idle(self) -> bool:
         """Everything was sent."""
         return not self._out
+
+    def finish(self) -> None:
+        """End when everything was sent; nothing more is heard."""
+        self._finishing = True
+        if self.idle:
+            self._end()
 
     def close(self) -> None:
         if not self._closed:
@@ -66,11 +76,11 @@ class Channel:
         except OSError:
             data = b""
         self._in += data
-        while not self._closed and (end := self._in.find(b"\n")) >= 0:
+        while not (self._closed or self._finishing) and (end := self._in.find(b"\n")) >= 0:
             line = bytes(self._in[:end])
             del self._in[: end + 1]
             self._heard(self, line)
-        if not data or len(self._in) > MAX_LINE:
+        if not data or len(self._in) > self._limit:
             self._end()
 
     def _writable(self, _now: float) -> None:
@@ -83,7 +93,9 @@ class Channel:
         except OSError:
             self._end()
             return
-        if not self._closed:
+        if self._finishing:
+            self._end()
+        elif not self._closed:
             self._loop.write(self.sock, None)
 
     def _send_first(self) -> None:

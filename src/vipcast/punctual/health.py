@@ -8,13 +8,15 @@ import json
 import socket
 from collections.abc import Callable
 
-from vipcast.bfdd.channel import Channel
-from vipcast.bfdd.loop import Loop
 from vipcast.daemon.address import BadAddressError, parse_address
+from vipcast.punctual.channel import Channel
+from vipcast.punctual.loop import Loop
 
 # Probes come one at a time; whoever opens more and says nothing loses them.
 _CONNECTIONS = 8
 _BACKLOG = 8
+# Of a status document that waits for its reader.
+_LIMIT = 16 << 20
 _ANSWER = "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n"
 
 
@@ -63,7 +65,7 @@ class Health:
             return
         if len(self._channels) >= _CONNECTIONS:
             self._channels.pop(0).close()
-        self._channels.append(Channel(self._loop, sock, heard=self._heard, gone=self._gone))
+        self._channels.append(Channel(self._loop, sock, heard=self._heard, gone=self._gone, limit=_LIMIT))
 
     def _gone(self, channel: Channel) -> None:
         if channel in self._channels:
@@ -75,8 +77,7 @@ class Health:
             status, kind, body = self._page(words[1].decode("latin-1"), _is_local(channel.sock))
             head = _ANSWER.format(status, kind, len(body))
             channel.send(head.encode() + (b"" if words[0] == b"HEAD" else body))
-        self._gone(channel)
-        channel.close()
+        channel.finish()
 
     def _page(self, path: str, local: bool) -> tuple[str, str, bytes]:
         if path == "/healthz":
