@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node should announce, and why not the rest. Pure: a snapshot in, what should be true out.
+"""What a node should announce by BGP, and why not the rest. Pure: a snapshot in, what should be true out.
 
 An address is announced by a node when
 1. the service is ours: type LoadBalancer, and of our load balancer class;
@@ -10,6 +10,7 @@ An address is announced by a node when
 6. an advertisement selects the service, and a peer, which selects the node and whose session carries that
    family.
 The first rule that fails gives the refusal its name. The order is MetalLB's, so that the names mean the same.
+Of addresses that are for layer 2 alone nothing is said here (`decide_layer2`).
 
 Announced is the address cut to the aggregation length. One prefix from several advertisements or services is
 one route (`merge`): communities add up; a different local preference is a conflict, and the one that came
@@ -21,7 +22,7 @@ another way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 
@@ -34,6 +35,7 @@ from vipcast.model.peers import Peer
 from vipcast.speaker.drain import ANNOTATION, Drain
 from vipcast.speaker.merge import Conflict, How, Where, route, together
 from vipcast.speaker.reasons import NotAnnounced, NotWeighted
+from vipcast.speaker.rules import NO_ENDPOINTS, Refusal, able, node_reason, only_layer2, ours, pool_of
 from vipcast.speaker.world import Endpoint, Node, Service
 
 __all__ = ["Decision", "Snapshot", "Verdict", "decide"]
@@ -51,6 +53,7 @@ class Snapshot:
     lb_class: str | None = None
     ignore_exclude: bool = False
     drain: Drain | None = None
+    nodes: Mapping[str, Node] = field(default_factory=dict)  # all that may answer at layer 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ def decide(snapshot: Snapshot) -> Decision:
     """The whole decision; services are taken by namespace and name, so that luck has no part in it."""
     peers = _peers(snapshot)
     judge = _Judge(snapshot, peers)
-    verdicts = {key: judge.service(snapshot.services[key]) for key in sorted(judge.ours())}
+    keys = sorted(ours(snapshot.services, snapshot.lb_class))
+    verdicts = {key: judge.service(snapshot.services[key]) for key in keys}
     if lacking := judge.lacking():
         verdicts = {key: _unweighted(snapshot.services[key], each, lacking) for key, each in verdicts.items()}
     return Decision(peers, _routes(peers, judge.wanted, snapshot.drain), verdicts, snapshot.drain)
@@ -124,22 +128,22 @@ class _Judge:
         self.wanted: _Wanted = {}
         self.weighing = any(each.weighted for each in snapshot.configuration.advertisements)
 
-    def ours(self) -> Iterable[Key]:
-        """Rule 1."""
-        wanted = self._snapshot.lb_class
-        services = self._snapshot.services.items()
-        return (key for key, each in services if each.load_balancer and each.lb_class == wanted)
-
     def service(self, service: Service) -> tuple[Verdict, ...]:
         """One verdict per address, and one for what is no address."""
-        verdicts = [self._address(service, address) for address in service.addresses]
+        pools = [(each, pool_of(self._snapshot.configuration, each)) for each in service.addresses]
+        verdicts = [
+            self._address(service, address, pool.name if pool else None)
+            for address, pool in pools
+            if not only_layer2(self._snapshot.configuration, pool)
+        ]
         for text in service.unusable:
             message = f"the service's status has {text!r}, which is no IP address"
             verdicts.append(Verdict(None, NotAnnounced.BAD_ADDRESS, message))
-        return tuple(verdicts) or (Verdict(None, NotAnnounced.NO_ADDRESS, "the service has no address yet"),)
+        if not pools and not verdicts:
+            return (Verdict(None, NotAnnounced.NO_ADDRESS, "the service has no address yet"),)
+        return tuple(verdicts)
 
-    def _address(self, service: Service, address: IPAddress) -> Verdict:
-        pool = self._pool(address)
+    def _address(self, service: Service, address: IPAddress, pool: str | None) -> Verdict:
         # Rules 2 and 3, 4, 5.
         refusal = self._pool_reason(pool) or self._node_reason or self._endpoint_reason(service, address)
         if refusal:
@@ -150,23 +154,23 @@ class _Judge:
             return Verdict(address, NotAnnounced.NO_MATCHING_ADVERTISEMENT, message)
         return self._announce(service, address, chosen)
 
-    def _pool_reason(self, pool: str | None) -> tuple[NotAnnounced, str] | None:
+    def _pool_reason(self, pool: str | None) -> Refusal | None:
         if self._snapshot.node is None:  # then nothing is known of who selects it
             return self._node_reason
         if pool is None:
             return NotAnnounced.ADDRESS_NOT_IN_POOL, "no IPAddressPool has this address"
         if not self._snapshot.configuration.advertisements_for(pool):
-            return NotAnnounced.NO_MATCHING_ADVERTISEMENT, f"no BGPAdvertisement is for pool {pool}"
+            message = f"no BGPAdvertisement and no L2Advertisement is for pool {pool}"
+            return NotAnnounced.NO_MATCHING_ADVERTISEMENT, message
         if not self._here[pool]:
             return NotAnnounced.NOT_OWNER, f"no BGPAdvertisement of pool {pool} selects this node"
         return None
 
-    def _endpoint_reason(self, service: Service, address: IPAddress) -> tuple[NotAnnounced, str] | None:
-        endpoints = self._snapshot.endpoints.get(service.key, ())
-        able = [each for each in endpoints if each.can_serve and each.family == address.version]
-        if not able:
-            return NotAnnounced.NO_ENDPOINTS, "the service has no endpoint that can serve"
-        if service.local and not any(each.node == self._snapshot.node_name for each in able):
+    def _endpoint_reason(self, service: Service, address: IPAddress) -> Refusal | None:
+        serving = able(self._snapshot.endpoints.get(service.key, ()), address.version)
+        if not serving:
+            return NO_ENDPOINTS
+        if service.local and not any(each.node == self._snapshot.node_name for each in serving):
             message = "externalTrafficPolicy is Local and no endpoint on this node can serve"
             return NotAnnounced.NO_LOCAL_ENDPOINTS, message
         return None
@@ -188,11 +192,8 @@ class _Judge:
         """Those on this node that kube-proxy sends to: who is ready, or else who ends and still serves."""
         if not (self.weighing and service.local):
             return None
-        here = [
-            each
-            for each in self._snapshot.endpoints.get(service.key, ())
-            if each.can_serve and each.family == address.version and each.node == self._snapshot.node_name
-        ]
+        serving = able(self._snapshot.endpoints.get(service.key, ()), address.version)
+        here = [each for each in serving if each.node == self._snapshot.node_name]
         return frozenset(each.address for each in [each for each in here if each.ready] or here)
 
     def _merge(self, address: IPAddress, pairs: _Pairs, endpoints: frozenset[str] | None) -> Verdict:
@@ -215,9 +216,6 @@ class _Judge:
             where for where, how in self.wanted.items() if how.weighted and how.endpoints is None
         )
 
-    def _pool(self, address: IPAddress) -> str | None:
-        return next((pool.name for pool in self._snapshot.configuration.pools if address in pool), None)
-
 
 def _unweighted(
     service: Service, verdicts: tuple[Verdict, ...], lacking: frozenset[Where]
@@ -232,15 +230,13 @@ def _unweighted(
     )
 
 
-def _node_reason(snapshot: Snapshot) -> tuple[NotAnnounced, str] | None:
+def _node_reason(snapshot: Snapshot) -> Refusal | None:
     """Rule 4."""
     if snapshot.node is None:
         return NotAnnounced.NODE_NOT_FOUND, f"the cluster has no node {snapshot.node_name}"
-    if snapshot.node.network_unavailable:
-        return NotAnnounced.NODE_NETWORK_UNAVAILABLE, "the node's condition NetworkUnavailable is True"
-    if snapshot.node.excluded and not snapshot.ignore_exclude:
-        message = "the node is labelled node.kubernetes.io/exclude-from-external-load-balancers"
-        return NotAnnounced.NODE_EXCLUDED, message
+    refusal = node_reason(snapshot.node, ignore_exclude=snapshot.ignore_exclude)
+    if refusal:
+        return refusal
     if snapshot.drain and not snapshot.drain.leaving:
         return NotAnnounced.NODE_DRAINED, f"the node is drained (annotation {ANNOTATION})"
     return None

@@ -25,6 +25,18 @@ class NotAnnounced(Enum):
     NO_ENDPOINTS = "noEndpoints"
     NO_MATCHING_PEER = "noMatchingPeer"
     NO_PEER_OF_FAMILY = "noPeerOfFamily"
+    # What follows is of layer 2 alone.
+    NODE_NOT_READY = "nodeNotReady"
+    NODE_OUT_OF_SERVICE = "nodeOutOfService"
+    SHARED_WITH_SELECTORS = "sharedIPWithServiceSelector"
+    SHARED_ELSEWHERE = "sharedIPElsewhere"
+    NO_CANDIDATE = "noCandidate"
+    NO_INTERFACE = "announceFailed"
+    NO_KEY = "noMembersKey"
+    NO_PROCESS = "noLayer2Process"
+    STARTING = "starting"
+    PROBING = "probingAddress"
+    DUPLICATE = "duplicateAddress"
 
     @property
     def usual(self) -> bool:
@@ -38,6 +50,8 @@ _USUAL = frozenset(
         NotAnnounced.NO_LOCAL_ENDPOINTS,
         NotAnnounced.NO_ADDRESS,
         NotAnnounced.NODE_DRAINED,
+        NotAnnounced.STARTING,
+        NotAnnounced.PROBING,
     }
 )
 

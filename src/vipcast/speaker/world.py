@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vipcast.k8s import Json, Key
@@ -25,18 +26,24 @@ __all__ = [
 
 # What keeps a node out of load balancing; its presence counts, not its value (KEP-1143).
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"  # KEP-2268
+# With either a service shares its address (`vipcast.ipam`).
+SHARING = ("metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip")
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 _FAMILIES = {"IPv4": 4, "IPv6": 6}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The node that the speaker runs on."""
+    """A node, as far as announcing from it goes."""
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     network_unavailable: bool = False
     drain: str | None = None  # value of the annotation of `vipcast.speaker.drain`; None: there is none
+    ready: bool = True
+    out_of_service: bool = False  # declared dead by its taint, so that its pods may go elsewhere
+    addresses: tuple[IPAddress, ...] = ()  # its own, in the cluster
 
     @property
     def excluded(self) -> bool:
@@ -66,20 +73,36 @@ class Service:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     addresses: tuple[IPAddress, ...] = ()
     unusable: tuple[str, ...] = ()  # what is in the status and is no address
+    shares: bool = False  # its addresses may be other services' too
 
 
 def read_node(item: Json) -> Node:
-    """From a core/v1 Node."""
-    conditions = item.get("status", {}).get("conditions") or []
-    unavailable = any(c.get("type") == "NetworkUnavailable" and c.get("status") == "True" for c in conditions)
-    metadata = item["metadata"]
-    drain = (metadata.get("annotations") or {}).get(ANNOTATION)
-    return Node(metadata["name"], metadata.get("labels") or {}, unavailable, drain)
+    """From a core/v1 Node. One that says nothing of being ready is new, and counts as ready."""
+    status, metadata = item.get("status") or {}, item["metadata"]
+    conditions = {each.get("type"): each.get("status") for each in status.get("conditions") or ()}
+    taints = (item.get("spec") or {}).get("taints") or ()
+    return Node(
+        metadata["name"],
+        metadata.get("labels") or {},
+        network_unavailable=conditions.get("NetworkUnavailable") == "True",
+        drain=(metadata.get("annotations") or {}).get(ANNOTATION),
+        ready=conditions.get("Ready", "True") == "True",
+        out_of_service=any(taint.get("key") == OUT_OF_SERVICE for taint in taints),
+        addresses=tuple(_internal(status.get("addresses") or ())),
+    )
+
+
+def _internal(entries: Iterable[Json]) -> Iterator[IPAddress]:
+    for each in entries:
+        if each.get("type") == "InternalIP":
+            with contextlib.suppress(ValueError):  # a node that has no usable one is told by its silence
+                yield parse_address(each.get("address", ""))
 
 
 def read_service(key: Key, item: Json) -> Service:
     """From a core/v1 Service."""
     spec = item.get("spec") or {}
+    annotations = item["metadata"].get("annotations") or {}
     addresses, unusable = _ingress(item)
     return Service(
         key=key,
@@ -89,6 +112,7 @@ def read_service(key: Key, item: Json) -> Service:
         labels=item["metadata"].get("labels") or {},
         addresses=addresses,
         unusable=unusable,
+        shares=any(annotations.get(name) for name in SHARING),
     )
 
 
@@ -138,20 +162,36 @@ def _can_serve(conditions: Mapping[str, bool | None]) -> bool:
 
 
 # What is worth keeping of an object: they are the bulk of what a speaker has in memory.
+_TOLD = ("NetworkUnavailable", "Ready")
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "labels")
 
 
 def slim_node(item: Json) -> Json:
-    """A node's labels, conditions and drain; its list of images alone is larger than all of that."""
-    slim = _slim(item)
+    """A node's labels, conditions, addresses, taints and drain; its list of images alone is larger than all
+    of that, and of its conditions the times change all day."""
+    slim, status = _slim(item), item.get("status") or {}
     slim["metadata"]["annotations"] = _only(item["metadata"].get("annotations"), (ANNOTATION,))
-    return {**slim, "status": _only(item.get("status"), ("conditions",))}
+    conditions = [
+        _only(each, ("type", "status"))
+        for each in status.get("conditions") or ()
+        if each.get("type") in _TOLD
+    ]
+    addresses = [each for each in status.get("addresses") or () if each.get("type") == "InternalIP"]
+    taints = [
+        _only(each, ("key",))
+        for each in (item.get("spec") or {}).get("taints") or ()
+        if each.get("key") == OUT_OF_SERVICE
+    ]
+    return {**slim, "spec": {"taints": taints}, "status": {"conditions": conditions, "addresses": addresses}}
 
 
 def slim_service(item: Json) -> Json:
     """What is decided by, and what an Event needs to name the service."""
+    slim = _slim(item)
+    if annotations := _only(item["metadata"].get("annotations"), SHARING):
+        slim["metadata"]["annotations"] = annotations
     spec = _only(item.get("spec"), ("type", "loadBalancerClass", "externalTrafficPolicy"))
-    return {**_slim(item), "spec": spec, "status": _only(item.get("status"), ("loadBalancer",))}
+    return {**slim, "spec": spec, "status": _only(item.get("status"), ("loadBalancer",))}
 
 
 def slim_slice(item: Json) -> Json:

@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from daemon.speaker.test_decide_layer2 import LAYER2_ALONE
 from daemon.speaker.worlds import (
     HERE,
     THERE,
     WEB,
     advertisement,
     configuration,
+    l2_advertisement,
     labels,
     only,
     peer,
@@ -111,7 +113,20 @@ def test_every_refusal_has_a_name(changes: dict[str, Any], reason: NotAnnounced)
 
 def test_every_name_is_met_by_a_test() -> None:
     met = {reason for *_case, reason in REFUSALS} | {NotAnnounced.CONFLICTING_ADVERTISEMENTS}
-    assert met == set(NotAnnounced)
+    assert met | LAYER2_ALONE == set(NotAnnounced)
+    assert not met & LAYER2_ALONE
+
+
+def test_of_an_address_for_layer_2_alone_nothing_is_said() -> None:
+    config = configuration(pool(), peer(), l2_advertisement())
+    decision = decide(snapshot(configuration=config))
+    assert decision.verdicts == {WEB: ()}
+    assert prefixes(decision) == set()
+
+
+def test_a_pool_for_both_is_announced_by_bgp_too() -> None:
+    config = configuration(pool(), peer(), advertisement(), l2_advertisement())
+    assert prefixes(decide(snapshot(configuration=config))) == {"10.9.0.1/32"}
 
 
 @pytest.mark.parametrize(

@@ -111,3 +111,51 @@ def test_slimming_changes_nothing_that_is_looked_at() -> None:
     assert read_node(slim_node(copy.deepcopy(node))) == read_node(node)
     assert "images" not in slim_node(node)["status"]
     assert slim_service(service)["metadata"]["uid"] == "u"  # an Event needs it
+
+
+NODE = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {"name": "n1", "uid": "u", "labels": {"rack": "a"}},
+    "spec": {"taints": [{"key": "node.kubernetes.io/out-of-service", "value": "x", "effect": "NoExecute"}]},
+    "status": {
+        "conditions": [
+            {"type": "Ready", "status": "Unknown", "lastHeartbeatTime": "2026-01-01T00:00:00Z"},
+            {"type": "MemoryPressure", "status": "False"},
+        ],
+        "addresses": [
+            {"type": "InternalIP", "address": "10.31.8.1"},
+            {"type": "Hostname", "address": "n1"},
+            {"type": "InternalIP", "address": "fd31::1"},
+        ],
+        "images": [{"names": ["x" * 100]}],
+    },
+}
+
+
+def test_of_a_node_its_health_and_its_own_addresses_are_read_and_kept() -> None:
+    node = read_node(NODE)
+    assert (node.ready, node.out_of_service, node.network_unavailable) == (False, True, False)
+    assert [str(each) for each in node.addresses] == ["10.31.8.1", "fd31::1"]
+    assert read_node(slim_node(NODE)) == node
+    later = copy.deepcopy(NODE)
+    later["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-01-01T00:05:00Z"  # type: ignore[index]
+    assert slim_node(later) == slim_node(NODE)
+
+
+def test_a_node_that_has_said_nothing_yet_counts_as_ready() -> None:
+    assert read_node({"metadata": {"name": "n1"}}).ready is True
+
+
+@pytest.mark.parametrize(
+    ("annotations", "shares"),
+    [
+        ({"metallb.io/allow-shared-ip": "k"}, True),
+        ({"metallb.universe.tf/allow-shared-ip": "k"}, True),
+        ({"metallb.io/allow-shared-ip": ""}, False),
+        ({}, False),
+    ],
+)
+def test_a_service_with_a_sharing_key_shares(annotations: dict[str, str], shares: bool) -> None:
+    item = {**SERVICE, "metadata": {**SERVICE["metadata"], "annotations": annotations}}  # type: ignore[dict-item]
+    assert read_service(("default", "web"), slim_service(item)).shares is shares

@@ -44,6 +44,15 @@ def advertisement(name: str = "adv", **spec: Any) -> dict[str, Any]:
     }
 
 
+def l2_advertisement(name: str = "l2", **spec: Any) -> dict[str, Any]:
+    return {**advertisement(name, **spec), "kind": "L2Advertisement"}
+
+
+def nodes(*names: str, **more: Any) -> dict[str, Node]:
+    """Nodes with a label of their own; `more` of each."""
+    return {name: Node(name, {"name": name}, **more) for name in names}
+
+
 def _meta(name: str) -> dict[str, str]:
     return {"name": name, "namespace": PLACE}
 
