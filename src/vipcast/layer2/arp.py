@@ -85,6 +85,8 @@ def announcements(mac: Mac, address: IPv4Address) -> tuple[bytes, bytes]:
     RFC 5227 section 3 says why the request is the right form: it is what every host takes. The reply is
     beside it for the equipment that learns from nothing else (RFC 5944 section 4.6 allows either).
     """
-    request = ArpFrame(BROADCAST, mac, Operation.REQUEST, mac, address, _NOBODY, address)
-    reply = ArpFrame(BROADCAST, mac, Operation.REPLY, mac, address, mac, address)
-    return request.encode(), reply.encode()
+    packed = address.packed
+    return (
+        LAYOUT.pack(BROADCAST, mac, CONSTANT, Operation.REQUEST, mac, packed, _NOBODY, packed),
+        LAYOUT.pack(BROADCAST, mac, CONSTANT, Operation.REPLY, mac, packed, mac, packed),
+    )

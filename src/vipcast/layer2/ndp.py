@@ -119,7 +119,7 @@ def advertisement(
     """An answer, from the address that was asked for, all in octets (RFC 4861 section 7.2.4).
 
     Override is set: one node at a time owns the address, so it is neither anycast nor proxied for another,
-    and a cache that still has the previous owner is to be corrected. Router is not: nothing routes through it.
+    and a cache that still has the previous owner is to be corrected. Router is not: it routes nothing.
     """
     flags = OVERRIDE | SOLICITED if solicited else OVERRIDE
     body = _BODY.pack(Kind.ADVERTISEMENT, 0, 0, flags, target) + _OPTION.pack(_TARGET_MAC, 1, mac)
