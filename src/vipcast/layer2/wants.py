@@ -11,14 +11,20 @@ from ipaddress import IPv4Address, IPv6Address
 
 __all__ = [
     "Address",
+    "AddressCounters",
     "AddressStatus",
     "AddressWant",
     "Electorate",
     "Holding",
     "InterfaceStatus",
+    "Layer2Status",
     "Layer2Wants",
+    "LinkStatus",
     "MemberStatus",
+    "Move",
+    "MoveKind",
     "Settings",
+    "Traffic",
 ]
 
 Address = IPv4Address | IPv6Address
@@ -107,3 +113,70 @@ class MemberStatus:
     address: str | None = None
     round_trip: float | None = None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """An interface of the node. ``refused``: why nothing is answered there, the refusal's name, or empty.
+
+    ``problem``: what the kernel would not do there, in words.
+    """
+
+    mac: str = ""
+    refused: str = ""
+    problem: str | None = None
+
+
+class MoveKind(Enum):
+    """What happened to an address, seen from this node."""
+
+    GAINED = "gained"  # it answers from now on
+    LOST = "lost"  # it does not answer any more
+    FOREIGN = "foreign"  # somebody who is no member answers for it, too
+    DUPLICATE = "duplicate"  # somebody had it before we claimed it: it is left to him
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """``owner``: by the shared map, after it; ``mac``: the stranger's; ``wall``: when."""
+
+    address: Address
+    kind: MoveKind
+    owner: str | None = None
+    mac: str | None = None
+    why: str = ""
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AddressCounters:
+    """Since the first process of a line of heirs began. ``gratuitous``: announcements sent unasked."""
+
+    answered: int = 0
+    gratuitous: int = 0
+    foreign: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Heartbeats and frames, counted. ``dropped``: heartbeats by the reason's name; ``ignored``: frames that
+    got no answer, by the reason's name; ``send_errors``: by the interface.
+    """
+
+    sent: int = 0
+    received: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    send_errors: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer2Status:
+    """Everything that the process says of itself. ``problems``: what is wrong as a whole, in words."""
+
+    addresses: Mapping[Address, AddressStatus] = field(default_factory=dict)
+    members: Mapping[str, MemberStatus] = field(default_factory=dict)
+    links: Mapping[str, LinkStatus] = field(default_factory=dict)
+    counters: Mapping[Address, AddressCounters] = field(default_factory=dict)
+    traffic: Traffic = Traffic()
+    problems: tuple[str, ...] = ()

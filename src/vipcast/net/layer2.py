@@ -1,0 +1,94 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The speaker's side of layer 2: says which addresses are to have an owner, hears who it is.
+
+The answers are given by a process of their own (`vipcast layer2`), which goes on when this one ends.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from vipcast.layer2.wants import (
+    Address,
+    AddressStatus,
+    Layer2Status,
+    Layer2Wants,
+    MemberStatus,
+    Move,
+    Traffic,
+)
+from vipcast.net import layer2_protocol as protocol
+from vipcast.net.line_client import LineClient
+from vipcast.net.lines import Json
+
+__all__ = ["Layer2Client"]
+
+_NOT_THERE = "the layer-2 process (vipcast layer2) does not answer on this node: {}"
+# Who takes no moves gets the last ones when he does.
+_MOST_MOVES = 10_000
+
+
+class Layer2Client(LineClient):
+    """``on_change`` is called in the event loop when ``status`` (more than its counters), ``connected`` or
+    ``problem`` have changed, and when there are moves. While the process is away the last status stays:
+    nobody knows better.
+    """
+
+    def __init__(self, on_change: Callable[[], None], *, namespace: str = "metallb-system") -> None:
+        name = protocol.control_name(namespace)
+        super().__init__(on_change, name=name, away=_NOT_THERE, limit=protocol.MAX_LINE)
+        self.status = Layer2Status()
+        self._wanted: Layer2Wants | None = None  # until we know, what is there goes on
+        self._moves: deque[Move] = deque(maxlen=_MOST_MOVES)
+
+    def want(self, wants: Layer2Wants) -> None:
+        """Everything; only what became different goes over."""
+        before, self._wanted = self._wanted, wants
+        if before is None:
+            self._tell()
+        elif before is not wants and (change := protocol.write_change(before, wants)):
+            self._send({"change": change})
+
+    @property
+    def wanted(self) -> Layer2Wants | None:
+        """What was asked for last."""
+        return self._wanted
+
+    def statuses(self) -> Mapping[Address, AddressStatus]:
+        """Of the wanted addresses that the process has said something about."""
+        wanted = {} if self._wanted is None else self._wanted.addresses
+        return {address: each for address, each in self.status.addresses.items() if address in wanted}
+
+    def members(self) -> Mapping[str, MemberStatus]:
+        return self.status.members
+
+    def take_moves(self) -> list[Move]:
+        """Those since the last time, in their order."""
+        moves = list(self._moves)
+        self._moves.clear()
+        return moves
+
+    def _tell(self) -> None:
+        if self._wanted is not None:
+            self._send({"want": protocol.write_wants(self._wanted)})
+
+    def _hear(self, message: Json) -> None:
+        before = self.status, self.problem
+        if "status" in message:
+            self.status, self.problem = protocol.read_status(message["status"]), None
+        if "change" in message:
+            self.status = protocol.apply_status_change(self.status, message["change"])
+        if "moves" in message:
+            self._moves += protocol.read_moves(message["moves"])
+        if "error" in message:
+            self.problem = f"the layer-2 process refuses: {message['error']}"
+        if self._moves or _news(self.status, self.problem) != _news(*before):
+            self._on_change()
+
+
+def _news(status: Layer2Status, problem: str | None) -> tuple[Layer2Status, str | None]:
+    """Without what changes all the time."""
+    return replace(status, counters={}, traffic=Traffic()), problem
