@@ -62,6 +62,14 @@ class Cluster:
         token = await asyncio.to_thread(self.api.token, self.name, "speaker")
         return self.api.write_kubeconfig(f"speaker-{self.name}", token=token)
 
+    async def prepare_web(self, port: int) -> Path:
+        """Prepared, with a peer at this port and the service `web`, 10.9.0.1, with an endpoint elsewhere."""
+        kubeconfig = await self.prepare()
+        await self.configure(tor=port)
+        await self.service("web", "10.9.0.1")
+        await self.endpoints("web", "elsewhere")
+        return kubeconfig
+
     @property
     def role_path(self) -> str:
         """Where the Role of the speaker is."""
