@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from vipcast.bgp.errors import LocalError
+from vipcast.bgp.route import Address
 from vipcast.daemon.log import log_for
 from vipcast.daemon.options import Options
 from vipcast.daemon.run import Daemon, run
@@ -70,8 +71,8 @@ class Speaker:
         self._node_seen = False
         port = self._options.bgp_listen
         # Who is dialled may dial as well: a router that comes back doesn't have to wait for us.
-        listener = Listener(port, always=True) if port is not None else None
-        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set, listener=listener)
+        self._listener = Listener(port, always=True, met=_say_stranger) if port is not None else None
+        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set, listener=self._listener)
         self._bfd = BfdWatch(
             self._options.namespace,
             spawn=daemon.spawn,
@@ -247,6 +248,7 @@ class Speaker:
             reports=self.publisher.status(),
             clock=Clock(asyncio.get_running_loop().time(), time.time()),
             drain=phase_of(self.decision.drain),
+            strangers=self._listener.strangers if self._listener else {},
         )
 
     def _measure(self) -> None:
@@ -260,6 +262,11 @@ class Speaker:
 
     def _spawn_ending(self, name: str, work: object) -> asyncio.Task[None]:
         return self._daemon.spawn(name, work, lasting=False)  # type: ignore[arg-type]
+
+
+def _say_stranger(address: Address) -> None:
+    """Once for each: whoever is configured to dial us does it for ever."""
+    _log.warning("connection_refused", address=str(address), why="no BGPPeer of this node has this address")
 
 
 def _secrets(peers: tuple[Peer, ...]) -> Iterator[str]:
