@@ -28,6 +28,7 @@ from vipcast.net.status import PeerStatus
 from vipcast.speaker.bfd_watch import BfdWatch
 from vipcast.speaker.copies import Copies
 from vipcast.speaker.decide import Decision, Snapshot, decide
+from vipcast.speaker.departure import is_replaced
 from vipcast.speaker.drain import Drain, Request, follow, judge
 from vipcast.speaker.exposition import SpeakerMetrics
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
@@ -108,8 +109,9 @@ class Speaker:
         self._spawn_ending("first decision", self._decide_when_read())
         await self._daemon.stopping.wait()
         # A node that is drained may be switched off: then nobody comes after us.
+        preserve = self.decision.drain is None and await is_replaced(self._daemon.client, self._options)
         kept = await self.sessions.close(
-            f"vipcast on {self._options.node_name} is stopping", preserve=self.decision.drain is None
+            f"vipcast on {self._options.node_name} is stopping", preserve=preserve
         )
         self._bfd.leave(kept)
         self._publish(self._statuses())
