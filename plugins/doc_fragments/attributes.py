@@ -45,6 +45,20 @@ attributes:
       - vipcast.baremetal.router
 """
 
+    # Modules that make something as it is declared.
+    MANAGING_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    support: full
+"""
+
     # Modules that read and never write.
     INFO_MODULE = r"""
 options: {}

@@ -12,75 +12,25 @@ description:
   - The routers have to accept it. In the inventory one declaration does both ends.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
   - vipcast.baremetal.cluster_object
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
+  - vipcast.baremetal.advertisement
 options:
-  ip_address_pools:
-    description: Names of pools. Without it and without O(ip_address_pool_selectors), all pools.
-    type: list
-    elements: str
-    aliases: [pools]
-  ip_address_pool_selectors:
-    description: Labels of pools, besides those that are named; one selector that matches is enough.
-    type: list
-    elements: dict
-    aliases: [pool_selectors]
-    suboptions: &selector
-      match_labels:
-        description: Labels with the values that they must have.
-        type: dict
-      match_expressions:
-        description: Conditions on labels; all of them must be met.
-        type: list
-        elements: dict
-        suboptions:
-          key:
-            description: Name of the label.
-            type: str
-            required: true
-          operator:
-            description: How the label is compared.
-            type: str
-            required: true
-            choices: [In, NotIn, Exists, DoesNotExist]
-          values:
-            description: What V(In) and V(NotIn) compare with. The others take none.
-            type: list
-            elements: str
   peers:
     description: Names of the peers that it goes to. Without it, all of them.
     type: list
     elements: str
-  node_selectors:
-    description: Labels of the nodes that announce; one selector that matches is enough. Without it,
-      all nodes.
-    type: list
-    elements: dict
-    suboptions: *selector
-  service_selectors:
-    description: Labels of the services that are announced; one selector that matches is enough.
-      Without it, all
-      services. Not together with an aggregation length.
-    type: list
-    elements: dict
-    suboptions: *selector
   aggregation_length:
     description:
       - Length of the announced IPv4 prefixes, from 1 to 32. The API's default is V(32),
-        each address by itself.
+        each address by itself. Not together with O(service_selectors).
     type: int
   aggregation_length_v6:
-    description: Length of the announced IPv6 prefixes, from 1 to 128. The API's default is V(128).
+    description:
+      - Length of the announced IPv6 prefixes, from 1 to 128. The API's default is V(128). Not together with
+        O(service_selectors).
     type: int
   local_pref:
     description: LOCAL_PREF for iBGP peers. Routes with a higher one win.

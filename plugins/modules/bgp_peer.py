@@ -12,18 +12,10 @@ description:
   - What the speaker does not do yet is said in RV(problems), and the object is accepted.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
   - vipcast.baremetal.cluster_object
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
 options:
   my_asn:
     description: AS number of the cluster. Required with O(state=present).

@@ -10,18 +10,10 @@ description:
   - Has a Community of C(metallb.io/v1beta1), names that advertisements may use instead of numbers.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
   - vipcast.baremetal.cluster_object
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
 options:
   communities:
     description: The names. Required with O(state=present).

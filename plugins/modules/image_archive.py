@@ -13,15 +13,7 @@ description:
     root, and their modes to V(0755) or V(0644); tar files keep owners and modes.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
+  - vipcast.baremetal.attributes.managing_module
 options:
   path:
     description: The archive to write. Its folder must exist.

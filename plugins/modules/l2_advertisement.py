@@ -12,67 +12,16 @@ description:
   - What the speaker does not do yet is said in RV(problems), and the object is accepted.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
   - vipcast.baremetal.cluster_object
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
+  - vipcast.baremetal.advertisement
 options:
-  ip_address_pools:
-    description: Names of pools. Without it and without O(ip_address_pool_selectors), all pools.
-    type: list
-    elements: str
-    aliases: [pools]
-  ip_address_pool_selectors:
-    description: Labels of pools, besides those that are named; one selector that matches is enough.
-    type: list
-    elements: dict
-    aliases: [pool_selectors]
-    suboptions: &selector
-      match_labels:
-        description: Labels with the values that they must have.
-        type: dict
-      match_expressions:
-        description: Conditions on labels; all of them must be met.
-        type: list
-        elements: dict
-        suboptions:
-          key:
-            description: Name of the label.
-            type: str
-            required: true
-          operator:
-            description: How the label is compared.
-            type: str
-            required: true
-            choices: [In, NotIn, Exists, DoesNotExist]
-          values:
-            description: What V(In) and V(NotIn) compare with. The others take none.
-            type: list
-            elements: str
-  node_selectors:
-    description: Labels of the nodes that announce; one selector that matches is enough. Without it,
-      all nodes.
-    type: list
-    elements: dict
-    suboptions: *selector
   interfaces:
     description: Names of the nodes' interfaces that answer. Without it, all of them.
     type: list
     elements: str
-  service_selectors:
-    description: Labels of the services that are announced; one selector that matches is enough.
-      Without it, all services.
-    type: list
-    elements: dict
-    suboptions: *selector
   preferred_node_selectors:
     description: Which of the nodes should rather announce; the weights of those that match are added up.
     type: list
@@ -86,7 +35,28 @@ options:
         description: Labels of the nodes.
         type: dict
         required: true
-        suboptions: *selector
+        suboptions:
+          match_labels:
+            description: Labels with the values that they must have.
+            type: dict
+          match_expressions:
+            description: Conditions on labels; all of them must be met.
+            type: list
+            elements: dict
+            suboptions:
+              key:
+                description: Name of the label.
+                type: str
+                required: true
+              operator:
+                description: How the label is compared.
+                type: str
+                required: true
+                choices: [In, NotIn, Exists, DoesNotExist]
+              values:
+                description: What V(In) and V(NotIn) compare with. The others take none.
+                type: list
+                elements: str
 author:
   - The vipcast founders (@vipcast)
 """

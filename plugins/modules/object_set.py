@@ -17,17 +17,9 @@ description:
   - Namespaces and CustomResourceDefinitions are removed with O(state=absent) only.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
-  platform:
-    support: full
 options:
   name:
     description: The name of the set, a valid label value.

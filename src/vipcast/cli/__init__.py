@@ -67,6 +67,7 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
     _add_daemon(parser, health="127.0.0.1:17472")
     host = socket.gethostname().lower()
     _add(parser, "--node-name", "NAME", host, "this node's name in the cluster (default: the host's name)")
+    _add(parser, "--pod-name", "NAME", "", "this program's Pod in --namespace (default: it runs in none)")
     parser.add_argument(
         "--ignore-exclude-lb",
         action="store_true",
@@ -284,6 +285,7 @@ def _daemon_options(given: argparse.Namespace) -> Options:
         config_map=given.config_map,
         lb_class=given.lb_class,
         node_name=getattr(given, "node_name", ""),
+        pod_name=getattr(given, "pod_name", ""),
         ignore_exclude_lb=getattr(given, "ignore_exclude_lb", False),
         bgp_listen=getattr(given, "bgp_listen", None),
         release_node_ports=getattr(given, "release_node_ports", False),

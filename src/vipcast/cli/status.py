@@ -82,6 +82,7 @@ def speaker_lines(document: _Json, now: datetime, *, wide: bool = False) -> Iter
     yield ""
     yield from _services(speaker["services"])
     yield from _troubles(speaker)
+    yield from _strangers(speaker.get("strangers", []), now)
 
 
 def controller_lines(document: _Json, now: datetime) -> Iterator[str]:
@@ -148,3 +149,12 @@ def _troubles(speaker: _Json) -> Iterator[str]:
             yield f"\nmay be old: {copy['resource']}: {copy['problem']}"
     if speaker["reports"]["problem"]:
         yield f"\nnot written into the API: {speaker['reports']['problem']}"
+
+
+def _strangers(strangers: Sequence[_Json], now: datetime) -> Iterator[str]:
+    for each in strangers:
+        last = age(each["lastAt"], now)
+        yield (
+            f"\nrefused: {each['address']} dialled {each['connections']} times, last {last} ago, and no"
+            " BGPPeer of this node has that address; does the router use another source address?"
+        )

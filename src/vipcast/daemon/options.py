@@ -18,6 +18,7 @@ class Options:
     config_map: str = "config"  # MetalLB's old ConfigMap there; empty: none is looked at
     lb_class: str | None = None  # None: services without a class; otherwise those of exactly this one
     node_name: str = ""  # the speaker's node
+    pod_name: str = ""  # the speaker's Pod; empty: it runs in none
     release_node_ports: bool = False  # remove those that are left on a service that wants none
     ignore_exclude_lb: bool = False  # announce even where the node's label says not to
     bgp_listen: int | None = None  # TCP port on which routers may connect to the speaker

@@ -3,14 +3,16 @@
 """Where peers that dial are awaited: one listening socket for each IP version and VRF, shared by its peers.
 
 A socket is opened when the first peer is expected on it and closed with the last. Connections of others are
-refused (RFC 4486 section 4: Connection Rejected) and counted.
+refused (RFC 4486 section 4: Connection Rejected) and remembered: often it is a router that dials from another
+address than the one that its peer here is known by.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
@@ -24,6 +26,16 @@ BGP_PORT = 179
 RETRY = 1.0
 # So many are taken before the rest of the program gets its turn.
 _AT_ONCE = 16
+# Of so many addresses we remember that they were refused.
+_STRANGERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Connections from an address that no peer has; seconds since 1970."""
+
+    connections: int
+    last_wall: float
 
 
 @dataclass(eq=False)
@@ -46,13 +58,19 @@ class Expected:
 
 
 class Listener:
-    """``always``: await the peers that we dial, too. ``refused`` counts the connections of others."""
+    """``always``: await those that we dial, too. ``met`` hears of an address once, when it is refused."""
 
-    def __init__(self, port: int = BGP_PORT, *, always: bool = False) -> None:
+    def __init__(
+        self,
+        port: int = BGP_PORT,
+        *,
+        always: bool = False,
+        met: Callable[[Address], None] = lambda _address: None,
+    ) -> None:
         self.port = port
         self.always = always
-        self.refused = 0
-        self.last_refused: Address | None = None
+        self._met = met
+        self._strangers: dict[Address, Stranger] = {}
         self._doors: dict[tuple[int, str | None], _Door] = {}
 
     def expect(
@@ -83,9 +101,18 @@ class Listener:
         if door is not None and door.remove(expected):
             del self._doors[door.version, door.device]
 
+    @property
+    def strangers(self) -> Mapping[Address, Stranger]:
+        """Who was refused, the last one last; not more than a few."""
+        return self._strangers
+
     def count_refused(self, source: Address) -> None:
-        self.refused += 1
-        self.last_refused = source
+        before = self._strangers.pop(source, None)
+        self._strangers[source] = Stranger(before.connections + 1 if before else 1, time.time())
+        if len(self._strangers) > _STRANGERS:
+            del self._strangers[next(iter(self._strangers))]
+        if before is None:
+            self._met(source)
 
     def _door(self, expected: Expected) -> _Door | None:
         return next((door for door in self._doors.values() if expected in door.guests), None)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from vipcast.bgp.errors import LocalError
+from vipcast.bgp.route import Address
 from vipcast.daemon.log import log_for
 from vipcast.daemon.options import Options
 from vipcast.daemon.run import Daemon, run
@@ -27,6 +28,7 @@ from vipcast.net.status import PeerStatus
 from vipcast.speaker.bfd_watch import BfdWatch
 from vipcast.speaker.copies import Copies
 from vipcast.speaker.decide import Decision, Snapshot, decide
+from vipcast.speaker.departure import is_replaced
 from vipcast.speaker.drain import Drain, Request, follow, judge
 from vipcast.speaker.exposition import SpeakerMetrics
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
@@ -70,8 +72,8 @@ class Speaker:
         self._node_seen = False
         port = self._options.bgp_listen
         # Who is dialled may dial as well: a router that comes back doesn't have to wait for us.
-        listener = Listener(port, always=True) if port is not None else None
-        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set, listener=listener)
+        self._listener = Listener(port, always=True, met=_say_stranger) if port is not None else None
+        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set, listener=self._listener)
         self._bfd = BfdWatch(
             self._options.namespace,
             spawn=daemon.spawn,
@@ -107,8 +109,9 @@ class Speaker:
         self._spawn_ending("first decision", self._decide_when_read())
         await self._daemon.stopping.wait()
         # A node that is drained may be switched off: then nobody comes after us.
+        preserve = self.decision.drain is None and await is_replaced(self._daemon.client, self._options)
         kept = await self.sessions.close(
-            f"vipcast on {self._options.node_name} is stopping", preserve=self.decision.drain is None
+            f"vipcast on {self._options.node_name} is stopping", preserve=preserve
         )
         self._bfd.leave(kept)
         self._publish(self._statuses())
@@ -247,6 +250,7 @@ class Speaker:
             reports=self.publisher.status(),
             clock=Clock(asyncio.get_running_loop().time(), time.time()),
             drain=phase_of(self.decision.drain),
+            strangers=self._listener.strangers if self._listener else {},
         )
 
     def _measure(self) -> None:
@@ -260,6 +264,11 @@ class Speaker:
 
     def _spawn_ending(self, name: str, work: object) -> asyncio.Task[None]:
         return self._daemon.spawn(name, work, lasting=False)  # type: ignore[arg-type]
+
+
+def _say_stranger(address: Address) -> None:
+    """Once for each: whoever is configured to dial us does it for ever."""
+    _log.warning("connection_refused", address=str(address), why="no BGPPeer of this node has this address")
 
 
 def _secrets(peers: tuple[Peer, ...]) -> Iterator[str]:

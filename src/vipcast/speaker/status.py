@@ -3,17 +3,19 @@
 
 `peers` is one entry per BGPPeer that selects this node, `services` one per service of ours with an entry per
 address, `configuration` and `copies` what is wrong with either, `reports` how far the objects are that say
-the same in the API. Times are RFC 3339, durations seconds.
+the same in the API, `strangers` who dialled us and is no peer. Times are RFC 3339, durations seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from vipcast.bgp.route import Prefix
+from vipcast.bgp.route import Address, Prefix
 from vipcast.k8s import Informer, Json, Key
 from vipcast.model.configuration import Configuration
+from vipcast.net.listener import Stranger
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.decide import Decision, Verdict
 from vipcast.speaker.drain import Drain
@@ -60,10 +62,12 @@ def document(
     reports: Json,
     clock: Clock,
     drain: str | None = None,
+    strangers: Mapping[Address, Stranger] = MappingProxyType({}),
 ) -> Json:
     """The whole document.
 
-    `reports` as the `Publisher` has it, `clock` is what the sessions' times are of, `drain` the phase of one.
+    `reports` as the `Publisher` has it, `clock` is what the sessions' times are of, `drain` the phase of one,
+    `strangers` as the `Listener` has them.
     """
     views = list(views)
     sent = sent_prefixes({view.peer.name: view.status for view in views if view.status})
@@ -75,6 +79,10 @@ def document(
         "configuration": _configuration(configuration),
         "copies": [_copy(informer) for informer in informers],
         "reports": reports,
+        "strangers": [
+            {"address": str(address), "connections": each.connections, "lastAt": when(each.last_wall)}
+            for address, each in strangers.items()
+        ],
     }
 
 

@@ -208,3 +208,8 @@ def test_nobody_there_is_2_and_says_where_it_looked(capsys: pytest.CaptureFixtur
     address = f"127.0.0.1:{free_port()}"
     assert main(["status", "--health-address", address]) == 2
     assert address in capsys.readouterr().err
+
+
+def test_who_dialled_and_is_no_peer_is_told_with_what_may_be_wrong() -> None:
+    strangers = [{"address": "10.31.254.9", "connections": 12, "lastAt": "2026-01-02T11:00:00Z"}]
+    assert lines(strangers=strangers)[-1].startswith("\nrefused: 10.31.254.9 dialled 12 times, last ")

@@ -106,6 +106,19 @@ def test_a_passive_peer_is_dialled_by_frr(router: Router) -> None:
         eventually(lambda: installed(router, VIP), "the route in the router's kernel")
 
 
+def test_a_router_that_dials_from_an_address_that_nobody_declared_is_named(router: Router) -> None:
+    other = "10.99.0.3"
+    run("ip", "-n", router.router, "addr", "add", f"{other}/24", "dev", "eth0")
+    router.start(config(f"update-source {other}"))
+    met: list[object] = []
+    listener = Listener(always=True, met=met.append)
+    with Speaker(router.node, peer(passive=True), listener=listener) as speaker:
+        eventually(lambda: met, "somebody dials", 20)
+        assert met == [ip_address(other)] == list(listener.strangers)
+        assert listener.strangers[ip_address(other)].connections >= 1
+        assert speaker.status().state is State.ACTIVE
+
+
 @pytest.mark.parametrize("passive", [False, True])
 def test_ttl_security_with_frr(router: Router, passive: bool) -> None:
     """RFC 5082 on both sides, whoever dials."""

@@ -28,6 +28,7 @@ KINDS: dict[str, Resource] = {
     for each in (
         resources.SERVICES,
         resources.NODES,
+        resources.PODS,
         resources.SECRETS,
         resources.ENDPOINT_SLICES,
         resources.IP_ADDRESS_POOLS,
@@ -61,6 +62,14 @@ class Cluster:
         await asyncio.to_thread(self.api.kubectl, "apply", "-f", "-", stdin=rights)
         token = await asyncio.to_thread(self.api.token, self.name, "speaker")
         return self.api.write_kubeconfig(f"speaker-{self.name}", token=token)
+
+    async def prepare_web(self, port: int) -> Path:
+        """Prepared, with a peer at this port and the service `web`, 10.9.0.1, with an endpoint elsewhere."""
+        kubeconfig = await self.prepare()
+        await self.configure(tor=port)
+        await self.service("web", "10.9.0.1")
+        await self.endpoints("web", "elsewhere")
+        return kubeconfig
 
     @property
     def role_path(self) -> str:
@@ -98,6 +107,12 @@ class Cluster:
         await self.apply("Service", name, spec=fields)
         status = {"loadBalancer": {"ingress": [{"ip": address}]}}
         await self.client.patch(resources.SERVICES.path(self.name, name, "status"), {"status": status})
+
+    async def pod(self, name: str) -> None:
+        """A Pod of the node: deleting it takes its grace period, as nobody here ends it."""
+        container = {"name": "speaker", "image": "vipcast"}
+        spec = {"nodeName": self.node, "serviceAccountName": "speaker", "containers": [container]}
+        await self.apply("Pod", name, spec=spec)
 
     async def endpoints(self, service: str, *nodes: str, ready: bool = True, family: int = 4) -> None:
         """One endpoint on each node."""

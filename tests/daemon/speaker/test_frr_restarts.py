@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import signal
 
@@ -48,6 +49,27 @@ async def test_a_speaker_that_is_replaced_leaves_its_routes_with_the_router(
                 await until_told(lambda: "stale" not in str(frr.paths("10.9.0.1/32")))
                 assert valid(frr)
                 assert seen == {True}
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_routes_outlive_a_pod_that_is_replaced_and_not_a_node_that_is_shut_down(
+    cluster: Cluster, frr: BfdRouter, replaced: bool
+) -> None:
+    """A rollout deletes the Pod; systemd ends the container of one that is to stay."""
+    frr.start(config())
+    kubeconfig = await announced(cluster, **RESTART)
+    await cluster.pod("speaker-x")
+    async with (
+        api_reachable_in(frr.node, cluster.api.port),
+        Speaker(cluster, kubeconfig, "--pod-name=speaker-x", inside=inside(frr)) as speaker,
+    ):
+        await until_told(lambda: in_kernel(frr))
+        if replaced:
+            await cluster.delete("Pod", "speaker-x")
+        assert await speaker.terminate() == 0
+        await until_told(lambda: frr.neighbor()["bgpState"] != "Established")
+        await asyncio.sleep(2)
+        assert bool(in_kernel(frr)) == replaced
 
 
 async def test_without_graceful_restart_the_routes_go_with_the_speaker(

@@ -80,10 +80,7 @@ def services_are(reports: Reports, *names: str) -> Callable[[], Awaitable[bool]]
 async def test_a_session_is_told_with_all_that_both_sides_agreed_on(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     counts = {"announced": 1, "pending": 0, "withheld": 0, "received": 0}
     async with Speaker(cluster, kubeconfig):
         status = await eventually(session_is(reports, bgpStatus="Established", prefixes=counts))
@@ -187,10 +184,7 @@ async def test_a_peer_of_the_old_config_map_has_its_object_too(cluster: Cluster,
 async def test_a_service_is_told_with_its_peers_then_why_not_then_no_more(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig):
         await eventually(services_are(reports, "web"))
         status = (await reports.services())["web"]
@@ -280,10 +274,7 @@ def sessions_are(reports: Reports, *names: str) -> Callable[[], Awaitable[bool]]
 async def test_what_somebody_deletes_or_edits_comes_back(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig):
         await eventually(services_are(reports, "web"))
         (item,) = await reports.items(SERVICE_BGP_STATUSES)
@@ -304,10 +295,7 @@ def peers_are(reports: Reports, *wanted: str) -> Callable[[], Awaitable[bool]]:
 async def test_a_node_that_is_made_again_gets_its_objects_again(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig):
         await eventually(session_is(reports, bgpStatus="Established"))
         await eventually(services_are(reports, "web"))
@@ -349,10 +337,7 @@ async def test_objects_of_other_nodes_and_of_other_programs_are_left_alone(
 async def test_an_outage_of_the_api_changes_nothing_and_is_caught_up_with(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig) as speaker:
         await eventually(session_is(reports, bgpStatus="Established", established=1))
         await asyncio.to_thread(cluster.api.stop_api, kill=True)
@@ -380,10 +365,7 @@ async def no_trouble_of(speaker: Speaker) -> bool:
 async def test_nothing_is_written_while_nothing_happens(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig) as speaker:
         await eventually(session_is(reports, bgpStatus="Established"))
         await eventually(services_are(reports, "web"))
@@ -416,10 +398,7 @@ async def test_without_the_right_to_report_a_speaker_announces_and_says_what_is_
     cluster: Cluster, router: Router
 ) -> None:
     """As with the definitions of an older version: here it lacks the right, which is the same to it."""
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     role = await cluster.client.get(cluster.role_path)
     rules = [rule for rule in role["rules"] if "bgpsessionstates" not in rule["resources"]]
     await cluster.client.patch(cluster.role_path, {"rules": rules})

@@ -98,10 +98,7 @@ async def test_local_policy_follows_the_endpoints_of_the_node(cluster: Cluster, 
 
 
 async def test_a_label_takes_the_node_out_and_back_in(cluster: Cluster, router: Router) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
         await cluster.apply(
@@ -143,10 +140,7 @@ def _communities(router: Router) -> frozenset[int]:
 async def test_a_configuration_that_becomes_bad_stays_in_force_as_it_was(
     cluster: Cluster, router: Router
 ) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
         await cluster.apply("BGPAdvertisement", "adv", spec={"communities": ["nobody-says-what"]})
@@ -265,10 +259,7 @@ async def _established(speaker: Speaker) -> bool:
 
 
 async def test_it_goes_on_announcing_while_the_api_server_is_away(cluster: Cluster, router: Router) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
         await asyncio.to_thread(cluster.api.stop_api, kill=True)
@@ -286,10 +277,7 @@ async def test_it_goes_on_announcing_while_the_api_server_is_away(cluster: Clust
 
 
 async def test_metrics_have_the_names_that_dashboards_know(cluster: Cluster, router: Router) -> None:
-    kubeconfig = await cluster.prepare()
-    await cluster.configure(tor=router.port)
-    await cluster.service("web", "10.9.0.1")
-    await cluster.endpoints("web", "elsewhere")
+    kubeconfig = await cluster.prepare_web(router.port)
     await cluster.service("idle", "10.9.0.2")
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
