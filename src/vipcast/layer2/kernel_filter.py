@@ -8,8 +8,8 @@ protocols as well as on one for its own EtherType. To miss nothing and to see no
 with protocol 0, attach, bind.
 
 Addresses become ranges, at most `MOST_RANGES`: beyond, those with the smallest gaps between them are taken
-together, so that what passes may be more than was asked for and is never less. Each range costs a few
-instructions, since the kernel keeps a socket's program within net.core.optmem_max (20 KiB where it is least).
+together, so that what passes may be more than was asked for and is never less. The same is done until the
+program has at most `MOST_INSTRUCTIONS`: the kernel keeps it, in a longer form, within net.core.optmem_max.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -26,8 +26,8 @@ from vipcast.layer2 import arp, ndp
 from vipcast.layer2.frames import EtherType
 
 MOST_RANGES = 64
-# The kernel takes no longer program (BPF_MAXINSNS).
-MOST_INSTRUCTIONS = 4096
+# The kernel takes 4096 (BPF_MAXINSNS), but with an optmem_max of 20 KiB, once the default, not even 1,100.
+MOST_INSTRUCTIONS = 700
 
 Range = tuple[int, int]  # both ends are in it
 
@@ -76,9 +76,10 @@ _ARP_KINDS_FIT, _ARP_LENGTHS_FIT = struct.unpack("!IH", arp.CONSTANT[2:])
 
 def arp_filter(addresses: Iterable[IPv4Address], most: int = MOST_RANGES) -> Program:
     """ARP of which the target or the sender is among ``addresses``."""
-    wanted = ranges(addresses, most)
-    if not wanted:
-        return [_DROP]
+    return _fitting(_arp_program, addresses, most)
+
+
+def _arp_program(wanted: Sequence[Range]) -> Program:
     return [
         *_for_us(EtherType.ARP),
         *_unless_equal(Code.LOAD_WORD, _ARP_KINDS, _ARP_KINDS_FIT),
@@ -90,9 +91,10 @@ def arp_filter(addresses: Iterable[IPv4Address], most: int = MOST_RANGES) -> Pro
 
 def ndp_filter(addresses: Iterable[IPv6Address], most: int = MOST_RANGES) -> Program:
     """Neighbour Solicitations and Advertisements of which the target is among ``addresses``."""
-    wanted = ranges(addresses, most)
-    if not wanted:
-        return [_DROP]
+    return _fitting(_ndp_program, addresses, most)
+
+
+def _ndp_program(wanted: Sequence[Range]) -> Program:
     return [
         *_for_us(EtherType.IPV6),
         *_unless_equal(Code.LOAD_BYTE, _PROTOCOL, ndp.ICMPV6),
@@ -107,7 +109,6 @@ def ndp_filter(addresses: Iterable[IPv6Address], most: int = MOST_RANGES) -> Pro
 
 def encode(program: Program) -> bytes:
     """An array of struct sock_filter, in this host's byte order."""
-    assert len(program) <= MOST_INSTRUCTIONS
     return b"".join(
         struct.pack("=HBBI", code, true, false, operand) for code, operand, true, false in program
     )
@@ -116,16 +117,33 @@ def encode(program: Program) -> bytes:
 def ranges(addresses: Iterable[IPv4Address | IPv6Address], most: int) -> list[Range]:
     """Sorted, apart from each other, at most ``most``; all of ``addresses`` is in them."""
     numbers = sorted({int(address) for address in addresses})
-    if not numbers:
+    return _joined([(number, number) for number in numbers], most)
+
+
+def _joined(apart: Sequence[Range], most: int) -> list[Range]:
+    """The widest gaps stay."""
+    if not apart:
         return []
-    gaps = ((after - before, before, after) for before, after in itertools.pairwise(numbers))
+    gaps = ((after[0] - before[1], before[1], after[0]) for before, after in itertools.pairwise(apart))
     widest = heapq.nlargest(most - 1, (gap for gap in gaps if gap[0] > 1))
-    starts = [numbers[0], *sorted(after for _, _, after in widest)]
-    ends = [*sorted(before for _, before, _ in widest), numbers[-1]]
+    starts = [apart[0][0], *sorted(start for _, _, start in widest)]
+    ends = [*sorted(end for _, end, _ in widest), apart[-1][1]]
     return list(zip(starts, ends, strict=True))
 
 
 # ---- pieces of a program ----
+
+
+def _fitting(
+    build: Callable[[Sequence[Range]], Program], addresses: Iterable[IPv4Address | IPv6Address], most: int
+) -> Program:
+    wanted = ranges(addresses, most)
+    if not wanted:
+        return [_DROP]
+    while len(program := build(wanted)) > MOST_INSTRUCTIONS:
+        most //= 2
+        wanted = _joined(wanted, most)
+    return program
 
 
 def _for_us(ether_type: EtherType) -> Program:
