@@ -10,6 +10,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 __all__ = [
+    "EXCLUDED_INTERFACES",
     "Address",
     "AddressCounters",
     "AddressStatus",
@@ -46,6 +47,13 @@ class AddressWant:
     interfaces: frozenset[str] | None = None
 
 
+EXCLUDED_INTERFACES = (
+    *("docker", "cbr", "dummy", "virbr", "lxcbr", "veth", "lo$", "cali", "tunl", "flannel"),
+    *("kube-ipvs", "cni", "nodelocaldns", "lxc"),
+)
+"""Of containers and of the cluster itself: MetalLB's list, as far as one is not an interface's whole name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Seconds. ``refresh`` 0: never; ``detect_duplicates``: RFC 5227 before an address is first claimed."""
@@ -55,7 +63,9 @@ class Settings:
     preempt: bool = False
     refresh: float = 60.0
     detect_duplicates: bool = False
-    excluded_interfaces: tuple[str, ...] = ()  # regular expressions, matched at the beginning of a name
+    excluded_interfaces: tuple[str, ...] = (
+        EXCLUDED_INTERFACES  # regular expressions, matched at the beginning of a name
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,21 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from vipcast.bgp.route import Address
 from vipcast.bgp.wire import Family
+from vipcast.net import rtnetlink
 
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_REQUEST_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _SCOPE_UNIVERSE = 0
 # IFA_F_OPTIMISTIC, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE: not to be given to others.
 _UNFIT = 0x04 | 0x08 | 0x20 | 0x40
 _SECONDARY = 0x01  # IPv4: not the first of its subnet; IPv6: temporary (RFC 8981)
-_HEADER, _MESSAGE, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BBBBI"), struct.Struct("=HH")
-_SECONDS = 2.0
+_MESSAGE = struct.Struct("=BBBBI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +42,14 @@ class InterfaceAddress:
 
 def read_addresses() -> tuple[InterfaceAddress, ...]:
     """All of this network namespace, in the kernel's order. Raises OSError where it cannot be asked."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
-        sock.settimeout(_SECONDS)
-        body = _MESSAGE.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        sock.send(_HEADER.pack(_HEADER.size + len(body), _RTM_GETADDR, _REQUEST_DUMP, 1, 0) + body)
-        return tuple(_read_dump(sock))
-
-
-def _read_dump(sock: socket.socket) -> Iterator[InterfaceAddress]:
-    while True:
-        for kind, body in _messages(sock.recv(65536)):
-            if kind == _NLMSG_DONE:
-                return
-            if kind == _NLMSG_ERROR:
-                number = -int.from_bytes(body[:4], sys.byteorder, signed=True)
-                raise OSError(number, "the kernel does not tell this host's addresses")
-            if kind == _RTM_NEWADDR and (found := _address(body)) is not None:
-                yield found
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= _HEADER.size:
-        length, kind, *_rest = _HEADER.unpack_from(data)
-        yield kind, data[_HEADER.size : length]
-        data = data[(length + 3) & ~3 :]
+    body = _MESSAGE.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+    found = map(_address, rtnetlink.dump(_RTM_GETADDR, body, _RTM_NEWADDR))
+    return tuple(each for each in found if each is not None)
 
 
 def _address(body: bytes) -> InterfaceAddress | None:
     _family, prefix_length, flags, scope, index = _MESSAGE.unpack_from(body)
-    attributes = dict(_attributes(body[_MESSAGE.size :]))
+    attributes = dict(rtnetlink.attributes(body[_MESSAGE.size :]))
     # On a point-to-point link IFA_ADDRESS is the other end; IPv6 has no IFA_LOCAL elsewhere.
     packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
     if packed is None:
@@ -80,13 +57,6 @@ def _address(body: bytes) -> InterfaceAddress | None:
     if _IFA_FLAGS in attributes:
         flags = int.from_bytes(attributes[_IFA_FLAGS], sys.byteorder)
     return InterfaceAddress(index, ip_address(packed), prefix_length, flags, scope == _SCOPE_UNIVERSE)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= _ATTRIBUTE.size:
-        length, kind = _ATTRIBUTE.unpack_from(data)
-        yield kind, data[_ATTRIBUTE.size : length]
-        data = data[max((length + 3) & ~3, _ATTRIBUTE.size) :]
 
 
 def next_hops(
