@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client and a server, each in a network namespace, and ansible-playbook for the client."""
+"""Hosts in network namespaces, and ansible-playbook for the one that asks."""
 
 from __future__ import annotations
 
@@ -71,21 +71,21 @@ def servers() -> Iterator[None]:
 
 
 class Probe:
-    """Runs vip_probe on the client, as a playbook does."""
+    """Runs a module on a host, as a playbook does. `python`: the host's, by default ours."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, module: str = "vip_probe", host: str = CLIENT) -> None:
+        self.folder, self.module, self.python = folder, module, sys.executable
         self.shell = folder / "client-shell"
-        self.shell.write_text(f'#!/bin/sh\nexec ip netns exec {CLIENT} /bin/sh "$@"\n')
+        self.shell.write_text(f'#!/bin/sh\nexec ip netns exec {host} /bin/sh "$@"\n')
         self.shell.chmod(0o755)
 
     def __call__(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
         """The module's result, whether it failed or not."""
-        task = {"vipcast.baremetal.vip_probe": options, "register": "answer", "ignore_errors": True}
+        task = {f"vipcast.baremetal.{self.module}": options, "register": "answer", "ignore_errors": True}
         copy = {"content": "{{ answer | to_json }}", "dest": str(self.folder / "answer.json")}
         keep = {"ansible.builtin.copy": copy, "delegate_to": "localhost", "check_mode": False}
         client = {"ansible_connection": "local", "ansible_shell_executable": str(self.shell)}
-        hosts = {"client": {**client, "ansible_python_interpreter": sys.executable}}
+        hosts = {"client": {**client, "ansible_python_interpreter": self.python}}
         self._write("inventory.yml", {"all": {"hosts": hosts}})
         self._write("play.yml", [{"hosts": "client", "gather_facts": False, "tasks": [task, keep]}])
         program = str(Path(sys.executable).with_name("ansible-playbook"))
