@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope
-from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import verification
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import Segment, verification
 
 
 def verify_report(
@@ -17,6 +17,8 @@ def verify_report(
     routers: Sequence[Mapping[str, Any]],
     probes: Sequence[Mapping[str, Any]] = (),
     *,
+    segment: Sequence[Mapping[str, Any]] | None = None,
+    macs: Sequence[Mapping[str, Any]] = (),
     services: Sequence[str] = (),
     load_balancer_class: str = "",
     ignore_exclude_label: bool = False,
@@ -27,7 +29,9 @@ def verify_report(
             "use it as: declaration | vipcast.baremetal.verify_report(cluster, routers, probes)"
         )
     scope = Scope.of(services, load_balancer_class, ignore_exclude_label)
-    return verification(declaration, cluster, routers, probes, scope)
+    # Older versions of ansible-core hand over none as an empty text.
+    asked = Segment(None if isinstance(segment, str) else segment, macs)
+    return verification(declaration, cluster, routers, probes, scope, segment=asked)
 
 
 class FilterModule:

@@ -9,7 +9,8 @@ version_added: 0.1.0
 description:
   - Returns what has to be known to say where the traffic of a LoadBalancer service should arrive - the nodes
     that are ready, the services' addresses and ports, and the nodes on which they have endpoints that serve.
-  - Reads nodes, services and endpoint slices, and nothing of the load balancer's own.
+  - Reads nodes, services and endpoint slices. Of what the load balancer says it reads which node owns an
+    address at layer 2 (ServiceL2Status), and the latest warning about a service that has no address.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
   - vipcast.baremetal.attributes.actiongroup_cluster
@@ -105,11 +106,42 @@ services:
       type: list
       elements: dict
       sample: [{"name": "http", "port": 80, "protocol": "TCP", "app_protocol": ""}]
+    complaint:
+      description: Of a service without an address, its latest warning; empty where there is none.
+      type: str
+      sample: ""
     endpoints:
       description: Its endpoints, each with C(node), C(pod), C(ready) and C(serving).
       type: list
       elements: dict
       sample: [{"node": "node1", "pod": "web-7d4b9-abcde", "ready": true, "serving": true}]
+owners:
+  description: Which node says that it owns an address at layer 2, by service and address.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: The service, as NAMESPACE/NAME.
+      type: str
+      sample: default/web
+    address:
+      description: The address; V(none) means all of the service's.
+      type: str
+      sample: 10.31.8.100
+    node:
+      description: The node's name.
+      type: str
+      sample: node1
+    interfaces:
+      description: The interfaces on which it answers; none given means all.
+      type: list
+      elements: str
+      sample: [eth0]
+    since:
+      description: Since when, as in RFC 3339; V(none) where the status does not say.
+      type: str
+      sample: "2026-01-02T12:00:00Z"
 """
 
 from typing import Any
@@ -118,28 +150,43 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.api import Api
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import CLUSTER_SPEC, run
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.services import (
+    read_complaints,
     read_nodes,
+    read_owners,
     read_services,
+    with_complaints,
 )
 
 NODES = "/api/v1/nodes"
 SERVICES = "/api/v1/services"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+EVENTS = "/api/v1/events"
+# A cluster without the kind has no owners.
+OWNERS = "/apis/metallb.io/v1beta1/servicel2statuses"
 
 
 def main() -> None:
-    """One connection, three lists."""
+    """One connection, a few lists."""
     run(AnsibleModule(argument_spec=CLUSTER_SPEC, supports_check_mode=True), read)
 
 
 def read(_module: AnsibleModule, api: Api) -> dict[str, Any]:
     """The result of the module."""
-    services, slices = api.get(SERVICES)["items"], api.get(SLICES)["items"]
+    services = read_services(api.get(SERVICES)["items"], api.get(SLICES)["items"])
     return {
         "changed": False,
         "nodes": read_nodes(api.get(NODES)["items"]),
-        "services": read_services(services, slices),
+        "services": with_complaints(services, complaints(api, services)),
+        "owners": read_owners((api.find(OWNERS) or {}).get("items") or ()),
     }
+
+
+def complaints(api: Api, services: list[dict[str, Any]]) -> dict[str, str]:
+    """Warnings about services. There may be thousands: they are read where one of them can say something."""
+    if all(service["addresses"] for service in services):
+        return {}
+    chosen = {"fieldSelector": "involvedObject.kind=Service,type=Warning"}
+    return read_complaints(api.get(EVENTS, **chosen)["items"])
 
 
 if __name__ == "__main__":

@@ -110,8 +110,7 @@ class Scope:
 
 def expect(declared: Data, cluster: Data, scope: Scope) -> Expectations:
     """All that should be seen."""
-    if scope.ignore_exclude_label:
-        cluster = {**cluster, "nodes": [{**node, "excluded": False} for node in cluster["nodes"]]}
+    cluster = seen_by(scope, cluster)
     services = scope.chosen(cluster)
     why_not = {node["name"]: _why_no_session(node["name"], cluster) for node in declared["nodes"]}
     sessions = tuple(
@@ -133,6 +132,13 @@ def expect(declared: Data, cluster: Data, scope: Scope) -> Expectations:
         problems=tuple(_problems(declared, cluster, services)),
         notes=(*_notes(declared, cluster, services), *_left_out(cluster, scope)),
     )
+
+
+def seen_by(scope: Scope, cluster: Data) -> Data:
+    """The cluster as a load balancer sees it that was told to ignore the label for exclusion, or was not."""
+    if not scope.ignore_exclude_label:
+        return cluster
+    return {**cluster, "nodes": [{**node, "excluded": False} for node in cluster["nodes"]]}
 
 
 def service_name(service: Data) -> str:
@@ -168,7 +174,7 @@ def _why_no_session(name: str, cluster: Data) -> str:
     return "drained: annotated vipcast.io/drain" if node.get("drained") else ""
 
 
-def _why_no_next_hop(name: str, cluster: Data, service: Data) -> str:
+def why_no_next_hop(name: str, cluster: Data, service: Data) -> str:
     """Why a node is not expected to take a service's traffic; empty where it is."""
     node = _cluster_node(name, cluster)
     why = _why_no_session(name, cluster)
@@ -251,7 +257,7 @@ def _add(route: Route, nodes: Sequence[Data], cluster: Data, service: Data) -> N
     for node in nodes:
         address = _next_hop(node, route.prefix, cluster)
         route.nodes[address] = node["name"]
-        why = _why_no_next_hop(node["name"], cluster, service)
+        why = why_no_next_hop(node["name"], cluster, service)
         if not why:
             route.hops[address] = node["name"]
             route.without.pop(node["name"], None)
@@ -298,6 +304,7 @@ def _problems(declared: Data, cluster: Data, services: Sequence[Data]) -> list[d
     for service in services:
         if not service["addresses"]:
             reason = "no pool has the address it asks for, or none is free; its events say which"
+            reason = service.get("complaint") or reason
             found.append(
                 _problem("cluster", f"service {service_name(service)}", "an address", "pending", reason)
             )
@@ -311,13 +318,14 @@ def _problem(where: str, what: str, expected: str, found: str, reason: str) -> d
 def _notes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[str]:
     """What is no fault of the rollout, and explains what the report shows or leaves out."""
     names = {node["name"] for node in declared["nodes"]}
+    nothing = "no session and no next hop" if declared["routers"] else "no address of a service"
     notes = [
         f"node {node['name']} is not in the inventory: no router peers with it"
         for node in cluster["nodes"]
-        if node["name"] not in names
+        if declared["routers"] and node["name"] not in names
     ]
     notes += [
-        f"node {node['name']} is {why}: no session and no next hop is expected"
+        f"node {node['name']} is {why}: {nothing} is expected"
         for node in declared["nodes"]
         if (why := _why_no_session(node["name"], cluster))
     ]
@@ -347,5 +355,6 @@ def _service_notes(declared: Data, service: Data) -> list[str]:
         elif not is_announced(declared, address, service):
             notes.append(f"service {service_name(service)} has {address}, which no advertisement covers")
     if service["addresses"] and not serving(service):
-        notes.append(f"service {service_name(service)} has no endpoint that serves: no route is expected")
+        nothing = "no route" if declared["routers"] else "nobody who answers"
+        notes.append(f"service {service_name(service)} has no endpoint that serves: {nothing} is expected")
     return notes

@@ -12,6 +12,7 @@ from typing import Any
 
 from .difference import Difference
 from .expectations import Data, Route, is_announced, service_name, serving
+from .layer2 import about
 from .sampling import requests_for_share
 
 # A port speaks HTTP by its name, its application protocol or its number; any other is only connected to.
@@ -37,7 +38,8 @@ def plan(
         for address in service["addresses"] if serving(service) else ():
             if is_announced(declared, address, service):
                 ports = [port for port in service["ports"] if port["protocol"] == "TCP"]
-                found += [_entry(service, address, port, routes, settings) for port in ports]
+                owned = {"owned": bool(about(declared, address, service))}
+                found += [{**_entry(service, address, port, routes, settings), **owned} for port in ports]
     return [{**entry, "client": client["host"]} for client in declared["clients"] for entry in found]
 
 
@@ -103,7 +105,7 @@ def judge(entry: Data, result: Data, service: Data) -> list[Difference]:
         good = f"{result['ok']} of {result['requests']}"
         found.append(Difference(where, what, f"{result['requests']} good answers", good, _why(result)))
     if result["ok"]:
-        found += _absent(where, what, result, service)
+        found += _absent(where, what, result, service, bool(entry.get("owned")))
     return found
 
 
@@ -116,15 +118,18 @@ def _why(result: Data) -> str:
     return ", ".join(errors + bad)
 
 
-def _absent(where: str, what: str, result: Data, service: Data) -> list[Difference]:
-    """Nodes with pods of which none answered; only where servers say who they are and clients may roam."""
+def _absent(where: str, what: str, result: Data, service: Data, owned: bool) -> list[Difference]:
+    """Nodes with pods of which none answered; only where servers say who they are and clients may roam.
+
+    An address that one node owns at layer 2 meets that node's pods alone where the policy is Local.
+    """
     if not result["nodes"] or result["unnamed"] or service["session_affinity"] != "None":
         return []
     expected = set(answering_pods(service).values()) - {""}
     missing = sorted(expected - set(result["nodes"]))
     strangers = sorted(set(result["nodes"]) - expected)
     found = []
-    if missing:
+    if missing and not (owned and service["external_traffic_policy"] == "Local"):
         reason = f"{result['requests']} requests, and all pods are equally likely"
         if service["external_traffic_policy"] == "Local":
             reason = "no router sends this client's connections to them"

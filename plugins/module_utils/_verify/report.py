@@ -7,14 +7,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .difference import Difference, compare
 from .expectations import Data, Expectations, Scope, Session, expect
 from .findings import LAYERS, FoundRoute, FoundRouter, read_routers
+from .layer2 import expect_owners, read_macs
+from .layer2 import row as owner_row
+from .owners import compare_owners, heard, not_asked, not_told
 from .probes import index, judge
 from .table import counts, duration, table
 from .worst_case import rows as worst_cases
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What was asked about layer 2, as loops registered it.
+
+    `heard`: of neighbor_probe, with the host that asked as `item`; None: nobody was to ask. `macs`: see
+    `layer2.read_macs`.
+    """
+
+    heard: Sequence[Data] | None = None
+    macs: Sequence[Data] = ()
+
+
+@dataclass(frozen=True)
+class Layer2:
+    """The part of the report that is about layer 2."""
+
+    rows: list[dict[str, Any]]
+    differences: list[Difference]
+    notes: list[str]
 
 
 def verification(
@@ -23,6 +48,8 @@ def verification(
     router_results: Sequence[Data],
     probe_results: Sequence[Data],
     scope: Scope | None = None,
+    *,
+    segment: Segment | None = None,
 ) -> dict[str, Any]:
     """Everything, as plain data; `ok` says whether expected and found agree.
 
@@ -32,22 +59,33 @@ def verification(
     scope = scope or Scope()
     expected = expect(declared, cluster, scope)
     routers = read_routers(declared, router_results)
-    differences = [*_unknown(cluster, scope), *compare(expected, routers)]
+    layer2 = _layer2(declared, cluster, scope, segment or Segment())
+    differences = [*_unknown(cluster, scope), *compare(expected, routers), *layer2.differences]
     differences += _judge(scope.chosen(cluster), probe_results)
     report = {
         "ok": not differences,
         "sessions": [_session(one, routers) for one in expected.sessions],
         "routes": _routes(expected, routers),
+        "owners": layer2.rows,
         "failures": worst_cases(routers, {one.address: one.node for one in expected.sessions}),
         "hash_policy": {
             one.host: {f"ipv{v}": value for v, value in one.hash_policy.items()} for one in routers
         },
         "probes": [_probe(result) for result in probe_results],
         "differences": [one.as_dict() for one in differences],
-        "notes": [*_no_clients(declared), *expected.notes],
+        "notes": [*_no_clients(declared), *expected.notes, *layer2.notes],
     }
     texts = [str(one) for one in differences]
     return {**report, "texts": texts, "lines": lines(report, texts)}
+
+
+def _layer2(declared: Data, cluster: Data, scope: Scope, segment: Segment) -> Layer2:
+    vips = expect_owners(declared, cluster, scope)
+    found, failures, far = heard(segment.heard or ())
+    macs = read_macs(segment.macs)
+    notes = [*not_asked(vips, found, far), *not_told(vips, macs)] if segment.heard is not None else []
+    differences = [*failures, *compare_owners(vips, found, macs)]
+    return Layer2([owner_row(vip, found.get(vip.address, ()), macs) for vip in vips], differences, notes)
 
 
 def _unknown(cluster: Data, scope: Scope) -> list[Difference]:
@@ -135,6 +173,7 @@ def lines(report: Mapping[str, Any], differences: Sequence[str]) -> list[str]:
     return [
         *_session_table(report["sessions"]),
         *_route_table(report["routes"]),
+        *_owner_table(report["owners"]),
         *_failure_table(report["failures"]),
         *_probe_table(report["probes"]),
         *_distribution(report["probes"]),
@@ -208,6 +247,40 @@ def _route_table(routes: Sequence[Data]) -> list[str]:
     return table("Next hops", header, rows)
 
 
+def _owner_table(owners: Sequence[Data]) -> list[str]:
+    """A row for each address and host that asked for it."""
+    rows = [
+        (
+            one["address"],
+            ", ".join(one["services"]),
+            one["owner"] or ("none" if one["candidates"] else "none (nothing serves)"),
+            one["since"] or "-",
+            ", ".join(one["interfaces"]) or "-",
+            *_heard_from(asked),
+        )
+        for one in owners
+        for asked in one["asked"] or (None,)
+    ]
+    header = ("address", "services", "owner", "since", "interface", "asked from", "answered by", "MAC", "ms")
+    return table("Layer 2", header, rows)
+
+
+def _heard_from(asked: Data | None) -> tuple[str, str, str, str]:
+    """Who asked, the nodes that answered, their MAC addresses and how soon."""
+    if asked is None:
+        return ("nobody", "-", "-", "-")
+    answers = asked["answers"]
+    nodes = [" or ".join(one["nodes"]) or "unknown" for one in answers]
+    times = [f"{one['latency_ms']:.1f}" for one in answers]
+    macs = [one["mac"] for one in answers]
+    return (
+        asked["client"],
+        ", ".join(nodes) or "nobody",
+        ", ".join(macs) or "-",
+        ", ".join(times) or "-",
+    )
+
+
 def _layer(route: Data, layer: str) -> str:
     """The number of next hops; where it is the right number of the wrong ones, that shows too."""
     if route[layer] is None:
@@ -259,8 +332,12 @@ def _bullets(title: str, texts: Sequence[str]) -> list[str]:
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
+    """One line, in which what is not used is not named."""
     up = sum(1 for one in report["sessions"] if one["found"] == "Established")
+    owned = sum(1 for one in report["owners"] if one["owner"])
     requests = sum(one.get("requests", 0) for one in report["probes"])
     good = sum(one.get("ok", 0) for one in report["probes"])
-    facts = f"{up} sessions Established, {len(report['routes'])} routes, {good} of {requests} requests good"
-    return f"{'OK' if report['ok'] else 'NOT OK'}: {facts}"
+    facts = [f"{up} sessions Established, {len(report['routes'])} routes"] if report["sessions"] else []
+    facts += [f"{owned} of {len(report['owners'])} addresses owned"] if report["owners"] else []
+    facts += [f"{good} of {requests} requests good"]
+    return f"{'OK' if report['ok'] else 'NOT OK'}: {', '.join(facts)}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the cluster says of its nodes and LoadBalancer services, reduced to what matters for reaching them.
 
-**PRIVATE** to the collection. Nothing here reads what a speaker or a controller claims, but for the one
-thing that only the cluster can know: which address a service was given.
+**PRIVATE** to the collection. Nothing here reads what a speaker or a controller claims, but for what only
+the cluster can know: which address a service was given or why none, and which node says that it owns it.
 """
 
 from __future__ import annotations
@@ -109,6 +109,56 @@ def _endpoint(one: Json) -> dict[str, Any]:
         "ready": ready,
         "serving": ready if serving is None else bool(serving),
     }
+
+
+def read_owners(items: Iterable[Json]) -> list[dict[str, Any]]:
+    """`{service, address, node, interfaces, since}` by service, from ServiceL2Status objects.
+
+    MetalLB's have no addresses: then `address` is None, and all addresses of the service are meant.
+    """
+    found = [entry for item in items for entry in _owned(item)]
+    return sorted(found, key=lambda one: (one["service"], one["address"] or "", one["node"]))
+
+
+def _owned(item: Json) -> list[dict[str, Any]]:
+    status = item.get("status") or {}
+    common = {
+        "service": f"{status.get('serviceNamespace', '')}/{status.get('serviceName', '')}",
+        "node": status.get("node", ""),
+        "interfaces": [one["name"] for one in _list(status, "interfaces") if one.get("name")],
+    }
+    addresses = _list(status, "addresses") or [{}]
+    return [
+        {**common, "address": one.get("address"), "since": one.get("since")}
+        for one in addresses
+        if common["node"]
+    ]
+
+
+def read_complaints(events: Iterable[Json]) -> dict[str, str]:
+    """`namespace/name` of a service to its latest warning: `Reason: message`."""
+    latest: dict[str, tuple[str, str]] = {}
+    for event in events:
+        about = event["involvedObject"]
+        key = f"{about.get('namespace', '')}/{about.get('name', '')}"
+        # RFC 3339 in UTC, in which the later one is the greater one.
+        when = event.get("lastTimestamp") or event.get("eventTime") or ""
+        text = f"{event.get('reason', '')}: {event.get('message', '')}"
+        latest[key] = max(latest.get(key, ("", "")), (when, text))
+    return {key: text for key, (_when, text) in latest.items()}
+
+
+def with_complaints(services: Iterable[Json], complaints: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The services, those without an address with why: their `complaint`, which is empty in all others."""
+    return [
+        {
+            **service,
+            "complaint": ""
+            if service["addresses"]
+            else complaints.get(f"{service['namespace']}/{service['name']}", ""),
+        }
+        for service in services
+    ]
 
 
 def _list(value: Json | None, key: str) -> list[Any]:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.services import (
+    read_complaints,
     read_nodes,
+    read_owners,
     read_services,
+    with_complaints,
 )
 
 
@@ -114,3 +117,57 @@ def test_defaults_of_the_api_are_filled_in() -> None:
     assert found["external_traffic_policy"] == "Cluster"
     assert found["session_affinity"] == "None"
     assert found["ports"] == [{"name": "", "port": 80, "protocol": "TCP", "app_protocol": ""}]
+
+
+def l2_status(node_name: str = "n1", **status: Any) -> dict[str, Any]:
+    named = {"node": node_name, "serviceNamespace": "default", "serviceName": "web"}
+    return {"metadata": {"name": "l2-abcde"}, "status": {**named, **status}}
+
+
+def test_the_owner_is_read_from_metallbs_fields() -> None:
+    assert read_owners([l2_status(interfaces=[{"name": "eth1"}])]) == [
+        {"service": "default/web", "address": None, "node": "n1", "interfaces": ["eth1"], "since": None}
+    ]
+
+
+def test_each_address_has_its_own_owner_where_the_status_says_addresses() -> None:
+    when = "2026-01-02T12:00:00Z"
+    addresses = [{"address": "10.31.8.100", "since": when}, {"address": "fd00:31:8::100"}]
+    found = read_owners([l2_status(addresses=addresses)])
+    assert [(one["address"], one["since"]) for one in found] == [
+        ("10.31.8.100", when),
+        ("fd00:31:8::100", None),
+    ]
+
+
+def test_a_status_that_names_no_node_is_nobodys() -> None:
+    assert read_owners([l2_status(""), {"metadata": {"name": "l2-fghij"}}]) == []
+
+
+def event(message: str, when: str | None, **values: Any) -> dict[str, Any]:
+    about = {"kind": "Service", "namespace": "default", "name": "web"}
+    return {
+        "involvedObject": about,
+        "reason": "AllocationFailed",
+        "message": message,
+        "lastTimestamp": when,
+        **values,
+    }
+
+
+def test_the_latest_warning_says_why_there_is_no_address() -> None:
+    events = [
+        event("new", "2026-01-02T12:00:00Z"),
+        event("old", "2026-01-02T11:00:00Z"),
+        event("oldest", None, eventTime="2026-01-02T10:00:00.000000Z"),
+    ]
+    assert read_complaints(events) == {"default/web": "AllocationFailed: new"}
+
+
+def test_a_warning_about_a_service_with_an_address_is_history() -> None:
+    pending = service()
+    pending["status"] = {}
+    complaints = {"default/web": "AllocationFailed: none is free"}
+    for item, expected in ((service(), ""), (pending, "AllocationFailed: none is free")):
+        (found,) = with_complaints(read_services([item], []), complaints)
+        assert found["complaint"] == expected
