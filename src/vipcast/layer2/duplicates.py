@@ -11,9 +11,9 @@
     detector.verdicts()                             # Clear: nobody answered; Duplicate: asked again later
 
 A probe of another (RFC 5227 section 2.1.1) is no answer: it may be another speaker, in the same doubt. Were
-both to step back, as the RFC has it for hosts, nobody would own the address. So the one with the lower MAC goes
-on, and the other begins again, later: then it hears the announcement of the first, or nobody. Hosts that follow
-the RFC step back from our probes. One who probes without end is a holder, too.
+both to step back, as the RFC has it for hosts, nobody would own the address. So the one with the lower MAC
+goes on, and the other begins again, later: then it hears the announcement of the first, or nobody. Hosts that
+follow the RFC step back from our probes. One who probes without end is a holder, too.
 
 For IPv6 the address's solicited-node group has to be joined before (RFC 4862 section 5.4.2).
 """
