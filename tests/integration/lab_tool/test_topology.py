@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
@@ -16,6 +17,7 @@ TOOL = Path(__file__).parents[3] / "roles" / "lab" / "files" / "lab"
 sys.path.insert(0, str(TOOL))
 
 import credentials  # noqa: E402
+import machines  # noqa: E402
 import topology  # noqa: E402
 from cryptography import x509  # noqa: E402
 from jinja2 import Environment  # noqa: E402
@@ -43,7 +45,7 @@ def description(tmp_path: Path) -> dict[str, Any]:
         "folder": str(tmp_path / "lab"),
         "control": "198.18.31.254/24",
         "segments": ["cluster"],
-        "trees": {"node": "/trees/node", "router": "/trees/router"},
+        "trees": {kind: f"/trees/{kind}" for kind in ("node", "router", "virtual_node", "control_plane")},
         "images": str(tmp_path / "images"),
         "tools": str(tmp_path / "tools"),
         "templates": str(TOOL.parents[1] / "templates"),
@@ -98,7 +100,13 @@ def test_an_unknown_host_is_answered_with_the_known_ones(description: dict[str, 
         (("hosts", 1, "management"), "198.18.31.1", "198.18.31.1 belongs to one and to two"),
         (("hosts", 1, "management"), "192.0.2.1", "two: ansible_host 192.0.2.1 is outside 198.18.31.0/24"),
         (("hosts", 1, "interfaces"), [], "two has no lab_interfaces"),
-        (("hosts", 2, "kind"), "client", "gate has lab_kind 'client', which is none of node, router"),
+        (
+            ("hosts", 2, "kind"),
+            "client",
+            "gate has lab_kind 'client', which is none of node, router, virtual_node",
+        ),
+        (("hosts", 0, "kind"), "virtual_node", "one has lab_control_plane, but lab_kind 'virtual_node'"),
+        (("hosts", 1, "kind"), "virtual_client", "two has lab_kind 'virtual_client', which is none of node"),
         (("hosts", 2, "control_plane"), True, "exactly one host must have lab_control_plane"),
         (("segments",), ["clients"], "one is on segment 'cluster', none of lab_segments: clients"),
         (("segments",), ["cluster", "a-long-segment"], "'a-long-segment' is longer than 12 characters"),
@@ -198,3 +206,28 @@ def test_a_node_without_one_of_the_families_is_refused(description: dict[str, An
         LabError, match="two: lab_pods has IPv4 and IPv6; its lab_pod_range and its first card"
     ):
         _load(found)
+
+
+def test_a_virtual_node_is_a_node_with_a_kernel_of_its_own(description: dict[str, Any]) -> None:
+    description["hosts"][1]["kind"] = "virtual_node"
+    lab = _load(description)
+    virtual = lab.host("two")
+    assert lab.nodes == (lab.host("one"), virtual)
+    assert (virtual.kind, virtual.tree, virtual.virtual) == ("node", "virtual_node", True)
+    assert (lab.host("one").tree, lab.host("one").virtual) == ("node", False)
+
+
+def test_a_control_plane_may_be_no_node(description: dict[str, Any]) -> None:
+    description["hosts"][0].update(kind="control_plane", pod_range=None)
+    lab = _load(description)
+    files = credentials.make(lab).files["one"]
+    assert [node.name for node in lab.nodes] == ["two"]
+    assert "etc/kubernetes/pki/ca.crt" in files
+    assert "etc/kubernetes/kubelet.conf" not in files
+
+
+def test_a_machine_that_nobody_emulates_is_off_whatever_its_file_says(tmp_path: Path) -> None:
+    assert not machines.is_on(tmp_path)
+    (tmp_path / "machine.pid").write_text(f"{os.getpid()}\n")
+    assert not machines.is_on(tmp_path)
+    machines.kill(tmp_path)  # and this process lives on

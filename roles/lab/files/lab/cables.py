@@ -10,6 +10,8 @@
 
 A cable is pulled at the switch: its port goes down, the host's card loses its carrier and no other does.
 Ports of the management network are isolated from each other, so that it never becomes a path between hosts.
+A virtual machine has no namespace: its ports are taps, which its emulator opens in the switch's namespace.
+Its cards do not notice that a cable is pulled; nothing passes any more.
 """
 
 from __future__ import annotations
@@ -51,11 +53,6 @@ def _bridge(segment: str) -> str:
     return f"br-{segment}"
 
 
-def _mac(host: Host, card: int) -> str:
-    """The same card has the same address after every boot; 02 marks it as locally administered."""
-    return f"02:76:69:70:{host.number:02x}:{card:02x}"
-
-
 def build_switch(lab: Lab) -> bool:
     """Make the switch and the control machine's cable into it; False where they exist."""
     if (NAMESPACES / switch(lab)).exists():
@@ -94,32 +91,34 @@ def wire(lab: Lab, host: Host) -> bool:
         return False
     run("ip", "netns", "add", namespace(lab, host))
     ends = f"netns {switch(lab)} type veth peer netns {namespace(lab, host)}"
-    _batch(
-        [
-            f"link add {_port(host, c)} {ends} name {c.name} address {_mac(host, i)}"
-            for i, c in enumerate(host.cables)
-        ]
-    )
+    _batch([f"link add {_port(host, c)} {ends} name {c.name} address {host.mac(c)}" for c in host.cables])
+    _connect(lab, host)
+    return True
+
+
+def wire_machine(lab: Lab, host: Host) -> list[str]:
+    """Make the ports of a virtual machine, all cables plugged in. What runs in the switch's namespace may
+    open them: their names, in the order of the host's cables."""
+    _batch([f"tuntap add dev {_port(host, card)} mode tap" for card in host.cables], switch(lab))
+    _connect(lab, host)
+    return [_port(host, card) for card in host.cables]
+
+
+def _connect(lab: Lab, host: Host) -> None:
     _batch(
         [f"link set {_port(host, c)} alias {host.name} master {_bridge(c.segment)} up" for c in host.cables],
         switch(lab),
     )
     _batch([f"link set {_port(host, host.management)} type bridge_slave isolated on"], switch(lab))
-    return True
 
 
 def unwire(lab: Lab, host: Host) -> None:
     """Take a host's namespace and cards away; nothing to do where they are gone."""
+    # A namespace lives on while a dying process holds it; its cables must go now.
+    ports = [_port(host, card) for card in host.cables if _plugged(lab, host, card) is not None]
+    if ports:
+        _batch([f"link del {port}" for port in ports], switch(lab))
     if (NAMESPACES / namespace(lab, host)).exists():
-        # A namespace lives on while a dying process holds it; its cables must go now.
-        _batch(
-            [
-                f"link del {_port(host, card)}"
-                for card in host.cables
-                if _plugged(lab, host, card) is not None
-            ],
-            switch(lab),
-        )
         run("ip", "netns", "del", namespace(lab, host))
 
 

@@ -96,7 +96,7 @@ def _control_plane_files(lab: Lab, authority: pki.Authority) -> dict[str, str]:
     etcd, front = pki.Authority("etcd-ca"), pki.Authority("front-proxy-ca")
     names = (host.name, "localhost", *KUBERNETES_NAMES)
     files = {
-        f"{PKI}/ca.key": authority.pair.key,
+        **_pair(f"{PKI}/ca", authority.pair),
         f"{PKI}/front-proxy-ca.crt": front.pair.certificate,
         f"{PKI}/etcd/ca.crt": etcd.pair.certificate,
         **_pair(

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's machines: a disk, which is an overlay over a tree, and the power switch, which is podman.
+"""The lab's machines: a disk, which is an overlay over a tree, and the power switch, which is podman (or the
+emulator: see machines.py).
 
 A disk outlives the power: what a host wrote is there when it boots again. Its cards do not (see cables.py): a
 real machine loses its addresses and routes with its power too.
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cables
+import machines
 from shell import LabError, run
 from topology import Host, Lab, Site
 
@@ -56,7 +58,7 @@ def mount(lab: Lab, host: Host) -> bool:
     parts = {name: root.with_name(name) for name in ("root", "upper", "work", "containerd", "kubelet")}
     for part in parts.values():
         part.mkdir(parents=True, exist_ok=True)
-    options = f"lowerdir={lab.trees[host.kind]},upperdir={parts['upper']},workdir={parts['work']}"
+    options = f"lowerdir={lab.trees[host.tree]},upperdir={parts['upper']},workdir={parts['work']}"
     run("mount", "-t", "overlay", f"{lab.name}-{host.name}", "-o", options, str(root))
     return True
 
@@ -85,24 +87,37 @@ def running(lab: Site) -> set[str]:
 def _volumes(lab: Lab, host: Host) -> list[str]:
     """What a host has besides its disk. overlayfs cannot lie on overlayfs, so a node's containers live beside
     it; a client has the program that asks all the time."""
-    if host.kind == "client":
-        return ["-v", f"{lab.tools}/load:/usr/local/bin/load:ro"]
-    if host.kind != "node":
-        return []
-    home, kubernetes = disk(lab, host).parent, lab.kubernetes
-    return [
-        *("-v", f"{home}/containerd:/var/lib/containerd", "-v", f"{home}/kubelet:/var/lib/kubelet"),
-        *("-v", f"{kubernetes.programs}:/opt/kubernetes:ro", "-v", f"{lab.images}:/opt/lab/images:ro"),
-    ]
+    home, programs = disk(lab, host).parent, ("-v", f"{lab.kubernetes.programs}:/opt/kubernetes:ro")
+    containers = ("-v", f"{home}/containerd:/var/lib/containerd", "-v", f"{home}/kubelet:/var/lib/kubelet")
+    volumes = {
+        "client": ("-v", f"{lab.tools}/load:/usr/local/bin/load:ro"),
+        "control_plane": programs,
+        "node": (*programs, *containers, "-v", f"{lab.images}:/opt/lab/images:ro"),
+    }
+    return list(volumes.get(host.kind, ()))
 
 
 def power_on(lab: Lab, host: Host) -> bool:
     """Boot a host; False where it runs. Whatever is left of its last run is removed first."""
-    name = cables.namespace(lab, host)
-    if name in running(lab):
+    if _is_on(lab, host):
         return False
     power_off(lab, host)
     mount(lab, host)
+    if host.virtual:
+        machines.boot(lab, host, disk(lab, host))
+    else:
+        _boot(lab, host)
+    return True
+
+
+def _is_on(lab: Lab, host: Host) -> bool:
+    if host.virtual:
+        return machines.is_on(disk(lab, host).parent)
+    return cables.namespace(lab, host) in running(lab)
+
+
+def _boot(lab: Lab, host: Host) -> None:
+    name = cables.namespace(lab, host)
     cables.wire(lab, host)
     machine = (
         "--privileged",
@@ -136,19 +151,25 @@ def power_on(lab: Lab, host: Host) -> bool:
         str(disk(lab, host)),
         "/sbin/init",
     )
-    return True
 
 
 def power_off(lab: Lab, host: Host) -> bool:
     """Take a host's power away: cables first, so that nobody hears it die. False where it was off."""
-    name = cables.namespace(lab, host)
-    was_on = name in running(lab)
+    was_on = _is_on(lab, host)
     if was_on:
         cables.plug(lab, host, host.cables, plugged=False)
-        run(*_podman(lab), "kill", "--signal", "KILL", name)
-    run(*_podman(lab), "rm", "-f", "-t", "0", "--ignore", name)
+    if host.virtual:
+        machines.kill(disk(lab, host).parent)
+    else:
+        _kill(lab, cables.namespace(lab, host), was_on=was_on)
     cables.unwire(lab, host)
     return was_on
+
+
+def _kill(lab: Lab, name: str, *, was_on: bool) -> None:
+    if was_on:
+        run(*_podman(lab), "kill", "--signal", "KILL", name)
+    run(*_podman(lab), "rm", "-f", "-t", "0", "--ignore", name)
 
 
 def clear(lab: Site) -> bool:

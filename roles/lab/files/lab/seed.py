@@ -34,7 +34,9 @@ def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
 
 
 def _kinds(host: Host) -> list[str]:
-    return ["any", host.kind, *(["control_plane"] if host.control_plane else [])]
+    kinds = ["any", host.kind]
+    kinds += ["control_plane"] if host.control_plane and host.kind != "control_plane" else []
+    return [*kinds, "virtual"] if host.virtual else kinds
 
 
 def _copy(source: Path, root: Path, lab: Lab, host: Host) -> None:

@@ -24,6 +24,8 @@ from shell import LabError
 MANAGEMENT = "mgmt"
 # Interface names are 15 characters at most (IFNAMSIZ, with its final zero); a bridge is called br-SEGMENT.
 SEGMENT_NAME = 12
+# A kind with this before it is the same host with a kernel of its own.
+VIRTUAL = "virtual_"
 # Room for NAME-mgmt; and a dash would make one lab's names begin like another's.
 NAME = re.compile("[a-z0-9]{1,10}")
 
@@ -43,7 +45,10 @@ class Interface:
 
 @dataclass(frozen=True)
 class Host:
-    """One machine. `number` is its place in the inventory, from 1; `kind` is the tree that it boots."""
+    """One machine. `number` is its place in the inventory, from 1; `kind` is what it is for.
+
+    A `virtual` one has a kernel of its own; the others share this machine's.
+    """
 
     name: str
     number: int
@@ -54,6 +59,16 @@ class Host:
     gateway6: IPv6Address | None
     pod_ranges: tuple[Network, ...]
     control_plane: bool
+    virtual: bool
+
+    @property
+    def tree(self) -> str:
+        """The name of the file system that it boots, which is its kind in the inventory."""
+        return f"{VIRTUAL}{self.kind}" if self.virtual else self.kind
+
+    def mac(self, card: Interface) -> str:
+        """The same card has the same address after every boot; 02 marks it as locally administered."""
+        return f"02:76:69:70:{self.number:02x}:{self.cables.index(card):02x}"
 
     @property
     def address(self) -> IPv4Address:
@@ -168,13 +183,14 @@ def _host(number: int, data: dict[str, Any], lab: dict[str, Any]) -> Host:
     return Host(
         name=data["name"],
         number=number,
-        kind=data["kind"],
+        kind=data["kind"].removeprefix(VIRTUAL),
         management=Interface(MANAGEMENT, MANAGEMENT, IPv4Interface(f"{data['management']}/{length}")),
         interfaces=tuple(_interface(f"eth{i}", card) for i, card in cards),
         gateway=IPv4Address(data["gateway"]) if data.get("gateway") else None,
         gateway6=IPv6Address(data["gateway6"]) if data.get("gateway6") else None,
         pod_ranges=_networks(data.get("pod_range") or ""),
         control_plane=data["control_plane"],
+        virtual=data["kind"].startswith(VIRTUAL),
     )
 
 
@@ -245,11 +261,11 @@ def _host_problems(host: Host, lab: Lab) -> list[str]:
     ]
     if not host.interfaces:
         problems.append(f"{host.name} has no lab_interfaces")
-    if host.kind not in lab.trees:
-        problems.append(f"{host.name} has lab_kind {host.kind!r}, which is none of {', '.join(lab.trees)}")
-    if host.control_plane and host.kind != "node":
+    if host.tree not in lab.trees:
+        problems.append(f"{host.name} has lab_kind {host.tree!r}, which is none of {', '.join(lab.trees)}")
+    if host.control_plane and host.tree not in ("node", "control_plane"):
         problems.append(
-            f"{host.name} has lab_control_plane, but lab_kind {host.kind!r}: a control plane is a node"
+            f"{host.name} has lab_control_plane, but lab_kind {host.tree!r}: it must be node or control_plane"
         )
     if host.management.address.ip not in lab.control.network:
         problems.append(
