@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: `vipcast controller`, `speaker`, `bfd`, `status`, `check`, `convert`, `plan`.
+"""The command line: `vipcast controller`, `speaker`, `bfd`, `layer2`, `status`, `check`, `convert`, `plan`.
 
 Each command imports what it needs when it runs: a speaker's memory is paid for on every node.
 """
@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from vipcast import __version__
 from vipcast.daemon.options import DEFAULT_NAMESPACE, Options
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_speaker(commands.add_parser("speaker", help="announce addresses; one per node"))
     _add_bfd(commands.add_parser("bfd", help="notice routers that are gone, and be noticed; one per node"))
+    _add_layer2(commands.add_parser("layer2", help="answer for addresses on the segment; one per node"))
     _add_status(commands.add_parser("status", help="what the daemon on this machine does, and why not more"))
     _add_check(commands.add_parser("check", help="judge files with objects of the configuration"))
     _add_convert(commands.add_parser("convert", help="print MetalLB's old ConfigMap as objects"))
@@ -86,15 +88,32 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bfd(parser: argparse.ArgumentParser) -> None:
-    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "the speaker's: it asks for sessions by this name")
+    _add_punctual(
+        parser,
+        health="127.0.0.1:17473",
+        wanted="it asks for sessions by this name",
+        orphan="so long the sessions of a speaker that is gone go on",
+    )
+    parser.set_defaults(run=_bfd)
+
+
+def _add_layer2(parser: argparse.ArgumentParser) -> None:
+    _add_punctual(
+        parser,
+        health="127.0.0.1:17474",
+        wanted="it says by this name what is to be answered for",
+        orphan="so long after the speaker has gone the others are asked to take over",
+    )
+    parser.set_defaults(run=_layer2)
+
+
+def _add_punctual(parser: argparse.ArgumentParser, *, health: str, wanted: str, orphan: str) -> None:
+    """A process beside the speaker, which goes on without it."""
+    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, f"the speaker's: {wanted}")
     _add(parser, "--log-level", "LEVEL", "info", "debug, info, warning or error", choices=_LEVELS)
-    _add(parser, "--health-address", "ADDRESS", "127.0.0.1:17473", "serve /healthz, /readyz, /status here")
+    _add(parser, "--health-address", "ADDRESS", health, "serve /healthz, /readyz, /status here")
     parser.add_argument(
-        "--orphan-seconds",
-        metavar="SECONDS",
-        type=float,
-        default=600.0,
-        help="so long the sessions of a speaker that is gone go on (default: 600)",
+        "--orphan-seconds", metavar="SECONDS", type=float, default=600.0, help=f"{orphan} (default: 600)"
     )
     parser.add_argument(
         "--client-user",
@@ -102,7 +121,6 @@ def _add_bfd(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="the speaker's user, if it is neither root nor the one that this runs as",
     )
-    parser.set_defaults(run=_bfd)
 
 
 def _port(text: str) -> int | None:
@@ -229,15 +247,19 @@ def _bfd(options: argparse.Namespace) -> int:
     from vipcast.bfdd.run import Options as BfdOptions  # noqa: PLC0415
     from vipcast.bfdd.run import main as run  # noqa: PLC0415
 
-    return run(
-        BfdOptions(
-            namespace=options.namespace,
-            log_level=options.log_level,
-            health_address=options.health_address,
-            orphan_seconds=options.orphan_seconds,
-            client_user=options.client_user,
-        )
-    )
+    return run(BfdOptions(**_punctual_options(options)))
+
+
+def _layer2(options: argparse.Namespace) -> int:
+    from vipcast.layer2d.run import Options as Layer2Options  # noqa: PLC0415
+    from vipcast.layer2d.run import main as run  # noqa: PLC0415
+
+    return run(Layer2Options(**_punctual_options(options)))
+
+
+def _punctual_options(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("namespace", "log_level", "health_address", "orphan_seconds", "client_user")
+    return {name: getattr(options, name) for name in names}
 
 
 def _status(options: argparse.Namespace) -> int:

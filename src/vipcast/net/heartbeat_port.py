@@ -28,7 +28,7 @@ Datagram = tuple[bytes, tuple[Address, int]]
 
 
 class HeartbeatPort:
-    """``sockets`` by IP version; ``problem``: why there are not both, or what a packet could not be sent for."""
+    """``sockets`` by IP version; ``problem``: why there are not both."""
 
     def __init__(self, port: int) -> None:
         self.port = port

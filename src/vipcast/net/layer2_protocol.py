@@ -15,6 +15,7 @@ Nodes that may answer are the same for many addresses: WANTS has a table of them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from ipaddress import ip_address
@@ -145,6 +146,13 @@ def _text(value: object) -> str:
     return value
 
 
+def _pattern(value: object) -> str:
+    try:
+        return re.compile(_text(value)).pattern
+    except re.error as error:
+        raise ValueError(f"excluded interfaces: {value!r} is no regular expression: {error}") from error
+
+
 def _read_members(written: Mapping[str, list[str]]) -> dict[str, tuple[Address, ...]]:
     return {name: tuple(map(ip_address, addresses)) for name, addresses in written.items()}
 
@@ -167,7 +175,7 @@ def _read_settings(written: Mapping[str, Any]) -> Settings:
         if type(value) not in _SETTINGS[name]:
             raise TypeError(f"setting {name} {value!r}")
     if "excluded_interfaces" in known:
-        known["excluded_interfaces"] = tuple(map(_text, known["excluded_interfaces"]))
+        known["excluded_interfaces"] = tuple(map(_pattern, known["excluded_interfaces"]))
     return Settings(**known)
 
 

@@ -19,19 +19,19 @@ _SO_ATTACH_FILTER = 26
 _INSTRUCTION = 8  # octets of struct sock_filter
 # What waits while we are kept from running: some 4,000 requests.
 _BUFFER = 1 << 20
-_PACKET_IGNORE_OUTGOING = 23
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23  # linux/socket.h, linux/if_packet.h
 # What a socket says when the options that it has take as much memory as it may have (net.core.optmem_max).
 _FULL = frozenset({errno.ENOBUFS, errno.ENOMEM})
 
 
 def open_packet_socket(interface: str, ether_type: int, program: bytes) -> socket.socket:
-    """Whole frames of one EtherType that pass ``program``, and no other from its first one on. Raises OSError."""
+    """Whole frames of one EtherType that pass ``program``, the first one too. Raises OSError."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         with contextlib.suppress(OSError):  # Linux 4.20; the filter drops what we sent ourselves as well
-            sock.setsockopt(socket.SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
         attach_filter(sock, program)
         sock.bind((interface, ether_type))
     except BaseException:

@@ -1,0 +1,146 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the process says of itself: to the speaker, and on the status page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from vipcast.layer2.frames import mac_text
+from vipcast.layer2.wants import (
+    Address,
+    AddressCounters,
+    AddressStatus,
+    Holding,
+    InterfaceStatus,
+    Layer2Status,
+    MemberStatus,
+    Traffic,
+)
+from vipcast.layer2d.node import Node
+from vipcast.layer2d.segments import Segments
+from vipcast.members import PROFILES, Member
+
+__all__ = ["Report"]
+
+# Of a time: what is of no use to anybody, and differs each time that it is computed.
+_DIGITS = 3
+
+
+class Report:
+    """``status`` is as it was when `look` was called last; only what was touched is looked at again."""
+
+    def __init__(self, segments: Segments, node: Node, epoch: float) -> None:
+        self.status = Layer2Status()
+        self._segments, self._node, self._epoch = segments, node, epoch
+        self._addresses: dict[Address, AddressStatus] = {}
+        self._known: tuple[Any, ...] | None = None  # what an address's status depends on besides itself
+
+    def look(self, *, counters: bool) -> None:
+        """``counters``: at them too."""
+        node = self._node
+        touched, node.holdings.touched = node.holdings.touched, set()
+        common = (self._segments.macs, bool(node.wants.keys), node.members.settled)
+        if common != self._known:
+            self._known, touched = common, touched | node.wants.addresses.keys()
+        if touched:
+            self._look_again(touched)
+        self.status = Layer2Status(
+            addresses=self._addresses,
+            members=self._members(),
+            links=self._segments.statuses(),
+            counters=self._counters() if counters else self.status.counters,
+            traffic=self._traffic() if counters else self.status.traffic,
+            problems=tuple(self._problems()),
+        )
+
+    def _look_again(self, touched: Iterable[Address]) -> None:
+        addresses = dict(self._addresses)
+        for address in touched:
+            if address in self._node.wants.addresses:
+                addresses[address] = self._address(address)
+            else:
+                addresses.pop(address, None)
+        self._addresses = addresses
+
+    def _address(self, address: Address) -> AddressStatus:
+        holdings, claim = self._node.holdings, self._node.members.claims.get(address)
+        answering = address in holdings.answering
+        macs = self._segments.macs
+        names = self._segments.allowed(holdings.answering[address]) if answering else ()
+        stranger = holdings.duplicates.get(address)
+        return AddressStatus(
+            holding=self._holding(address),
+            owner=None if claim is None else claim.owner,
+            term=0 if claim is None else claim.term,
+            since_wall=0.0 if claim is None else round(claim.since_wall, _DIGITS),
+            interfaces=tuple(InterfaceStatus(name, mac_text(macs[name])) for name in sorted(names)),
+            foreign=(stranger,) if stranger else tuple(map(mac_text, holdings.watch.macs(address))),
+            why="" if claim is None else claim.why,
+        )
+
+    def _holding(self, address: Address) -> Holding:
+        node, want = self._node, self._node.wants.addresses[address]
+        claim, holdings = node.members.claims.get(address), node.holdings
+        ours = claim is not None and claim.owner == node.wants.node
+        # The first one that holds.
+        table = (
+            (Holding.NO_KEY, not node.wants.keys),
+            (
+                Holding.YIELDING,
+                address in holdings.answering and ours and claim is not None and claim.yielding,
+            ),
+            (Holding.OWNER, address in holdings.answering),
+            (Holding.DUPLICATE, address in holdings.duplicates),
+            (Holding.PROBING, address in holdings.probing),
+            (Holding.NOT_CANDIDATE, not any(node.wants.node in nodes for _rank, nodes in want.electorate)),
+            (Holding.NO_INTERFACE, address in holdings.unable),
+            (Holding.WAITING, not node.members.settled),
+        )
+        return next((holding for holding, holds in table if holds), Holding.STANDBY)
+
+    def _members(self) -> dict[str, MemberStatus]:
+        return {name: self._member(member) for name, member in self._node.members.members.items()}
+
+    def _member(self, member: Member) -> MemberStatus:
+        return MemberStatus(
+            state=member.state.value,
+            since_wall=round(member.since + self._epoch, _DIGITS),
+            address=None if member.endpoint is None else str(member.endpoint[0]),
+            round_trip=None if member.round_trip is None else round(member.round_trip, _DIGITS + 1),
+            why=member.why,
+        )
+
+    def _counters(self) -> dict[Address, AddressCounters]:
+        """Of what is wanted; of what nothing ever happened to there is nothing to say."""
+        answered: Counter[Address] = Counter()
+        for segment in self._segments.by_name.values():
+            answered.update(segment.answered())
+        announced, foreign = self._node.holdings.announced(), self._node.holdings.foreign
+        happened = answered.keys() | announced.keys() | foreign.keys()
+        return {
+            address: AddressCounters(answered[address], announced[address], foreign[address])
+            for address in happened & self._node.wants.addresses.keys()
+        }
+
+    def _traffic(self) -> Traffic:
+        received, sent = self._node.members.packets
+        ignored: Counter[str] = Counter()
+        for segment in self._segments.by_name.values():
+            ignored.update({why.name: count for why, count in segment.responder.ignored.items()})
+        errors = {name: each.send_errors for name, each in self._segments.by_name.items() if each.send_errors}
+        dropped = {why.name: count for why, count in self._node.members.dropped.items()}
+        if failed := sum(self._node.port.errors.values()):
+            errors["heartbeats"] = failed
+        return Traffic(sent, received, dropped, dict(ignored), errors)
+
+    def _problems(self) -> Iterable[str]:
+        node = self._node
+        if not node.wants.keys:
+            yield "there is no key: nothing is sent, believed or answered"
+        if node.port.problem is not None:
+            yield node.port.problem
+        if node.wants.settings.profile not in PROFILES:
+            yield f"there is no profile {node.wants.settings.profile!r}: {', '.join(PROFILES)}"
