@@ -138,6 +138,16 @@ owners:
       type: list
       elements: str
       sample: [eth0]
+    macs:
+      description: The MAC addresses of these interfaces, where the status says them.
+      type: list
+      elements: str
+      sample: ["52:54:00:0a:1f:01"]
+    foreign:
+      description: MAC addresses that answered for the address too, as far as the owner heard.
+      type: list
+      elements: str
+      sample: []
     since:
       description: Since when, as in RFC 3339; V(none) where the status does not say.
       type: str

@@ -48,8 +48,8 @@ class Events:
 class Client:
     """The client that asks all the time."""
 
-    def __init__(self, lab: Lab, *urls: str, rate: int = 250) -> None:
-        command = [*lab.ssh, lab.client, "load", "-rate", str(rate), *urls]
+    def __init__(self, lab: Lab, *urls: str, rate: int = 250, host: str | None = None) -> None:
+        command = [*lab.ssh, host or lab.client, "load", "-rate", str(rate), *urls]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -133,7 +133,7 @@ class Lab:
         debug = ("-m", "ansible.builtin.debug", "-a", "msg={{ vipcast_kubeconfig }}", "-o")
         found = re.search(
             r'"msg": "([^"]+)"',
-            tool("ansible", self.router, f"-i{self.inventory}", *debug, timeout=60).stdout,
+            tool("ansible", self.group("nodes")[0], f"-i{self.inventory}", *debug, timeout=60).stdout,
         )
         assert found, "the inventory does not say vipcast_kubeconfig"
         return Path(found.group(1)).expanduser()

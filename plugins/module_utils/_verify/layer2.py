@@ -33,8 +33,8 @@ from .expectations import (
 class Vip:
     """An address on the segment. `candidates`: who may answer, `without`: name of each other node to why not.
 
-    `owner`, `since` (RFC 3339) and `interfaces` as the ServiceL2Status says; an owner of None: there is none.
-    `rivals`: other nodes that say the same.
+    The rest is what the ServiceL2Status says. `owner`: None where there is none; `since` in RFC 3339;
+    `foreign`: MAC addresses that the owner heard too. `rivals`: other nodes that say that they are the owner.
     """
 
     address: str
@@ -44,6 +44,8 @@ class Vip:
     owner: str | None = None
     since: str | None = None
     interfaces: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     rivals: list[str] = field(default_factory=list)
 
     @property
@@ -115,6 +117,7 @@ def _claim(vip: Vip, cluster: Data) -> None:
             continue
         if vip.owner is None:
             vip.owner, vip.since, vip.interfaces = one["node"], one["since"], tuple(one["interfaces"])
+            vip.macs, vip.foreign = tuple(one["macs"]), tuple(one["foreign"])
         elif one["node"] not in (vip.owner, *vip.rivals):
             vip.rivals.append(one["node"])
 
@@ -180,6 +183,8 @@ def row(vip: Vip, found: Sequence[Data], macs: Macs) -> dict[str, Any]:
         "owner": vip.owner,
         "since": vip.since,
         "interfaces": list(vip.interfaces),
+        "macs": list(vip.macs),
+        "foreign": list(vip.foreign),
         "asked": [_asked(one, macs) for one in found],
     }
 

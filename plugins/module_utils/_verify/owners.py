@@ -19,6 +19,7 @@ SEVERAL_NODES = (
 )
 STRANGER = "somebody else on the segment has this address"
 UNHEARD = "its answers do not get here: another VLAN or segment, or a switch that filters them"
+UNSERVED = "no endpoint serves (any more), or somebody else has this address"
 STALE = "it did not hear the announcement of the new owner"
 
 Found = Mapping[str, Sequence[Data]]
@@ -70,7 +71,7 @@ def compare_owners(vips: Sequence[Vip], found: Found, macs: Macs) -> list[Differ
     """All differences, by address."""
     differences = []
     for vip in vips:
-        differences += _claimed(vip)
+        differences += [*_claimed(vip), *_overheard(vip, macs)]
         for one in found.get(vip.address, ()):
             differences += _answered(vip, one, macs)
     return differences
@@ -96,6 +97,15 @@ def _claimed(vip: Vip) -> list[Difference]:
     return []
 
 
+def _overheard(vip: Vip, macs: Macs) -> list[Difference]:
+    """Who answers besides the owner, as far as the owner hears: clients are not always on the segment."""
+    if not vip.foreign:
+        return []
+    named = ", ".join(macs.name(mac) for mac in vip.foreign)
+    what, expected = f"who has {_what(vip)}", f"nobody but {vip.owner}"
+    return [Difference(f"node {vip.owner}", what, expected, named, _why_several(vip.foreign, macs))]
+
+
 def _answered(vip: Vip, one: Data, macs: Macs) -> list[Difference]:
     """What one host on the segment heard."""
     where, what = f"client {one['client']}", f"who has {_what(vip)}"
@@ -103,7 +113,8 @@ def _answered(vip: Vip, one: Data, macs: Macs) -> list[Difference]:
     named = ", ".join(macs.name(mac) for mac in found) or "nobody"
     if len(found) > 1 or (found and not vip.wanted):
         expected = "one answer" if vip.wanted else "nobody"
-        return [Difference(where, what, expected, named, _why_several(found, macs))]
+        reason = _why_several(found, macs) if vip.wanted else UNSERVED
+        return [Difference(where, what, expected, named, reason)]
     if not found:
         reason = f"{vip.owner} says that it owns it; {UNHEARD}" if vip.owner else ""
         return [Difference(where, what, vip.owner or "one answer", named, reason)] if vip.wanted else []
@@ -111,10 +122,11 @@ def _answered(vip: Vip, one: Data, macs: Macs) -> list[Difference]:
 
 
 def _why_several(found: Sequence[str], macs: Macs) -> str:
+    """The reason where one answer too many was heard."""
     if any(not macs.holders(mac) for mac in found):
         silent = ", ".join(macs.silent)
         return f"{STRANGER}, or it is one of {silent}, which did not tell theirs" if silent else STRANGER
-    return SEVERAL_NODES if len(found) > 1 else "no service has an endpoint there (any more)"
+    return SEVERAL_NODES
 
 
 def _from_whom(where: str, what: str, vip: Vip, mac: str, macs: Macs) -> list[Difference]:

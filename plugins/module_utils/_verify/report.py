@@ -256,7 +256,7 @@ def _owner_table(owners: Sequence[Data]) -> list[str]:
             one["owner"] or ("none" if one["candidates"] else "none (nothing serves)"),
             one["since"] or "-",
             ", ".join(one["interfaces"]) or "-",
-            *_heard_from(asked),
+            *(_heard_from(asked) if asked else ("nobody", "-", ", ".join(one["macs"]) or "-", "-")),
         )
         for one in owners
         for asked in one["asked"] or (None,)
@@ -265,10 +265,8 @@ def _owner_table(owners: Sequence[Data]) -> list[str]:
     return table("Layer 2", header, rows)
 
 
-def _heard_from(asked: Data | None) -> tuple[str, str, str, str]:
+def _heard_from(asked: Data) -> tuple[str, str, str, str]:
     """Who asked, the nodes that answered, their MAC addresses and how soon."""
-    if asked is None:
-        return ("nobody", "-", "-", "-")
     answers = asked["answers"]
     nodes = [" or ".join(one["nodes"]) or "unknown" for one in answers]
     times = [f"{one['latency_ms']:.1f}" for one in answers]

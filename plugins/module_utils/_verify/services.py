@@ -112,9 +112,10 @@ def _endpoint(one: Json) -> dict[str, Any]:
 
 
 def read_owners(items: Iterable[Json]) -> list[dict[str, Any]]:
-    """`{service, address, node, interfaces, since}` by service, from ServiceL2Status objects.
+    """`{service, address, node, interfaces, macs, since, foreign}` by service, from ServiceL2Status objects.
 
     MetalLB's have no addresses: then `address` is None, and all addresses of the service are meant.
+    `foreign`: MAC addresses that the owner heard besides its own.
     """
     found = [entry for item in items for entry in _owned(item)]
     return sorted(found, key=lambda one: (one["service"], one["address"] or "", one["node"]))
@@ -122,17 +123,22 @@ def read_owners(items: Iterable[Json]) -> list[dict[str, Any]]:
 
 def _owned(item: Json) -> list[dict[str, Any]]:
     status = item.get("status") or {}
-    common = {
-        "service": f"{status.get('serviceNamespace', '')}/{status.get('serviceName', '')}",
-        "node": status.get("node", ""),
-        "interfaces": [one["name"] for one in _list(status, "interfaces") if one.get("name")],
+    service = f"{status.get('serviceNamespace', '')}/{status.get('serviceName', '')}"
+    addresses = _list(status, "addresses") or [status]
+    return [{"service": service, **_owner(one)} for one in addresses if one.get("node")]
+
+
+def _owner(one: Json) -> dict[str, Any]:
+    """Of an entry of `addresses`, or of a status that has none."""
+    interfaces = _list(one, "interfaces")
+    return {
+        "address": one.get("address"),
+        "node": one["node"],
+        "interfaces": [each["name"] for each in interfaces if each.get("name")],
+        "macs": [each["mac"].lower() for each in interfaces if each.get("mac")],
+        "since": one.get("since"),
+        "foreign": _list(one, "foreign"),
     }
-    addresses = _list(status, "addresses") or [{}]
-    return [
-        {**common, "address": one.get("address"), "since": one.get("since")}
-        for one in addresses
-        if common["node"]
-    ]
 
 
 def read_complaints(events: Iterable[Json]) -> dict[str, str]:

@@ -28,7 +28,7 @@ def layer2(**advertisement: Any) -> dict[str, Any]:
 
 def owner(node_name: str = "n1", **values: Any) -> dict[str, Any]:
     common = {"service": "default/web", "address": None, "interfaces": ["eth0"], "since": SINCE}
-    return {**common, "node": node_name, **values}
+    return {**common, "node": node_name, "macs": [], "foreign": [], **values}
 
 
 def owned(*owners: dict[str, Any], of: dict[str, Any] | None = None, **nodes: Any) -> dict[str, Any]:
@@ -106,6 +106,19 @@ def test_a_stranger_who_answers_too_is_called_one() -> None:
     (text,) = differences(owned(owner()), heard(MACS["n1"], "02:00:00:00:00:ee"))
     assert "no known node (02:00:00:00:00:ee)" in text
     assert text.endswith("somebody else on the segment has this address")
+
+
+def test_what_the_owner_itself_hears_counts_where_no_client_is_on_the_segment() -> None:
+    (text,) = differences(owned(owner(foreign=["02:00:00:00:00:ee"])))
+    assert text.startswith(
+        f"node n1: {WHO}: expected nobody but n1, found no known node (02:00:00:00:00:ee); likely reason: "
+    )
+
+
+def test_without_anybody_who_asked_the_report_has_the_mac_that_the_status_says() -> None:
+    first = verified(owned(owner(macs=[MACS["n1"]])))["lines"]
+    row = first[first.index("Layer 2") + 2].split()
+    assert row[5:8] == ["nobody", "-", MACS["n1"]]
 
 
 def test_a_node_that_did_not_tell_its_macs_may_be_the_stranger() -> None:

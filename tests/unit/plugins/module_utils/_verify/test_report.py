@@ -301,5 +301,6 @@ def test_services_that_an_advertisement_leaves_out_have_no_route() -> None:
 def test_no_route_is_expected_for_an_address_of_the_segment() -> None:
     layer_2 = declared(vipcast_advertisements=[], vipcast_l2_advertisements=[{"name": "all"}])
     owner = {"service": "default/web", "address": None, "node": "n1", "interfaces": [], "since": None}
+    owner.update(macs=[], foreign=[])
     found = verification(layer_2, {**cluster(service()), "owners": [owner]}, [router()], [])
     assert (found["ok"], found["routes"], found["notes"]) == (True, [], []), found["texts"]

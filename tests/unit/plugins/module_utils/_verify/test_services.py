@@ -126,18 +126,35 @@ def l2_status(node_name: str = "n1", **status: Any) -> dict[str, Any]:
 
 def test_the_owner_is_read_from_metallbs_fields() -> None:
     assert read_owners([l2_status(interfaces=[{"name": "eth1"}])]) == [
-        {"service": "default/web", "address": None, "node": "n1", "interfaces": ["eth1"], "since": None}
+        {
+            "service": "default/web",
+            "address": None,
+            "node": "n1",
+            "interfaces": ["eth1"],
+            "macs": [],
+            "since": None,
+            "foreign": [],
+        }
     ]
 
 
 def test_each_address_has_its_own_owner_where_the_status_says_addresses() -> None:
     when = "2026-01-02T12:00:00Z"
-    addresses = [{"address": "10.31.8.100", "since": when}, {"address": "fd00:31:8::100"}]
+    interfaces = [{"name": "eth1", "mac": "02:00:00:00:00:0A"}]
+    first = {"address": "10.31.8.100", "node": "n1", "since": when, "interfaces": interfaces}
+    addresses = [first, {"address": "fd00:31:8::100", "node": "n2", "foreign": ["02:00:00:00:00:ee"]}]
     found = read_owners([l2_status(addresses=addresses)])
-    assert [(one["address"], one["since"]) for one in found] == [
-        ("10.31.8.100", when),
-        ("fd00:31:8::100", None),
+    assert [(one["address"], one["node"], one["since"]) for one in found] == [
+        ("10.31.8.100", "n1", when),
+        ("fd00:31:8::100", "n2", None),
     ]
+    assert [one["macs"] for one in found] == [["02:00:00:00:00:0a"], []]
+    assert [one["foreign"] for one in found] == [[], ["02:00:00:00:00:ee"]]
+
+
+def test_an_address_that_has_no_owner_has_none() -> None:
+    why = {"address": "10.31.8.100", "reason": "noCandidate", "message": "nobody may"}
+    assert read_owners([l2_status(addresses=[why])]) == []
 
 
 def test_a_status_that_names_no_node_is_nobodys() -> None:

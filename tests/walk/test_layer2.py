@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Layer 2 without any BGP: who has an address, and what becomes of it when nodes go and come.
+
+The judges are the tools of a person on the segment: arping, ndisc6, the kernel's neighbour table, curl. Each
+step leaves the lab as it found it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.asking import Client
+from support.lab import CHECKOUT, Lab, eventually
+
+SYSTEM = "metallb-system"
+PLACE, SERVICE, WEB = "nginx-quic", "nginx-lb-service", "nginx-lb"
+# What the service asks for, and what makes room for it.
+VIP = "10.31.8.100"
+DEMO = {4: "10.31.8.150", 6: "fd00:31:8::150"}
+NEIGHBOR, GATEWAY = "neighbor", "gateway"
+MAC = r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}"
+each_family = pytest.mark.parametrize("version", [4, 6])
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    return Lab(CHECKOUT / "inventories/lab-layer2")
+
+
+def service(**more: Any) -> dict[str, Any]:
+    """As the source document has it: four web servers behind an address that is asked for by number."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": SERVICE, "namespace": PLACE},
+        "spec": {
+            "type": "LoadBalancer",
+            "loadBalancerIP": VIP,
+            "externalTrafficPolicy": "Cluster",
+            "selector": {"app": WEB},
+            "ports": [{"protocol": "TCP", "port": 80, "targetPort": "http"}],
+            **more,
+        },
+    }
+
+
+def deployment(lab: Lab) -> dict[str, Any]:
+    """Four replicas of the demonstration's web server."""
+    pod = lab.get("deployment", "web-1", "-n", "demo")["spec"]["template"]["spec"]
+    labels = {"app": WEB}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": WEB, "namespace": PLACE},
+        "spec": {
+            "replicas": 4,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def apply(lab: Lab, *items: dict[str, Any]) -> None:
+    for item in items:
+        lab.kubectl("apply", "-f", "-", stdin=json.dumps(item))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shop(lab: Lab) -> Iterator[None]:
+    """The document's service, and the demonstration's with other addresses; then the lab as it was."""
+    wish = f"metallb.io/loadBalancerIPs={DEMO[4]},{DEMO[6]}"
+    lab.kubectl("annotate", "service", "web-1", "-n", "demo", "--overwrite", wish)
+    place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE}}
+    apply(lab, place, deployment(lab), service())
+    lab.kubectl("rollout", "status", "-n", PLACE, f"deployment/{WEB}", "--timeout=120s")
+    assert eventually(lambda: lab.address(SERVICE, PLACE) == VIP, timeout=30)
+    assert eventually(lambda: all(len(answering(lab, one)) == 1 for one in (VIP, *DEMO.values())), timeout=30)
+    yield
+    lab.kubectl("delete", "namespace", PLACE, "--wait=true")
+    lab.kubectl("annotate", "service", "web-1", "-n", "demo", "metallb.io/loadBalancerIPs-")
+
+
+# -- what a person on the segment sees --------------------------------------------------------------------
+
+
+def answering(lab: Lab, address: str) -> set[str]:
+    """The MAC addresses of everyone who says to have it: by arping or ndisc6."""
+    asked = f"arping -I eth0 -c 3 -w 3 {address}"
+    if ":" in address:
+        asked = f"ndisc6 -m -n -r 2 -w 1000 {address} eth0"
+    said = lab.run(NEIGHBOR, f"{asked} || true")
+    found = re.findall(rf"(?:from|link-layer address:) ({MAC})", said)
+    return {mac.lower() for mac in found}
+
+
+def remembered(lab: Lab, address: str) -> str | None:
+    """What the neighbour's kernel sends to; it is not asked for anything, and so it asks nobody."""
+    entries = json.loads(lab.run(NEIGHBOR, f"ip -json neighbor show to {address} dev eth0") or "[]")
+    return next((one["lladdr"] for one in entries if "lladdr" in one), None)
+
+
+def curl(lab: Lab, host: str, address: str, port: int = 80) -> str:
+    """The status of one request, 000 where nobody answers."""
+    place = f"[{address}]" if ":" in address else address
+    command = f"curl -s -g -m 5 -o /dev/null -w '%{{http_code}}\\n' http://{place}:{port}/ || true"
+    return lab.run(host, command).strip()
+
+
+@pytest.fixture(scope="module")
+def macs(lab: Lab) -> dict[str, str]:
+    """MAC address of the segment's interface to node."""
+    hosts = lab.group("nodes")
+    return {lab.run(host, "cat /sys/class/net/eth0/address").strip(): lab.node_name(host) for host in hosts}
+
+
+def statuses(lab: Lab, name: str = SERVICE, namespace: str = PLACE) -> list[dict[str, Any]]:
+    """What the owners of a service's addresses say."""
+    labels = f"metallb.io/service-name={name},metallb.io/service-namespace={namespace}"
+    items = lab.get("servicel2statuses.metallb.io", "-n", SYSTEM, "-l", labels)["items"]
+    return [item["status"] for item in items]
+
+
+def owner(lab: Lab, name: str = SERVICE, namespace: str = PLACE) -> str | None:
+    """The one node that says that it owns the service's addresses."""
+    found = {status["node"] for status in statuses(lab, name, namespace)}
+    return found.pop() if len(found) == 1 else None
+
+
+def answers_alone(lab: Lab, macs: dict[str, str], address: str = VIP) -> str | None:
+    """The node of the one MAC address that answers."""
+    found = answering(lab, address)
+    return macs.get(found.pop()) if len(found) == 1 else None
+
+
+def settled(lab: Lab, macs: dict[str, str], timeout: float = 30) -> str:
+    """The owner, as soon as the segment and the status agree on it."""
+
+    def agreed() -> str | None:
+        said = owner(lab)
+        return said if said and said == answers_alone(lab, macs) else None
+
+    found = eventually(agreed, timeout=timeout)
+    assert found, (statuses(lab), answering(lab, VIP))
+    return str(found)
+
+
+def verified(lab: Lab, tmp_path: Path, **more: Any) -> dict[str, Any]:
+    path = tmp_path / "verify.json"
+    lab.playbook("verify", verify_report_path=str(path), **more).expect()
+    return dict(json.loads(path.read_text()))
+
+
+# -- from nothing to an answer ----------------------------------------------------------------------------
+
+
+def test_kube_proxy_has_strict_arp(lab: Lab) -> None:
+    text = lab.get("configmap", "kube-proxy", "-n", "kube-system")["data"]["config.conf"]
+    assert re.search(r"(?m)^\s+strictARP: true$", text)
+
+
+def test_a_layer_2_process_runs_on_every_node(lab: Lab) -> None:
+    status = lab.get("daemonset", "layer2", "-n", SYSTEM)["status"]
+    assert status["numberReady"] == status["desiredNumberScheduled"] == len(lab.group("nodes"))
+
+
+def test_it_answers_on_the_vip_the_cluster_ip_and_the_node_port(lab: Lab) -> None:
+    spec = lab.get("service", SERVICE, "-n", PLACE)["spec"]
+    node = lab.group("nodes")[0]
+    assert curl(lab, NEIGHBOR, VIP) == "200"
+    assert curl(lab, lab.group("clients")[1], VIP) == "200", "through the gateway"
+    assert curl(lab, node, VIP) == "200"
+    assert curl(lab, node, spec["clusterIP"]) == "200"
+    assert curl(lab, NEIGHBOR, lab.node_address(node), spec["ports"][0]["nodePort"]) == "200"
+
+
+@each_family
+def test_it_answers_in_both_families(lab: Lab, version: int) -> None:
+    assert curl(lab, NEIGHBOR, DEMO[version]) == "200"
+
+
+# -- where is the VIP? ------------------------------------------------------------------------------------
+
+
+def test_one_node_answers_and_it_is_the_one_that_the_status_names(lab: Lab, macs: dict[str, str]) -> None:
+    name = settled(lab, macs)
+    curl(lab, NEIGHBOR, VIP)
+    assert macs[str(remembered(lab, VIP))] == name
+
+
+@each_family
+def test_both_families_of_a_service_have_one_owner(lab: Lab, macs: dict[str, str], version: int) -> None:
+    name = owner(lab, "web-1", "demo")
+    assert name is not None
+    assert answers_alone(lab, macs, DEMO[version]) == name
+
+
+def test_the_status_says_address_interface_and_mac(lab: Lab, macs: dict[str, str]) -> None:
+    name = settled(lab, macs)
+    (status,) = statuses(lab)
+    (address,) = status["addresses"]
+    (interface,) = address["interfaces"]
+    assert (address["address"], address["node"], interface["name"]) == (VIP, name, "eth0")
+    assert macs[interface["mac"]] == name
+    assert address["since"]
+
+
+def test_status_tells_people_who_has_what(lab: Lab, macs: dict[str, str]) -> None:
+    name = settled(lab, macs)
+    mac = next(mac for mac, node in macs.items() if node == name)
+    for flags in ((), ("--check",)):
+        run = lab.playbook("status", *flags).expect()
+        assert re.search(rf"{re.escape(VIP)} +{PLACE}/{SERVICE} +{name} .*{mac}", run.output), run.output
+        assert run.changed == {}
+
+
+def test_verify_agrees_and_says_so(lab: Lab, macs: dict[str, str], tmp_path: Path) -> None:
+    name = settled(lab, macs)
+    found = verified(lab, tmp_path)
+    assert (found["ok"], found["sessions"], found["routes"]) == (True, [], [])
+    owned = {one["address"]: one for one in found["owners"]}
+    assert set(owned) == {VIP, *DEMO.values()}
+    assert owned[VIP]["owner"] == name
+    for one in owned.values():
+        # The client behind the gateway cannot ask, the one on the segment can.
+        (asked,) = one["asked"]
+        assert asked["client"] == NEIGHBOR
+        assert [answer["nodes"] for answer in asked["answers"]] == [[one["owner"]]]
+
+
+def test_a_service_without_node_ports_is_reached_too(lab: Lab) -> None:
+    portless = service(allocateLoadBalancerNodePorts=False, loadBalancerIP="10.31.8.180")
+    portless["metadata"]["name"] = "portless"
+    apply(lab, portless)
+    try:
+        assert eventually(lambda: curl(lab, NEIGHBOR, "10.31.8.180") == "200", timeout=30)
+        assert "nodePort" not in lab.get("service", "portless", "-n", PLACE)["spec"]["ports"][0]
+    finally:
+        lab.kubectl("delete", "service", "portless", "-n", PLACE)
+    assert eventually(lambda: answering(lab, "10.31.8.180") == set(), timeout=15)
+
+
+def test_a_second_rollout_changes_nothing(lab: Lab) -> None:
+    assert lab.playbook("site").expect().changed == {}
+    assert lab.playbook("site", "--check", "--diff").expect().changed == {}
+
+
+# -- what must not go unnoticed ---------------------------------------------------------------------------
+
+
+def test_a_stranger_with_the_address_is_named(lab: Lab, macs: dict[str, str]) -> None:
+    stranger = lab.run(GATEWAY, "cat /sys/class/net/eth0/address").strip()
+    lab.run(GATEWAY, f"ip address add {VIP}/32 dev eth0")
+    try:
+        run = lab.playbook("verify", verify_timeout=0).expect(2)
+        assert stranger in run.output
+        assert "somebody else on the segment has this address" in run.output
+    finally:
+        lab.run(GATEWAY, f"ip address del {VIP}/32 dev eth0")
+    # What the neighbour remembers would be right again with the owner's next refresh.
+    lab.run(NEIGHBOR, f"ip neighbor flush to {VIP} dev eth0")
+    settled(lab, macs)
+
+
+def test_a_pool_that_somebody_uses_is_refused(lab: Lab) -> None:
+    lab.run(GATEWAY, "ip address add 10.31.8.199/32 dev eth0")
+    try:
+        run = lab.playbook("site", "--tags", "preflight").expect(2)
+        assert re.search(r"10\.31\.8\.199 of pool default is in use", run.output), run.output
+        assert run.changed == {}
+    finally:
+        lab.run(GATEWAY, "ip address del 10.31.8.199/32 dev eth0")
+
+
+# -- what moves an address, and what does not -------------------------------------------------------------
+
+
+def test_an_api_that_is_away_moves_nothing(lab: Lab, macs: dict[str, str]) -> None:
+    name = settled(lab, macs)
+    control = next(host for host in lab.group("nodes") if lab.variables(host).get("lab_control_plane"))
+    lab.run(control, "systemctl stop kube-apiserver")
+    try:
+        for _second in range(5):
+            assert answers_alone(lab, macs) == name
+            assert curl(lab, NEIGHBOR, VIP) == "200"
+            time.sleep(1)
+    finally:
+        lab.run(control, "systemctl start kube-apiserver")
+    assert eventually(lambda: ready(lab), timeout=90)
+    assert settled(lab, macs) == name
+
+
+def ready(lab: Lab) -> bool:
+    """Whether the API answers, and all nodes are Ready."""
+    try:
+        lab.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=60s")
+    except AssertionError:
+        return False
+    return True
+
+
+def test_a_speaker_that_is_killed_moves_nothing(lab: Lab, macs: dict[str, str]) -> None:
+    name = settled(lab, macs)
+    lab.run(name, "kill -KILL $(pgrep -f '[v]ipcast speaker')")
+    assert answers_alone(lab, macs) == name
+    lab.kubectl("rollout", "status", "-n", SYSTEM, "daemonset/speaker", "--timeout=90s")
+    assert settled(lab, macs) == name
+
+
+def test_a_drain_moves_it_and_costs_no_request(lab: Lab, macs: dict[str, str]) -> None:
+    name = settled(lab, macs)
+    client = Client(lab, f"http://{VIP}/", host=NEIGHBOR, rate=100)
+    try:
+        lab.playbook("drain", drain_nodes=name, drain_wait="1s").expect()
+        other = eventually(lambda: (now := answers_alone(lab, macs)) and now != name and now, timeout=20)
+        expected = lab.playbook("verify", verify_probe=False)
+        lab.playbook("drain", drain_nodes=name, drain_state="undrained").expect()
+        after = settled(lab, macs)
+    finally:
+        seen = client.stop()
+    assert other, "nobody else took it"
+    expected.expect()
+    assert after == other, "the node that came back took it back"
+    assert seen["requests"] > 500
+    assert seen["failures"] == []
+
+
+def test_a_node_without_power_is_replaced_and_takes_nothing_back(lab: Lab, macs: dict[str, str]) -> None:
+    name = settled(lab, macs)
+    assert curl(lab, NEIGHBOR, VIP) == "200"
+    lab.playbook("lab_power", lab_host=name, lab_power="off").expect()
+    try:
+        # Nobody asked: the neighbour's kernel learnt it from the announcement.
+        heard = eventually(lambda: macs.get(str(remembered(lab, VIP))) != name, timeout=5, interval=0.2)
+        assert heard, "the neighbour was not told"
+        other = answers_alone(lab, macs)
+        assert other not in (None, name)
+        assert curl(lab, NEIGHBOR, VIP) == "200" or eventually(
+            lambda: curl(lab, NEIGHBOR, VIP) == "200", timeout=60
+        )
+    finally:
+        lab.playbook("lab_power", lab_host=name, lab_power="on").expect()
+    lab.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+    lab.kubectl("rollout", "status", "-n", SYSTEM, "daemonset/layer2", "--timeout=120s")
+    assert settled(lab, macs) == other
+    lab.playbook("verify", verify_timeout=120).expect()
+
+
+def test_a_cut_cable_leaves_one_owner_on_each_side_and_one_when_it_is_back(
+    lab: Lab, macs: dict[str, str]
+) -> None:
+    name = settled(lab, macs)
+    lab.playbook("lab_power", lab_host=name, lab_power="cut").expect()
+    try:
+        taken = eventually(lambda: answers_alone(lab, macs) not in (None, name), timeout=20)
+        assert taken, answering(lab, VIP)
+    finally:
+        lab.playbook("lab_power", lab_host=name, lab_power="restore").expect()
+    assert eventually(lambda: len(answering(lab, VIP)) == 1, timeout=15), answering(lab, VIP)
+    settled(lab, macs, timeout=60)
+    lab.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+    lab.playbook("verify", verify_timeout=120).expect()
+
+
+def test_without_any_endpoint_nobody_answers_and_with_one_somebody_does(
+    lab: Lab, macs: dict[str, str]
+) -> None:
+    lab.kubectl("scale", "-n", PLACE, f"deployment/{WEB}", "--replicas=0")
+    try:
+        assert eventually(lambda: answering(lab, VIP) == set(), timeout=60)
+        lab.playbook("verify").expect()
+    finally:
+        lab.kubectl("scale", "-n", PLACE, f"deployment/{WEB}", "--replicas=4")
+    lab.kubectl("rollout", "status", "-n", PLACE, f"deployment/{WEB}", "--timeout=120s")
+    settled(lab, macs)
+
+
+def test_with_the_policy_local_the_owner_has_a_pod(lab: Lab, macs: dict[str, str], tmp_path: Path) -> None:
+    policy = {"spec": {"externalTrafficPolicy": "Local"}}
+    lab.kubectl("patch", "service", SERVICE, "-n", PLACE, "-p", json.dumps(policy))
+    lab.kubectl("scale", "-n", PLACE, f"deployment/{WEB}", "--replicas=1")
+    try:
+
+        def place() -> set[str]:
+            pods = lab.get("pods", "-n", PLACE, "-l", f"app={WEB}")["items"]
+            return {one["spec"].get("nodeName", "") for one in pods}
+
+        assert eventually(lambda: len(place()) == 1 and {owner(lab)} == place(), timeout=60)
+        settled(lab, macs)
+        assert verified(lab, tmp_path)["ok"]
+    finally:
+        lab.kubectl("scale", "-n", PLACE, f"deployment/{WEB}", "--replicas=4")
+        back = {"spec": {"externalTrafficPolicy": "Cluster"}}
+        lab.kubectl("patch", "service", SERVICE, "-n", PLACE, "-p", json.dumps(back))
+    lab.kubectl("rollout", "status", "-n", PLACE, f"deployment/{WEB}", "--timeout=120s")
+    settled(lab, macs)
