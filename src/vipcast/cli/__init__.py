@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vipcast import __version__
+from vipcast.cli.layer2_flags import add_layer2, layer2_options
 from vipcast.daemon.options import DEFAULT_NAMESPACE, Options
 
 __all__ = ["main"]
@@ -84,6 +85,7 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("VIPCAST_BGP_LISTEN") or "none",
         help="take connections of routers on this TCP port, such as 179 (default: none) [VIPCAST_BGP_LISTEN]",
     )
+    add_layer2(parser)
     parser.set_defaults(run=_speaker)
 
 
@@ -318,4 +320,5 @@ def _daemon_options(given: argparse.Namespace) -> Options:
         metrics_address=given.metrics_address,
         metrics_access=given.metrics_access,
         metrics_cert_dir=given.metrics_cert_dir,
+        **layer2_options(given),
     )

@@ -3,11 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["DEFAULT_NAMESPACE", "Options"]
+from vipcast.layer2.wants import Settings
+
+__all__ = ["DEFAULT_NAMESPACE", "EXCLUDED_INTERFACES", "Options"]
 
 DEFAULT_NAMESPACE = "metallb-system"  # so that manifests written for MetalLB fit
+
+
+# Where pods and bridges are: MetalLB's.
+EXCLUDED_INTERFACES = (
+    *("docker", "cbr", "dummy", "virbr", "lxcbr", "veth", "lo$", "cali", "tunl", "flannel", "kube-ipvs"),
+    *("cni", "nodelocaldns", "lxc"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +38,6 @@ class Options:
     metrics_address: str = ":9120"
     metrics_access: str = "authorized"  # or "open": who may read the metrics
     metrics_cert_dir: str | None = None  # None: a certificate made at the start
+    layer2: Settings = field(default_factory=Settings)
+    layer2_key_dir: str | None = None  # folder of the keys for the nodes' heartbeats
+    layer2_node_selector: tuple[tuple[str, str], ...] = ()  # labels of the nodes that run `vipcast layer2`

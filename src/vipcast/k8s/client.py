@@ -109,9 +109,12 @@ class Client:
         query = {"fieldManager": field_manager, "force": force or None}
         return await self._call("PATCH", path, query, body, APPLY_PATCH)
 
-    async def delete(self, path: str, **query: str | int | bool | None) -> Json:
-        """DELETE an object."""
-        return await self._call("DELETE", path, query)
+    async def delete(
+        self, path: str, *, version: str | None = None, **query: str | int | bool | None
+    ) -> Json:
+        """DELETE an object. `version`: only the one of this resourceVersion; ApiError 409 for another."""
+        body = {"preconditions": {"resourceVersion": version}} if version else None
+        return await self._call("DELETE", path, query, body)
 
     async def watch(
         self,

@@ -24,6 +24,7 @@ __all__ = [
     "SECRETS",
     "SERVICES",
     "SERVICE_BGP_STATUSES",
+    "SERVICE_L2_STATUSES",
     "Json",
     "Key",
     "Resource",
@@ -84,3 +85,4 @@ COMMUNITIES = Resource("metallb.io", "v1beta1", "communities", "Community")
 CONFIGURATION_STATES = Resource("metallb.io", "v1beta1", "configurationstates", "ConfigurationState")
 BGP_SESSION_STATES = Resource("metallb.io", "v1beta1", "bgpsessionstates", "BGPSessionState")
 SERVICE_BGP_STATUSES = Resource("metallb.io", "v1beta1", "servicebgpstatuses", "ServiceBGPStatus")
+SERVICE_L2_STATUSES = Resource("metallb.io", "v1beta1", "servicel2statuses", "ServiceL2Status")

@@ -51,10 +51,10 @@ class Copies:
             Informer(client, kind, on_change=self._configuration, namespace=options.namespace)
             for kind in kinds
         )
-        # What these name is read where it is there; without it nothing else is wrong.
+        # These are read where they are there; without them nothing else is wrong.
         named = tuple(
             Informer(client, kind, on_change=self._configuration, namespace=options.namespace, optional=True)
-            for kind in (resources.COMMUNITIES, resources.BFD_PROFILES)
+            for kind in (resources.COMMUNITIES, resources.BFD_PROFILES, resources.L2_ADVERTISEMENTS)
         )
         self.configuration = (pools, self.peers, advertisements, *named)
         self.legacy = LegacySource(client, options, on_change=self._configuration)

@@ -72,6 +72,11 @@ class Verdict:
         """Whether the peers get it."""
         return self.reason is None
 
+    @property
+    def usual(self) -> bool:
+        """Whether there is nothing to warn of."""
+        return self.reason is not None and self.reason.usual
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

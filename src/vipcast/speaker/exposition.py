@@ -7,15 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from vipcast.daemon.metrics import Registry
-from vipcast.k8s import Recorder
+from vipcast.k8s import Key, Recorder
 from vipcast.model.configuration import Configuration
 from vipcast.net.bfd import BfdStatus
 from vipcast.net.peering import Peering
 from vipcast.speaker.decide import Decision
+from vipcast.speaker.layer2_metrics import Layer2Metrics
+from vipcast.speaker.layer2_verdicts import Layer2Verdict
 from vipcast.speaker.publisher import Publisher
 from vipcast.speaker.session_metrics import SessionMetrics
 
 __all__ = ["SpeakerMetrics"]
+
+_Layer2 = Mapping[Key, tuple[Layer2Verdict, ...]]
 
 
 class SpeakerMetrics:
@@ -24,6 +28,7 @@ class SpeakerMetrics:
     def __init__(self, registry: Registry) -> None:
         gauge, counter = registry.gauge, registry.counter
         self._sessions = SessionMetrics(registry)
+        self.layer2 = Layer2Metrics(registry)
         labels = ("service", "protocol", "node", "ip")
         self._service = gauge("metallb_speaker_announced", "Services announced from this node.", labels)
         text = "Addresses of services that this node does not announce, by reason."
@@ -53,19 +58,23 @@ class SpeakerMetrics:
         self._sessions.bgp((peering.settings, peering.status()) for peering in peerings)
         self._sessions.bfd((peering.settings for peering in peerings), bfd)
 
-    def services(self, decision: Decision, node: str) -> None:
+    def services(self, decision: Decision, layer2: _Layer2, node: str) -> None:
         """What is announced, and a count of what is not."""
         for metric in (self._service, self._refused, self._drain):
             metric.clear()
         if decision.drain:
             self._drain.set(1, phase=decision.drain.phase.value)
-        verdicts = [(key, each) for key, every in decision.verdicts.items() for each in every]
-        for (namespace, name), verdict in verdicts:
-            if verdict.announced:
-                service = f"{namespace}/{name}"
-                self._service.set(1, service=service, protocol="bgp", node=node, ip=str(verdict.address))
-        for reason, count in Counter(each.reason for _key, each in verdicts if each.reason).items():
-            self._refused.set(count, reason=reason.value)
+        refused: Counter[str] = Counter()
+        for protocol, verdicts in (("bgp", decision.verdicts), ("layer2", layer2)):
+            for (namespace, name), every in verdicts.items():
+                for each in every:
+                    if each.reason:
+                        refused[each.reason.value] += 1
+                        continue
+                    service, ip = f"{namespace}/{name}", str(each.address)
+                    self._service.set(1, service=service, protocol=protocol, node=node, ip=ip)
+        for reason, count in refused.items():
+            self._refused.set(count, reason=reason)
 
     def client(self, updates: int, configuration: Configuration, loaded: bool, recorder: Recorder) -> None:
         """How the speaker stands with the API."""

@@ -24,12 +24,16 @@ from vipcast.speaker.session_status import PeerView, session_status
 
 __all__ = [
     "FRR_K8S",
+    "NAMESPACE_LABEL",
+    "NODE_LABEL",
     "NO_BFD",
     "OURS",
+    "SERVICE_LABEL",
     "Owner",
     "address_status",
     "dated",
     "label_value",
+    "made",
     "object_name",
     "same",
     "selector",
@@ -71,7 +75,7 @@ def session_object(owner: Owner, view: PeerView, drain: str | None = None) -> Js
         f"{_SESSION_LABEL}peer": label_value(_dashed(view)),
         f"{_SESSION_LABEL}vrf": label_value(view.peer.vrf or ""),
     }
-    return _object(BGP_SESSION_STATES, owner, object_name(owner.node, view.peer.name), labels, status)
+    return made(BGP_SESSION_STATES, owner, object_name(owner.node, view.peer.name), labels, status)
 
 
 def _renamed(entry: Json) -> Json:
@@ -97,7 +101,7 @@ def service_object(owner: Owner, key: Key, verdicts: tuple[Verdict, ...]) -> Jso
         **({"reason": refusals[0]} if refusals else {}),
     }
     labels = {NODE_LABEL: label_value(owner.node), SERVICE_LABEL: name, NAMESPACE_LABEL: namespace}
-    return _object(SERVICE_BGP_STATUSES, owner, object_name(owner.node, namespace, name), labels, status)
+    return made(SERVICE_BGP_STATUSES, owner, object_name(owner.node, namespace, name), labels, status)
 
 
 def slim(item: Json) -> Json:
@@ -108,10 +112,10 @@ def slim(item: Json) -> Json:
 
 
 def dated(wanted: Json, present: Json | None, now: str) -> Json:
-    """`wanted` with `since` at each address: as it is in the object (slim), else `now`."""
+    """`wanted` with `since` at each address: as it says, else as it is in the object (slim), else `now`."""
     before = present["since"] if present else {}
     for entry in _addresses(wanted):
-        entry["since"] = before.get(_state(entry)) or now
+        entry.setdefault("since", before.get(_state(entry)) or now)
     return wanted
 
 
@@ -171,7 +175,8 @@ def address_status(verdict: Verdict) -> Json:
     return entry | {"prefixes": [str(each) for each in verdict.prefixes], "peers": list(verdict.peers)}
 
 
-def _object(resource: Resource, owner: Owner, name: str, labels: dict[str, str], status: Json) -> Json:
+def made(resource: Resource, owner: Owner, name: str, labels: dict[str, str], status: Json) -> Json:
+    """An object of ours, whole."""
     reference = {"apiVersion": NODES.api_version, "kind": NODES.kind, "name": owner.node, "uid": owner.uid}
     metadata = {
         "name": name,

@@ -16,13 +16,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from vipcast.daemon.log import log_for
 from vipcast.k8s import TROUBLE, ApiError, Client, Informer, Json, Key, Resource
 from vipcast.k8s.backoff import Backoff
-from vipcast.k8s.resource import BGP_SESSION_STATES, SERVICE_BGP_STATUSES
+from vipcast.k8s.resource import BGP_SESSION_STATES, SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES
 from vipcast.speaker.decide import Verdict
+from vipcast.speaker.layer2_objects import layer2_name, layer2_object
+from vipcast.speaker.layer2_verdicts import Layer2Verdict
 from vipcast.speaker.objects import (
     Owner,
     dated,
@@ -39,12 +42,28 @@ from vipcast.speaker.session_status import PeerView, when
 __all__ = ["Publisher"]
 
 FIELD_MANAGER = "vipcast-speaker"
-RESOURCES: dict[str, Resource] = {each.kind: each for each in (BGP_SESSION_STATES, SERVICE_BGP_STATUSES)}
+RESOURCES: dict[str, Resource] = {
+    each.kind: each for each in (BGP_SESSION_STATES, SERVICE_BGP_STATUSES, SERVICE_L2_STATUSES)
+}
 # What is refused for its own sake; everything else that goes wrong would go wrong with the next one too.
 _OF_THE_OBJECT = (400, 409, 422)
 
 _log = log_for("speaker")
 _What = tuple[str, str]  # kind and name
+
+
+class _OfService(NamedTuple):
+    """A kind with an object for a service: its name on a node, and what is in it."""
+
+    name: Callable[[str, Key], str]
+    make: Callable[[Owner, Key, tuple[Any, ...]], Json | None]
+
+
+_OF_SERVICE = {
+    SERVICE_BGP_STATUSES.kind: _OfService(lambda node, key: object_name(node, *key), service_object),
+    SERVICE_L2_STATUSES.kind: _OfService(lambda _node, key: layer2_name(key), layer2_object),
+}
+_Verdicts = Mapping[Key, tuple[Any, ...]]
 
 
 class Publisher:
@@ -56,7 +75,7 @@ class Publisher:
         self._owner: Owner | None = None  # None: nothing was decided yet, or the cluster has no such node
         self._sessions: dict[_What, Json] = {}
         self._services: dict[_What, Key] = {}  # of which there is an object; made when it is written
-        self._verdicts: Mapping[Key, tuple[Verdict, ...]] = {}
+        self._verdicts: dict[str, _Verdicts] = {}  # by kind
         self._pace: Pace[_What] = Pace()
         self._troubles: dict[_What, str] = {}  # what could not be written, and why
         self._wake = asyncio.Event()
@@ -99,6 +118,7 @@ class Publisher:
         views: Iterable[PeerView],
         verdicts: Mapping[Key, tuple[Verdict, ...]],
         drain: str | None = None,
+        layer2: Mapping[Key, tuple[Layer2Verdict, ...]] | None = None,
     ) -> None:
         """Everything that is so now. Without a Node (`node_uid` None) there is nobody to say it of."""
         before = self._owner
@@ -107,7 +127,12 @@ class Publisher:
             return
         new = self._owner != before
         self._publish_sessions([session_object(self._owner, view, drain) for view in views])
-        self._publish_services({} if new else self._verdicts, verdicts)
+        said: dict[str, _Verdicts] = {
+            SERVICE_BGP_STATUSES.kind: verdicts,
+            SERVICE_L2_STATUSES.kind: layer2 or {},
+        }
+        for kind, each in said.items():
+            self._publish_services(kind, {} if new else self._verdicts.get(kind, {}), each)
         if new:
             self._look_at_all()
 
@@ -117,23 +142,21 @@ class Publisher:
             if before.get(what) != self._sessions.get(what):
                 self._look(what)
 
-    def _publish_services(
-        self, old: Mapping[Key, tuple[Verdict, ...]], new: Mapping[Key, tuple[Verdict, ...]]
-    ) -> None:
+    def _publish_services(self, kind: str, old: _Verdicts, new: _Verdicts) -> None:
         """Only those that changed are looked at: there are thousands, and one changes at a time."""
         for key in old.keys() - new.keys():
-            what = self._service(key)
+            what = self._service(kind, key)
             self._services.pop(what, None)
             self._look(what)
         for key, verdicts in new.items():
             if old.get(key) != verdicts:
-                what = self._service(key)
+                what = self._service(kind, key)
                 self._services[what] = key
                 self._look(what)
-        self._verdicts = new
+        self._verdicts[kind] = new
 
-    def _service(self, key: Key) -> _What:
-        return SERVICE_BGP_STATUSES.kind, object_name(self._node, *key)
+    def _service(self, kind: str, key: Key) -> _What:
+        return kind, _OF_SERVICE[kind].name(self._node, key)
 
     def _look_at_all(self) -> None:
         for kind, items in self._present.items():
@@ -147,7 +170,9 @@ class Publisher:
 
     def _wanted(self, owner: Owner, what: _What) -> Json | None:
         key = self._services.get(what)
-        return service_object(owner, key, self._verdicts[key]) if key else self._sessions.get(what)
+        if key is None:
+            return self._sessions.get(what)
+        return _OF_SERVICE[what[0]].make(owner, key, self._verdicts[what[0]][key])
 
     # ---- writing ----
 
@@ -196,7 +221,7 @@ class Publisher:
         wanted, present = self._wanted(self._owner, what), self._present[kind].get((self._namespace, name))
         if wanted is None:
             if present is not None:
-                await self._delete(path)
+                await self._delete(path, present["metadata"]["resourceVersion"])
             return present is not None
         item = dated(wanted, present, when(time.time()) or "")
         if same(item, present):
@@ -204,11 +229,12 @@ class Publisher:
         await self._client.apply(path, item, field_manager=FIELD_MANAGER, force=True)
         return True
 
-    async def _delete(self, path: str) -> None:
+    async def _delete(self, path: str, version: str) -> None:
+        """That one, and not what another node may have made of it since: it owns the address now."""
         try:
-            await self._client.delete(path)
+            await self._client.delete(path, version=version)
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (404, 409):
                 raise
 
     def _made(self, what: _What, wrote: bool) -> None:

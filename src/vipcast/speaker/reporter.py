@@ -9,14 +9,16 @@ for a moment, and that is nobody's fault.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 from vipcast.daemon.log import log_for
 from vipcast.k8s import Json, Key, Recorder
+from vipcast.model.addresses import IPAddress
 from vipcast.model.problems import Problem
 from vipcast.net.bfd import BfdStatus
 from vipcast.net.status import PeerStatus
-from vipcast.speaker.decide import Decision, Verdict
 from vipcast.speaker.drain import Drain, Phase
+from vipcast.speaker.reasons import NotAnnounced
 
 __all__ = ["BfdReporter", "DrainReporter", "ProblemReporter", "SessionReporter", "VerdictReporter"]
 
@@ -28,29 +30,60 @@ _Matter = tuple[str, str]  # what about a peer, and its name
 _ANNOUNCED = "announced"
 
 
-class VerdictReporter:
-    """Verdicts on services."""
+class _Verdict(Protocol):
+    """What verdicts on an address have in common, by BGP and at layer 2."""
 
-    def __init__(self, recorder: Recorder, node_name: str, find: Callable[[Key], Json | None]) -> None:
+    @property
+    def address(self) -> IPAddress | None: ...
+    @property
+    def reason(self) -> NotAnnounced | None: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def announced(self) -> bool: ...
+    @property
+    def usual(self) -> bool: ...
+
+
+V = TypeVar("V", bound=_Verdict)
+
+
+class VerdictReporter(Generic[V]):
+    """Verdicts on services, as to one protocol."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        node_name: str,
+        find: Callable[[Key], Json | None],
+        *,
+        protocol: str = "bgp",
+        details: Callable[[V], Mapping[str, object]] = lambda _: {},
+    ) -> None:
         self._recorder, self._node, self._find = recorder, node_name, find
-        self._sent: Callable[[Verdict], bool] = lambda _: True
+        self._protocol, self._details = protocol, details
+        self._sent: Callable[[V], bool] = lambda _: True
         self._told: dict[_Subject, str] = {}
         self._waiting: dict[_Subject, tuple[str, float]] = {}  # the reason and when to tell it
 
     def update(
-        self, decision: Decision, now: float, *, sent: Callable[[Verdict], bool] = lambda _: True
+        self,
+        verdicts: Mapping[Key, tuple[V, ...]],
+        now: float,
+        *,
+        sent: Callable[[V], bool] = lambda _: True,
     ) -> float | None:
         """Tell what is new. Returns when to come again for what has to settle (the clock of `now`).
 
         An announcement is told once a peer was `sent` it; whether sessions come and go is told of the peers.
         """
         self._sent = sent
-        pairs = ((key, each) for key, every in decision.verdicts.items() for each in every)
-        verdicts = {(key, str(verdict.address)): verdict for key, verdict in pairs}
-        for gone in self._told.keys() - verdicts.keys():
+        pairs = ((key, each) for key, every in verdicts.items() for each in every)
+        subjects = {(key, str(verdict.address)): verdict for key, verdict in pairs}
+        for gone in self._told.keys() - subjects.keys():
             self._forget(gone)
-        self._waiting = {subject: what for subject, what in self._waiting.items() if subject in verdicts}
-        for subject, verdict in verdicts.items():
+        self._waiting = {subject: what for subject, what in self._waiting.items() if subject in subjects}
+        for subject, verdict in subjects.items():
             self._look(subject, verdict, now)
         return min((when for _reason, when in self._waiting.values()), default=None)
 
@@ -58,7 +91,7 @@ class VerdictReporter:
         if self._told.pop(subject) == _ANNOUNCED:
             _log.info("withdrawn", service="/".join(subject[0]), ip=subject[1], reason="gone")
 
-    def _look(self, subject: _Subject, verdict: Verdict, now: float) -> None:
+    def _look(self, subject: _Subject, verdict: V, now: float) -> None:
         state = verdict.reason.value if verdict.reason else _ANNOUNCED
         if self._told.get(subject) == state:
             self._waiting.pop(subject, None)
@@ -76,19 +109,20 @@ class VerdictReporter:
         self._tell(subject, verdict, before=self._told.get(subject))
         self._told[subject] = state
 
-    def _tell(self, subject: _Subject, verdict: Verdict, before: str | None) -> None:
+    def _tell(self, subject: _Subject, verdict: V, before: str | None) -> None:
         service, ip = "/".join(subject[0]), subject[1]
         if verdict.reason is None:
-            _log.info("announced", service=service, ip=ip, peers=verdict.peers)
+            _log.info("announced", service=service, ip=ip, protocol=self._protocol, **self._details(verdict))
             # MetalLB's reason and words: people's alerts look for them.
-            message = f'announcing from node "{self._node}" with protocol "bgp"'
-            self._record(subject[0], "nodeAssigned", message)
+            message = f'announcing from node "{self._node}" with protocol "{self._protocol}"'
+            because = f": {verdict.message}" if verdict.message else ""
+            self._record(subject[0], "nodeAssigned", message + because)
             return
         _log.info("not_announced", service=service, ip=ip, reason=verdict.reason.value, why=verdict.message)
-        if before != _ANNOUNCED and verdict.reason.usual:
+        if before != _ANNOUNCED and verdict.usual:
             return
         message = f'not announcing{_of(verdict)} from node "{self._node}": {verdict.message}'
-        self._record(subject[0], verdict.reason.value, message, warning=not verdict.reason.usual)
+        self._record(subject[0], verdict.reason.value, message, warning=not verdict.usual)
 
     def _record(self, key: Key, reason: str, message: str, *, warning: bool = False) -> None:
         item = self._find(key)
@@ -96,7 +130,7 @@ class VerdictReporter:
             self._recorder.record(item, reason, message, warning=warning)
 
 
-def _of(verdict: Verdict) -> str:
+def _of(verdict: _Verdict) -> str:
     return f" {verdict.address}" if verdict.address else ""
 
 

@@ -18,7 +18,7 @@ from vipcast.bgp.route import Address
 from vipcast.daemon.log import log_for
 from vipcast.daemon.options import Options
 from vipcast.daemon.run import Daemon, run
-from vipcast.k8s import Json, Recorder
+from vipcast.k8s import Json, Key, Recorder
 from vipcast.model.configuration import Configuration
 from vipcast.model.legacy_objects import parse_both
 from vipcast.model.peers import Peer
@@ -27,10 +27,14 @@ from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.bfd_watch import BfdWatch
 from vipcast.speaker.copies import Copies
-from vipcast.speaker.decide import Decision, Snapshot, decide
+from vipcast.speaker.decide import Decision, Snapshot, Verdict, decide
 from vipcast.speaker.departure import is_replaced
 from vipcast.speaker.drain import Drain, Request, follow, judge
 from vipcast.speaker.exposition import SpeakerMetrics
+from vipcast.speaker.layer2_reporter import Layer2Reporter
+from vipcast.speaker.layer2_status import layer2_section, layer2_services
+from vipcast.speaker.layer2_verdicts import Layer2Verdict
+from vipcast.speaker.layer2_watch import Layer2Watch
 from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
 from vipcast.speaker.publisher import Publisher
 from vipcast.speaker.reporter import (
@@ -65,6 +69,7 @@ class Speaker:
         self.configuration = Configuration()
         self.decision = Decision()
         self.refused: dict[str, tuple[str, str]] = {}  # peers without a session: reason, message
+        self._layer2_told: dict[Key, tuple[Layer2Verdict, ...]] = {}
         self._loaded = False
         self._alarm: asyncio.TimerHandle | None = None
         self._drain_request: Request | None = None
@@ -80,6 +85,9 @@ class Speaker:
             peerings=lambda: self.sessions.peerings,
             on_change=self._wake.set,
         )
+        self.layer2 = Layer2Watch(
+            daemon.client, self._options, spawn=self._spawn_ending, on_change=self._wake.set
+        )
         self._passwords = Passwords(
             daemon.client, self._options.namespace, spawn=daemon.spawn, on_change=self._wake.set
         )
@@ -88,7 +96,14 @@ class Speaker:
     def _say_what_happens(self) -> None:
         node, daemon = self._options.node_name, self._daemon
         self.recorder = Recorder(daemon.client, "vipcast-speaker", node)
-        self._verdicts = VerdictReporter(self.recorder, node, self.copies.service_items.items.get)
+        find = self.copies.service_items.items.get
+        self._verdicts = VerdictReporter[Verdict](
+            self.recorder, node, find, details=lambda verdict: {"peers": verdict.peers}
+        )
+        self._layer2_verdicts = VerdictReporter[Layer2Verdict](self.recorder, node, find, protocol="layer2")
+        self._layer2_reporter = Layer2Reporter(
+            self.recorder, node, find, preempt=self._options.layer2.preempt
+        )
         self._problems = ProblemReporter()
         self._sessions_reporter = SessionReporter(self.recorder, node, self._find_peer)
         self._bfd_reporter = BfdReporter(self.recorder, node, self._find_peer)
@@ -137,7 +152,9 @@ class Speaker:
     def _decide(self) -> None:
         if self.copies.configuration_changed:
             self._read_configuration()
-        self.decision = decide(self._snapshot())
+        snapshot = self._snapshot()
+        self.decision = decide(snapshot)
+        self.layer2.want(snapshot)
         self._passwords.need(frozenset(_secrets(self.decision.sessions)))
         self.refused = {}
         drained = Farewell(f"node {self._options.node_name} is drained") if self.decision.drain else None
@@ -214,9 +231,17 @@ class Speaker:
         self._bfd_reporter.update(self._bfd.statuses(), self._bfd.problems())
         self._drain_reporter.update(self.decision.drain)
         prefixes = sent_prefixes(statuses)
-        again = self._verdicts.update(
-            self.decision, loop.time(), sent=lambda verdict: bool(sent_to(verdict, prefixes))
+        self._layer2_told = self.layer2.verdicts()
+        self._layer2_reporter.update(
+            self._layer2_told, self.layer2.moves(), self.layer2.problems(), loop.time()
         )
+        alarms = (
+            self._verdicts.update(
+                self.decision.verdicts, loop.time(), sent=lambda each: bool(sent_to(each, prefixes))
+            ),
+            self._layer2_verdicts.update(self._layer2_told, loop.time()),
+        )
+        again = min((each for each in alarms if each is not None), default=None)
         if self._alarm:
             self._alarm.cancel()
         self._alarm = loop.call_at(again, self._wake.set) if again is not None else None
@@ -225,7 +250,9 @@ class Speaker:
     def _publish(self, statuses: Mapping[str, PeerStatus]) -> None:
         """Say it in the API's objects too."""
         phase = phase_of(self.decision.drain)
-        self.publisher.publish(self.copies.node_uid, self._views(statuses), self.decision.verdicts, phase)
+        self.publisher.publish(
+            self.copies.node_uid, self._views(statuses), self.decision.verdicts, phase, self._layer2_told
+        )
 
     def _views(self, statuses: Mapping[str, PeerStatus]) -> list[PeerView]:
         return views(
@@ -246,17 +273,30 @@ class Speaker:
             decision=self.decision,
             views=self._views(self._statuses()),
             configuration=self.configuration,
-            informers=self.copies.informers,
+            informers=(*self.copies.informers, *self.layer2.informers),
             reports=self.publisher.status(),
             clock=Clock(asyncio.get_running_loop().time(), time.time()),
             drain=phase_of(self.decision.drain),
             strangers=self._listener.strangers if self._listener else {},
+            **self._layer2_status(),
         )
+
+    def _layer2_status(self) -> Json:
+        if not self.layer2.needed:
+            return {}
+        watch = self.layer2
+        return {
+            "layer2": layer2_section(watch.status(), watch.problems(), connected=watch.connected),
+            "layer2_services": layer2_services(watch.decision, watch.verdicts()),
+        }
 
     def _measure(self) -> None:
         self._metrics.sessions(self.sessions.peerings.values(), self._bfd.statuses())
         self._metrics.reports(self.publisher)
-        self._metrics.services(self.decision, self._options.node_name)
+        self._metrics.services(self.decision, self._layer2_told, self._options.node_name)
+        self._metrics.layer2.update(
+            self.layer2.status(), self._layer2_reporter, connected=self.layer2.connected
+        )
         self._metrics.client(self.copies.updates, self.configuration, self._loaded, self.recorder)
 
     def _find_peer(self, name: str) -> Json | None:

@@ -62,12 +62,14 @@ def document(
     reports: Json,
     clock: Clock,
     drain: str | None = None,
+    layer2: Json | None = None,
+    layer2_services: Mapping[Key, list[Json]] = MappingProxyType({}),
     strangers: Mapping[Address, Stranger] = MappingProxyType({}),
 ) -> Json:
     """The whole document.
 
     `reports` as the `Publisher` has it, `clock` is what the sessions' times are of, `drain` the phase of one,
-    `strangers` as the `Listener` has them.
+    `strangers` as the `Listener` has them, `layer2` and `layer2_services` as `layer2_status` has them.
     """
     views = list(views)
     sent = sent_prefixes({view.peer.name: view.status for view in views if view.status})
@@ -75,7 +77,11 @@ def document(
         "node": node_name,
         "drain": drain,
         "peers": [_peer(view, clock) for view in views],
-        "services": [_service(key, verdicts, sent) for key, verdicts in decision.verdicts.items()],
+        "services": [
+            _service(key, verdicts, sent, layer2_services.get(key, []))
+            for key, verdicts in decision.verdicts.items()
+        ],
+        "layer2": layer2,
         "configuration": _configuration(configuration),
         "copies": [_copy(informer) for informer in informers],
         "reports": reports,
@@ -112,13 +118,16 @@ def _moving(status: PeerStatus, clock: Clock) -> Json:
     }
 
 
-def _service(key: Key, verdicts: tuple[Verdict, ...], sent: Mapping[str, frozenset[Prefix]]) -> Json:
-    return {"namespace": key[0], "name": key[1], "addresses": [_verdict(each, sent) for each in verdicts]}
+def _service(
+    key: Key, verdicts: tuple[Verdict, ...], sent: Mapping[str, frozenset[Prefix]], layer2: list[Json]
+) -> Json:
+    addresses = [_verdict(each, sent) for each in verdicts]
+    return {"namespace": key[0], "name": key[1], "addresses": addresses + layer2}
 
 
 def _verdict(verdict: Verdict, sent: Mapping[str, frozenset[Prefix]]) -> Json:
     """What the service's ServiceBGPStatus has, and whether it was sent."""
-    entry = {"address": None, **address_status(verdict)}
+    entry = {"address": None, "protocol": "bgp", **address_status(verdict)}
     return entry | {"sentTo": sent_to(verdict, sent)} if verdict.announced else entry
 
 

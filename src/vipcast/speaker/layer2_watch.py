@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The speaker's layer 2: tells the process beside it (`vipcast layer2`) who may answer, and hears who does.
+
+    snapshot + all nodes ──decide_layer2──> candidates ──> Layer2Client ──> vipcast layer2
+                                                 └──> verdicts <──who owns what──┘
+
+While the API server or the process is away nothing is said, and so nothing moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from vipcast.daemon.options import Options
+from vipcast.k8s import Client, Informer, Key
+from vipcast.layer2.wants import Layer2Status, Layer2Wants, Move
+from vipcast.net.layer2 import Layer2Client
+from vipcast.speaker.decide import Snapshot
+from vipcast.speaker.decide_layer2 import Layer2Decision, decide_layer2
+from vipcast.speaker.layer2_copies import Layer2Copies
+from vipcast.speaker.layer2_verdicts import Layer2Verdict, layer2_verdicts
+from vipcast.speaker.members_keys import MembersKeys
+
+__all__ = ["Layer2Watch"]
+
+# The process may be on its way: both start with the node, and one takes over from another.
+PATIENCE_SECONDS = 10.0
+# The kubelet puts a changed Secret into the folder within a minute or two.
+KEYS_SECONDS = 10.0
+_Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
+
+
+class Layer2Watch:
+    """`on_change` is called when there is something new to decide or to say."""
+
+    def __init__(
+        self, client: Client, options: Options, *, spawn: _Spawn, on_change: Callable[[], None]
+    ) -> None:
+        self.decision = Layer2Decision()
+        self.copies = Layer2Copies(client, options, on_change)
+        self._options, self._spawn, self._on_change = options, spawn, on_change
+        self._client = Layer2Client(self._changed, namespace=options.namespace)
+        self._keys = MembersKeys(options.layer2_key_dir)
+        self._read: tuple[bytes, ...] = ()
+        self._needed = self._patient = True
+        self._following = False
+        self._task: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+
+    def want(self, snapshot: Snapshot) -> None:
+        """Decide, and say it. Nothing is said before everything was read: what was said before counts."""
+        self._needed = bool(snapshot.configuration.layer2_advertisements)
+        if self._needed and not self._following:
+            self._follow()
+        if not self._needed:
+            self.decision = Layer2Decision()
+            self._tell({})
+        elif self.copies.synced:
+            self.decision = decide_layer2(replace(snapshot, nodes=self.copies.nodes))
+            self._tell({name: node.addresses for name, node in self.copies.nodes.items()})
+        self._wait()
+
+    def verdicts(self) -> dict[Key, tuple[Layer2Verdict, ...]]:
+        """What becomes of each address of each service of ours that is for layer 2."""
+        return layer2_verdicts(
+            self.decision, self._options.node_name, self._client.statuses(), absent=self.absent
+        )
+
+    @property
+    def absent(self) -> str | None:
+        """Why the process has not been heard for too long; None while it is there, or not missed yet."""
+        return None if self._patient else self._client.problem
+
+    @property
+    def connected(self) -> bool:
+        """Whether the process is there."""
+        return self._client.connected
+
+    @property
+    def informers(self) -> tuple[Informer, ...]:
+        """What is followed besides, once anything is for layer 2."""
+        return self.copies.informers if self._following else ()
+
+    @property
+    def needed(self) -> bool:
+        """Whether anything is for layer 2."""
+        return self._needed
+
+    def status(self) -> Layer2Status:
+        """What the process says of itself."""
+        return self._client.status if self._needed else Layer2Status()
+
+    def problems(self) -> list[str]:
+        """What is wrong as a whole, in words."""
+        if not self._needed:
+            return []
+        told = (self.absent, self._keys.problem, self.copies.problem)
+        return [each for each in (*told, *self._client.status.problems) if each]
+
+    def moves(self) -> list[Move]:
+        """What has happened to addresses since the last time."""
+        return self._client.take_moves()
+
+    # ---- the process ----
+
+    def _tell(self, members: Mapping[str, tuple[Any, ...]]) -> None:
+        settings = self._options.layer2
+        excluded = (*settings.excluded_interfaces, *self.copies.excluded)
+        self._read = self._keys.read() if self._needed else ()
+        self._client.want(
+            Layer2Wants(
+                node=self._options.node_name,
+                members=members,
+                addresses=self.decision.addresses,
+                settings=replace(settings, excluded_interfaces=excluded),
+                keys=self._read,
+            )
+        )
+        if self._task is None:
+            # Also where nothing is for layer 2: an earlier speaker may have said otherwise.
+            self._task = self._spawn("layer2", self._client.run())
+
+    def _follow(self) -> None:
+        self._following = True
+        for informer in self.copies.informers:
+            self._spawn(f"layer2 {informer.resource.plural}", informer.run())
+        self._spawn("layer2 first", self._tell_when_read())
+        self._spawn("layer2 keys", self._follow_keys())
+
+    async def _tell_when_read(self) -> None:
+        """A collection without objects is read without a change."""
+        for informer in self.copies.informers:
+            await informer.synced.wait()
+        self._on_change()
+
+    async def _follow_keys(self) -> None:
+        while True:
+            await asyncio.sleep(KEYS_SECONDS)
+            before = self._keys.problem
+            if self._needed and (self._keys.read() != self._read or self._keys.problem != before):
+                self._on_change()
+
+    def _changed(self) -> None:
+        self._wait()
+        self._on_change()
+
+    def _wait(self) -> None:
+        """Be patient for a while whenever the process is missed."""
+        if self._client.connected:
+            self._patient = True
+            if self._patience:
+                self._patience.cancel()
+                self._patience = None
+        elif self._patience is None and self._task is not None:
+            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        self._patience, self._patient = None, False
+        if not self._needed and self._task is not None:
+            self._task.cancel()
+            self._task = None
+            return
+        self._on_change()
