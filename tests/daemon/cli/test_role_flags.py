@@ -12,11 +12,12 @@ import pytest
 import yaml
 
 from vipcast.cli import _daemon_options, _parser
-from vipcast.daemon.options import Options
+from vipcast.daemon.options import EXCLUDED_INTERFACES, Options
+from vipcast.layer2.wants import Settings
 
 ROLE = Path(__file__).parents[3] / "roles/load_balancer"
 WORKLOADS = ("controller", "speaker")
-PODS = (*WORKLOADS, "bfd")
+PODS = (*WORKLOADS, "bfd", "layer2")
 
 
 def defaults() -> dict[str, Any]:
@@ -29,6 +30,12 @@ def defaults() -> dict[str, Any]:
         "load_balancer_bgp_listen": False,
         "load_balancer_speaker_capabilities": [],
         "load_balancer_bfd_capabilities": [],
+        "load_balancer_layer2": False,
+        "load_balancer_layer2_capabilities": [],
+        "_load_balancer_layer2_key_folder": "/etc/vipcast/members",
+        "_load_balancer_layer2_labels": "",
+        "_load_balancer_layer2_user": {"runAsNonRoot": True, "runAsUser": 65534},
+        "_load_balancer_volumes": [],
         "_load_balancer_speaker_user": {"runAsNonRoot": True, "runAsUser": 65534},
         "_load_balancer_bfd_user": {"runAsNonRoot": True, "runAsUser": 65534},
     }
@@ -80,9 +87,15 @@ def test_every_variable_reaches_its_flag(workload: str) -> None:
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_a_secret_for_the_metrics_is_mounted_where_the_flag_says(workload: str) -> None:
-    spec = pod(workload, _load_balancer_metrics_secret="metrics-tls")
-    (volume,), (mount,) = spec["volumes"], spec["containers"][0]["volumeMounts"]
-    assert volume == {"name": mount["name"], "secret": {"secretName": "metrics-tls"}}
+    volume = {
+        "name": "metrics-certificate",
+        "path": "/etc/vipcast/metrics",
+        "secret": {"secretName": "metrics-tls"},
+    }
+    given = {"_load_balancer_metrics_secret": "metrics-tls", "_load_balancer_volumes": [volume]}
+    spec = pod(workload, **given)
+    (mounted,), (mount,) = spec["volumes"], spec["containers"][0]["volumeMounts"]
+    assert mounted == {"name": mount["name"], "secret": {"secretName": "metrics-tls"}}
     assert mount["readOnly"] is True
     assert options(spec).metrics_cert_dir == mount["mountPath"]
 
@@ -100,12 +113,42 @@ def test_the_speaker_listens_where_it_is_told_to_and_nowhere_else() -> None:
     assert options(pod("speaker", load_balancer_bgp_listen=True)).bgp_listen == 179
 
 
-@pytest.mark.parametrize("workload", ["speaker", "bfd"])
+@pytest.mark.parametrize("workload", ["speaker", "bfd", "layer2"])
 def test_a_capability_that_is_needed_is_the_only_one(workload: str) -> None:
     given = {f"load_balancer_{workload}_capabilities": ["NET_RAW"]}
     context = pod(workload, **given)["containers"][0]["securityContext"]
     assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_RAW"]}
     assert context["allowPrivilegeEscalation"] is False
+
+
+def test_the_speaker_is_told_of_layer_2_what_the_variables_say() -> None:
+    given = {
+        "load_balancer_layer2": True,
+        "load_balancer_layer2_profile": "fast",
+        "load_balancer_layer2_port": 7000,
+        "load_balancer_layer2_refresh": 0,
+        "load_balancer_layer2_preempt": True,
+        "load_balancer_layer2_detect_duplicates": True,
+        "load_balancer_layer2_excluded_interfaces": ["lo$", "cni"],
+        "_load_balancer_layer2_labels": "role=edge,disk=",
+    }
+    understood = options(pod("speaker", **given))
+    assert understood.layer2 == Settings(
+        profile="fast",
+        port=7000,
+        preempt=True,
+        refresh=0.0,
+        detect_duplicates=True,
+        excluded_interfaces=("lo$", "cni"),
+    )
+    assert understood.layer2_key_dir == "/etc/vipcast/members"
+    assert understood.layer2_node_selector == (("role", "edge"), ("disk", ""))
+
+
+def test_a_speaker_without_the_flags_leaves_out_what_the_role_leaves_out() -> None:
+    given = _parser().parse_args(["speaker"])
+    listed = defaults()["load_balancer_layer2_excluded_interfaces"]
+    assert list(given.layer2_exclude_interfaces) == listed == list(EXCLUDED_INTERFACES)
 
 
 def test_bfd_understands_its_flags_and_two_of_it_can_share_a_node() -> None:

@@ -52,8 +52,9 @@ class Cluster:
         """Make the namespace, the node and the speaker's account; its kubeconfig."""
         await self.client.create("/api/v1/namespaces", {"metadata": {"name": self.name}})
         await self.apply("Node", self.node)
-        template = jinja2.Template((ROLE / "templates" / "speaker-rbac.yml.j2").read_text())
-        template.environment.filters["to_json"] = json.dumps
+        environment = jinja2.Environment()
+        environment.filters["to_json"] = json.dumps
+        template = environment.from_string((ROLE / "templates" / "speaker-rbac.yml.j2").read_text())
         rights = template.render(
             load_balancer_namespace=self.name,
             load_balancer_secret_names=list(secrets),
