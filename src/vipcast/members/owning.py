@@ -1,0 +1,258 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who takes an address, and when: this node's claims.
+
+A claim of a living node stays. Of an address without an owner, the first candidate in the order takes it at
+once; each later one waits a grace longer for those before it. An owner that is to have it no longer asks to
+be relieved, and answers until another one's claim has come.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from vipcast import election
+from vipcast.layer2.wants import AddressWant, Electorate
+from vipcast.members.entries import MAX_TERM, Condition, Hold, Kind, Ownership, Reason
+from vipcast.members.shared import Shared
+from vipcast.members.words import Address, Profile
+
+# An owner that nobody relieves goes on for so long.
+YIELD_SECONDS = 3.0
+# An owner that is no candidate for us may not have heard of it yet, or may know better.
+CANDIDATE_PATIENCE = 2.0
+# With pre-emption: who is back waits until it has stayed.
+PREEMPT_PATIENCE = 5.0
+# Of a node that hears others, which do not hear it: they decide first.
+MUTE_PATIENCE = 2.0
+# Hashes in one go: some milliseconds. Heartbeats have to go out in between.
+BUDGET = 5000
+
+
+class Owning:
+    """``ready``: may claim (settled, has a key, alive to the others). ``mute``: others do not hear us."""
+
+    def __init__(self, name: str, profile: Profile, shared: Shared, wall: Callable[[], int]) -> None:
+        self.name, self.profile = name, profile
+        self.wants: Mapping[Address, AddressWant] = {}
+        self.unable: frozenset[Address] = frozenset()
+        self.held: set[Address] = set()
+        self.settled = self.present = self.leaving = self.mute = False
+        self.preempt = False
+        self.stable_since = 0.0
+        self._shared, self._wall = shared, wall
+        self._queue: deque[Address] = deque()
+        self._queued: set[Address] = set()
+        self._vacant: dict[Address, tuple[Reason, float]] = {}
+        self._yields: dict[Address, float] = {}
+        self._spent: set[Address] = set()  # has been taken from a living owner, or by one from us
+        self._clock: list[tuple[float, int, Address]] = []  # a heap; what is not armed is old
+        self._armed: dict[Address, float] = {}
+        self._alarms = 0
+
+    # ---- inputs ----
+
+    def set_wants(self, wants: Mapping[Address, AddressWant]) -> None:
+        before, self.wants = self.wants, dict(wants)
+        changed = [a for a in before.keys() | wants.keys() if before.get(a) != wants.get(a)]
+        self._spent.difference_update(changed)
+        self.look(changed)
+
+    def set_unable(self, addresses: Collection[Address]) -> None:
+        before, self.unable = self.unable, frozenset(addresses)
+        changed = before ^ self.unable
+        self._spent -= changed
+        self.look(changed)
+
+    def look(self, addresses: Iterable[Address]) -> None:
+        """Something about them may have changed."""
+        for address in addresses:
+            if address not in self._queued:
+                self._queued.add(address)
+                self._queue.append(address)
+
+    def begin_again(self, now: float) -> None:
+        """We are back, or may claim from now on."""
+        self.stable_since = now
+        self._spent.clear()
+        self.look_everywhere()
+
+    def stop(self) -> None:
+        """Nothing may be owned: there is no key."""
+        self.settled = False
+        self.held.clear()
+
+    def look_everywhere(self) -> None:
+        self.look([*self.wants, *self._shared.owned.get(self.name, ())])
+
+    def claim_changed(self, address: Address, old: Ownership | None, new: Ownership) -> None:
+        taken = old is not None and old.owner == self.name != new.owner and old.hold is Hold.HELD
+        if taken and new.reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
+            self._spent.add(address)
+        self.look([address])
+
+    def node_changed(self, name: str) -> None:
+        self.look(self._shared.owned.get(name, ()))
+        self.look(list(self._vacant))
+        if self.preempt:
+            self.look(self.wants)
+
+    # ---- what follows ----
+
+    def timer(self, now: float) -> float | None:
+        if self._queue:
+            return now
+        return self._clock[0][0] if self._clock else None
+
+    def work(self, now: float) -> None:
+        while self._clock and self._clock[0][0] <= now:
+            at, _number, address = heapq.heappop(self._clock)
+            if self._armed.get(address) == at:
+                del self._armed[address]
+                self.look([address])
+        budget = BUDGET
+        while self._queue and budget > 0:
+            address = self._queue.popleft()
+            self._queued.discard(address)
+            budget -= self._decide(address, now)
+
+    def _decide(self, address: Address, now: float) -> int:
+        """What it cost, in hashes or so."""
+        want, claim = self.wants.get(address), self._shared.claim(address)
+        if claim is not None and claim.owner == self.name and claim.hold is not Hold.RELEASED:
+            self._vacant.pop(address, None)
+            self._keep(address, claim, want, now)
+            return 1
+        self.held.discard(address)
+        self._yields.pop(address, None)
+        if want is None or not self._may_take(address, want):
+            self._vacant.pop(address, None)
+            return 1
+        return self._consider(address, claim, want, now)
+
+    # ---- ours ----
+
+    def _keep(self, address: Address, claim: Ownership, want: AddressWant | None, now: float) -> None:
+        """Until we are settled, a claim of an earlier life of ours is neither used nor given up."""
+        if not self.settled:
+            return
+        if want is None:
+            self._release(address, claim, Reason.NOT_WANTED)
+        elif address in self.unable:
+            self._release(address, claim, Reason.UNABLE)
+        elif self.leaving or not _within(want.electorate, self.name):
+            self._yield(address, claim, want, now)
+        else:
+            self._yields.pop(address, None)
+            if claim.hold is Hold.YIELDING:
+                self._claim(address, claim, Reason.KEPT)
+            self.held.add(address)
+
+    def _yield(self, address: Address, claim: Ownership, want: AddressWant, now: float) -> None:
+        reason = Reason.LEAVING if self.leaving else Reason.NOT_CANDIDATE
+        until = self._yields.setdefault(address, now + YIELD_SECONDS)
+        if now >= until or not self._somebody_else(want.electorate):
+            self._release(address, claim, reason)
+            return
+        self.held.add(address)
+        self._wake(address, until)
+        if claim.hold is Hold.HELD:
+            self._put(address, claim._replace(hold=Hold.YIELDING, reason=reason))
+
+    def _release(self, address: Address, claim: Ownership, reason: Reason) -> None:
+        self.held.discard(address)
+        self._yields.pop(address, None)
+        self._put(address, claim._replace(hold=Hold.RELEASED, reason=reason))
+
+    def _somebody_else(self, electorate: Electorate) -> bool:
+        return any(
+            self._present(name) for _preference, group in electorate for name in group if name != self.name
+        )
+
+    # ---- others', or nobody's ----
+
+    def _may_take(self, address: Address, want: AddressWant) -> bool:
+        return (
+            self.settled
+            and self.present
+            and not self.leaving
+            and address not in self.unable
+            and _within(want.electorate, self.name)
+        )
+
+    def _consider(self, address: Address, claim: Ownership | None, want: AddressWant, now: float) -> int:
+        cost = sum(len(group) for _preference, group in want.electorate)
+        reason = self._vacancy(address, claim, want)
+        if reason is None:
+            self._vacant.pop(address, None)
+            return 1
+        known = self._vacant.get(address)
+        if known is None or known[0] is not reason:
+            known = self._vacant[address] = reason, now
+        at = self._turn(claim, want, reason, known[1])
+        if at is None:
+            self._vacant.pop(address, None)
+        elif now < at:
+            self._wake(address, at)
+        else:
+            self._take(address, claim, reason)
+        return cost
+
+    def _vacancy(self, address: Address, claim: Ownership | None, want: AddressWant) -> Reason | None:
+        """Why somebody else should have it, or None."""
+        if claim is None:
+            return Reason.VACANT
+        reasons = {
+            Reason.OWNER_RELEASED: claim.hold is Hold.RELEASED,
+            Reason.OWNER_DEAD: not self._shared.there(claim.owner),
+            Reason.OWNER_YIELDED: claim.hold is Hold.YIELDING,
+            Reason.OWNER_NO_CANDIDATE: address not in self._spent
+            and not _within(want.electorate, claim.owner),
+            Reason.PREEMPTED: address not in self._spent and self.preempt,
+        }
+        return next((reason for reason, true in reasons.items() if true), None)
+
+    def _turn(self, claim: Ownership | None, want: AddressWant, reason: Reason, since: float) -> float | None:
+        """When this node takes it, if nobody else has."""
+        out = claim.owner if claim is not None and reason is not Reason.PREEMPTED else None
+        place = election.rank(
+            want.key, want.electorate, self.name, lambda name: name != out and self._present(name)
+        )
+        if place is None or (reason is Reason.PREEMPTED and place > 0):
+            return None
+        at = since + place * self.profile.grace + (MUTE_PATIENCE if self.mute else 0.0)
+        if claim is not None and self._shared.condition(claim.owner) is None:
+            at += 2 * self.profile.dead_after  # its claim may have come before the owner's own entry
+        if reason is Reason.OWNER_NO_CANDIDATE:
+            return at + CANDIDATE_PATIENCE
+        return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at
+
+    def _present(self, name: str) -> bool:
+        return self._shared.condition(name) is Condition.ALIVE
+
+    def _take(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
+        if reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
+            self._spent.add(address)
+        self._vacant.pop(address, None)
+        self._claim(address, claim, reason)
+        self.held.add(address)
+
+    def _claim(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
+        term = 1 if claim is None else min(claim.term + 1, MAX_TERM)
+        since = claim.since if claim is not None and reason is Reason.KEPT else self._wall()
+        self._put(address, Ownership(term, self.name, Hold.HELD, reason, since))
+
+    def _put(self, address: Address, claim: Ownership) -> None:
+        self._shared.merge((Kind.CLAIM, address), claim)
+
+    def _wake(self, address: Address, at: float) -> None:
+        if self._armed.get(address) != at:
+            self._armed[address] = at
+            self._alarms += 1
+            heapq.heappush(self._clock, (at, self._alarms, address))
+
+
+def _within(electorate: Electorate, name: str) -> bool:
+    return any(name in group for _preference, group in electorate)

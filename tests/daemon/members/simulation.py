@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A segment of many members, and time that passes when it is told to.
+
+Packets take a while, get lost, doubled and overtaken, and cables are bad in one direction or both; processes sleep,
+die, start again and hand over. All of it is drawn from one seed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, ip_address
+
+from vipcast.layer2.wants import AddressWant
+from vipcast.members import PROFILES, ClaimChanged, Members, Profile
+from vipcast.members.words import Address, Endpoint, Event
+
+KEY = b"a key for tests, of thirty-two octets"[:32]
+PORT = 7946
+
+
+@dataclass
+class Cable:
+    """Of everyone to everyone, unless ``cut`` says otherwise. Seconds; probabilities from 0 to 1."""
+
+    delay: float = 0.0002
+    jitter: float = 0.0001
+    loss: float = 0.0
+    doubled: float = 0.0
+    late: float = 0.0  # how often a packet takes ``lateness``, and so is overtaken
+    lateness: float = 0.05
+
+
+@dataclass
+class Node:
+    name: str
+    number: int
+    members: Members
+    alive: bool = True
+    sleeps_until: float = 0.0
+    inbox: list[tuple[bytes, Endpoint]] = field(default_factory=list)
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    offset: float = 0.0  # its monotonic clock minus the simulation's
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return endpoint(self.number)
+
+
+def endpoint(number: int) -> Endpoint:
+    return IPv4Address(0x0A000000 + number), PORT
+
+
+def want(address: Address, names: Iterable[str], preferred: Iterable[str] = ()) -> AddressWant:
+    first, everyone = frozenset(preferred), frozenset(names)
+    groups = ((10, first), (0, everyone - first)) if first else ((0, everyone),)
+    return AddressWant(groups, str(address))
+
+
+def addresses(count: int) -> list[Address]:
+    return [ip_address(0x0A63FF00 + number) for number in range(count)]
+
+
+class Segment:
+    """``names``: those that the API lists; who of them runs is up to `start`."""
+
+    def __init__(
+        self, names: Iterable[str], profile: str = "default", *, seed: int = 1, cable: Cable | None = None
+    ) -> None:
+        self.names = list(names)
+        self.profile: Profile = PROFILES[profile]
+        self.cable = cable or Cable()
+        self.random = random.Random(seed)
+        self.now = 1000.0
+        self.nodes: dict[str, Node] = {}
+        self.former: list[Node] = []
+        self.wants: dict[str, Mapping[Address, AddressWant]] = {}
+        self.cut: Callable[[str, str], bool] = lambda _sender, _receiver: False
+        self.sent: Counter[str] = Counter()
+        self.octets = 0
+        self.trace: list[tuple[float, str, str, bytes]] | None = None
+        self.watch: Callable[[], None] | None = None
+        self._places = {endpoint(number): name for number, name in enumerate(self.names, 1)}
+        self._clock: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = itertools.count()
+        self._armed: dict[str, float] = {}
+
+    # ---- nodes ----
+
+    def start(self, *names: str, preempt: bool = False, keys: tuple[bytes, ...] = (KEY,)) -> None:
+        for name in names or self.names:
+            self._begin(name, self._new(name, keys), preempt)
+
+    def _new(self, name: str, keys: tuple[bytes, ...]) -> Node:
+        number = self.names.index(name) + 1
+        offset = self.random.uniform(0, 1e6)
+        members = Members(
+            name,
+            self.profile,
+            self.now + offset,
+            random=lambda: self.random.getrandbits(64),
+            epoch=-offset,
+            keys=keys,
+        )
+        return Node(name, number, members, offset=offset)
+
+    def _begin(self, name: str, node: Node, preempt: bool = False) -> None:
+        self.nodes[name] = node
+        node.members.set_preempt(preempt, self.time(node))
+        node.members.set_peers(self.peers(), self.time(node))
+        node.members.set_wants(self.wants.get(name, {}), self.time(node))
+        self._after(node)
+
+    def peers(self) -> dict[str, tuple[Endpoint, ...]]:
+        return {name: (endpoint(number),) for number, name in enumerate(self.names, 1)}
+
+    def kill(self, name: str) -> None:
+        node = self.nodes.pop(name)
+        node.alive = False
+        self.former.append(node)
+
+    def hand_over(self, name: str, estate: Callable[[object], object] = lambda estate: estate) -> None:
+        """To a new process of the node, which is told what the old one was told."""
+        old = self.nodes[name]
+        written = estate(old.members.export())
+        self.kill(name)
+        node = self._new(name, (KEY,))
+        node.events = old.events
+        node.members.restore(written, self.time(node))
+        self._begin(name, node)
+
+    def sleep(self, name: str, seconds: float) -> None:
+        self.nodes[name].sleeps_until = self.now + seconds
+
+    def want(self, wants: Mapping[Address, AddressWant], *names: str) -> None:
+        for name in names or self.names:
+            self.wants[name] = wants
+            if name in self.nodes:
+                self.nodes[name].members.set_wants(wants, self.time(self.nodes[name]))
+                self._after(self.nodes[name])
+
+    def do(self, name: str, action: Callable[[Members, float], None]) -> None:
+        node = self.nodes[name]
+        action(node.members, self.time(node))
+        self._after(node)
+
+    # ---- cables ----
+
+    def split(self, *sides: Iterable[str]) -> None:
+        side = {name: number for number, names in enumerate(sides) for name in names}
+        self.cut = lambda sender, receiver: side.get(sender) != side.get(receiver)
+
+    def cut_between(self, *pairs: tuple[str, str]) -> None:
+        """In this direction alone."""
+        cables = frozenset(pairs)
+        self.cut = lambda sender, receiver: (sender, receiver) in cables
+
+    def heal(self) -> None:
+        self.cut = lambda _sender, _receiver: False
+
+    # ---- time ----
+
+    def time(self, node: Node) -> float:
+        return self.now + node.offset
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._clock and self._clock[0][0] <= end:
+            self.now, _number, action = heapq.heappop(self._clock)
+            action()
+            if self.watch is not None:
+                self.watch()
+        self.now = end
+
+    def run_until(self, condition: Callable[[], bool], limit: float) -> float:
+        """How long it took. The condition is asked after each thing that happens."""
+        begin, end = self.now, self.now + limit
+        while not condition():
+            assert self._clock and self._clock[0][0] <= end, f"not within {limit} s"
+            self.now, _number, action = heapq.heappop(self._clock)
+            action()
+            if self.watch is not None:
+                self.watch()
+        return self.now - begin
+
+    def at(self, time: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._clock, (time, next(self._count), action))
+
+    def _after(self, node: Node) -> None:
+        for place, data in node.members.output():
+            self.sent[node.name] += 1
+            self.octets += len(data)
+            self._send(node, self._places.get(place), data)
+        node.events.extend((self.now, event) for event in node.members.events())
+        at = max(self.now, node.members.timer() - node.offset)
+        if self._armed.get(node.name) != at:
+            self._armed[node.name] = at
+            self.at(at, lambda: self._timer(node, at))
+
+    def _timer(self, node: Node, at: float) -> None:
+        if not node.alive or self._armed.get(node.name) != at:
+            return
+        if node.sleeps_until > self.now:
+            self._armed[node.name] = node.sleeps_until
+            self.at(node.sleeps_until, lambda: self._timer(node, node.sleeps_until))
+            return
+        self._armed.pop(node.name)
+        self._read(node)
+        node.members.handle_timer(self.time(node))
+        self._after(node)
+
+    def _send(self, node: Node, receiver: str | None, data: bytes) -> None:
+        if receiver is None or self.cut(node.name, receiver):
+            return
+        if self.trace is not None:
+            self.trace.append((self.now, node.name, receiver, data))
+        copies = 1 + (self.random.random() < self.cable.doubled)
+        for _copy in range(copies):
+            if self.random.random() >= self.cable.loss:
+                self.at(self.now + self._delay(), lambda: self.deliver(receiver, data, node.endpoint))
+
+    def _delay(self) -> float:
+        late = self.cable.lateness if self.random.random() < self.cable.late else 0.0
+        return self.cable.delay + self.random.uniform(0, self.cable.jitter + late)
+
+    def deliver(self, receiver: str, data: bytes, source: Endpoint) -> None:
+        node = self.nodes.get(receiver)
+        if node is None:
+            return
+        node.inbox.append((data, source))
+        if node.sleeps_until <= self.now:
+            self._read(node)
+            self._after(node)
+
+    def _read(self, node: Node) -> None:
+        inbox, node.inbox = node.inbox, []
+        for data, source in inbox:
+            node.members.receive(data, source, self.time(node))
+
+    # ---- what is ----
+
+    def owners(self, address: Address) -> list[str]:
+        """Who answers for it, by what each believes itself."""
+        return [name for name, node in self.nodes.items() if address in node.members.held]
+
+    def moves(self, address: Address | None = None) -> list[ClaimChanged]:
+        """As those saw it that an address came to."""
+        return [
+            event
+            for node in [*self.nodes.values(), *self.former]
+            for _at, event in node.events
+            if isinstance(event, ClaimChanged) and address in (None, event.address)
+            if event.new is not None and event.new.owner == node.name
+            if event.old is None or event.old.owner != node.name
+        ]
