@@ -77,14 +77,14 @@ class Members:
 
     @property
     def preempt(self) -> bool:
+        """Whether the first in the order takes an address from a healthy owner, once it has stayed."""
         return self._owning.preempt
 
-    def set_preempt(self, preempt: bool, now: float) -> None:
-        """Whether the first in the order takes an address from a healthy owner, once it has stayed."""
+    @preempt.setter
+    def preempt(self, preempt: bool) -> None:
         if preempt != self._owning.preempt:
             self._owning.preempt = preempt
             self._owning.look_everywhere()
-            self._after(now)
 
     def set_peers(self, peers: Mapping[str, Sequence[Endpoint]], now: float) -> None:
         """The nodes that may run the program; the first endpoint of each is used. Ours is ignored."""
@@ -216,8 +216,8 @@ class Members:
         if self._started_at is None or not self._post.keys:
             return False
         linked = [self._post.links[name] for name in self._post.linked]
-        if all(link.told_all for link in linked) and (linked or not self._post.links):
-            return True
+        if self._watch.graph.full and all(link.told_all for link in linked):
+            return True  # where not everyone is linked, what the others said takes a few hops
         waited = now - self._started_at
         if waited < self.profile.dead_after:
             return False

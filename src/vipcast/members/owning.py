@@ -204,13 +204,13 @@ class Owning:
         """Why somebody else should have it, or None."""
         if claim is None:
             return Reason.VACANT
+        unspent = address not in self._spent
         reasons = {
             Reason.OWNER_RELEASED: claim.hold is Hold.RELEASED,
             Reason.OWNER_DEAD: not self._shared.there(claim.owner),
             Reason.OWNER_YIELDED: claim.hold is Hold.YIELDING,
-            Reason.OWNER_NO_CANDIDATE: address not in self._spent
-            and not _within(want.electorate, claim.owner),
-            Reason.PREEMPTED: address not in self._spent and self.preempt,
+            Reason.OWNER_NO_CANDIDATE: unspent and not _within(want.electorate, claim.owner),
+            Reason.PREEMPTED: unspent and self.preempt,
         }
         return next((reason for reason, true in reasons.items() if true), None)
 

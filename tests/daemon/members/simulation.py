@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A segment of many members, and time that passes when it is told to.
 
-Packets take a while, get lost, doubled and overtaken, and cables are bad in one direction or both; processes sleep,
-die, start again and hand over. All of it is drawn from one seed.
+Packets take a while, get lost, doubled and overtaken, and cables are bad in one direction or both; processes
+sleep, die, start again and hand over. All of it is drawn from one seed.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Segment:
 
     def _begin(self, name: str, node: Node, preempt: bool = False) -> None:
         self.nodes[name] = node
-        node.members.set_preempt(preempt, self.time(node))
+        node.members.preempt = preempt
         node.members.set_peers(self.peers(), self.time(node))
         node.members.set_wants(self.wants.get(name, {}), self.time(node))
         self._after(node)
