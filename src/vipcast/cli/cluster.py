@@ -10,10 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from vipcast.cli.layer2_lines import owners
 from vipcast.cli.sessions import details, sessions
 from vipcast.cli.table import table
 from vipcast.k8s import TROUBLE, AccessError, ApiError, Client, Json, Resource, find_access
-from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES, SERVICES
+from vipcast.k8s.resource import (
+    BGP_SESSION_STATES,
+    NODES,
+    SERVICE_BGP_STATUSES,
+    SERVICE_L2_STATUSES,
+    SERVICES,
+)
 from vipcast.speaker.objects import FRR_K8S, NO_BFD, selector
 
 __all__ = ["Question", "cluster_lines", "cluster_status"]
@@ -62,6 +69,7 @@ async def _read(question: Question) -> Json:
     try:
         states = await _told(client, BGP_SESSION_STATES, question)
         reports = await _told(client, SERVICE_BGP_STATUSES, question)
+        owned = await _owned(client, question)
         nodes = (await client.list(NODES.path())).items
         services = (await client.list(SERVICES.path())).items
     finally:
@@ -70,7 +78,7 @@ async def _read(question: Question) -> Json:
     return {
         "nodes": sorted(wanted, key=lambda node: str(node["name"])),
         "sessions": sorted(map(_entry, states), key=lambda entry: (entry["node"], entry["name"])),
-        "services": _services(reports, _expected(services, question.lb_class)),
+        "services": _with_owners(_services(reports, _expected(services, question.lb_class)), owned),
     }
 
 
@@ -79,6 +87,24 @@ async def _told(client: Client, resource: Resource, question: Question) -> list[
     path = resource.path(question.namespace)
     listing = await client.list(path, label_selector=selector(question.node))
     return [item["status"] for item in listing.items if "status" in item]
+
+
+async def _owned(client: Client, question: Question) -> list[Json]:
+    """Who answers at layer 2; nobody in a cluster of an older version, which does not know the kind."""
+    try:
+        return await _told(client, SERVICE_L2_STATUSES, question)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return []
+
+
+def _with_owners(services: list[Json], owned: Sequence[Json]) -> list[Json]:
+    entries: dict[tuple[str, str], list[Json]] = {}
+    for status in owned:
+        key = status["serviceNamespace"], status["serviceName"]
+        entries.setdefault(key, []).extend(status.get("addresses") or ())
+    return [{**each, "layer2": entries.get((each["namespace"], each["name"]), [])} for each in services]
 
 
 def _node(item: Json) -> Json:
@@ -147,6 +173,7 @@ def cluster_lines(found: Json, now: datetime, *, wide: bool = False) -> Iterator
             yield from details({**entry, "name": f"{entry['node']} {entry['name']}"})
     yield ""
     yield from _service_lines(found)
+    yield from owners(found["services"], now)
     yield from _node_lines(found)
 
 
@@ -161,6 +188,8 @@ def _service_lines(found: Json) -> Iterator[str]:
 
 def _service_rows(service: Json, up: set[tuple[str, str]]) -> Iterator[tuple[str, ...]]:
     name = f"{service['namespace']}/{service['name']}"
+    if not service["addresses"] and service.get("layer2"):
+        return  # it is in the table of owners
     if not service["addresses"]:
         yield name, service["address"] or "-", "no", service["message"]
     for address in dict.fromkeys(each.get("address", "-") for each in service["addresses"]):
@@ -193,6 +222,8 @@ def _named(pairs: Iterable[tuple[str, str]]) -> str:
 
 def _node_lines(found: Json) -> Iterator[str]:
     telling = {each["node"] for each in found["sessions"]}
+    if not telling and any(service.get("layer2") for service in found["services"]):
+        telling = {node["name"] for node in found["nodes"]}  # a cluster without BGP
     for node in found["nodes"]:
         if node["name"] not in telling:
             yield f"\n{node['name']}: no speaker tells of a session: no pod, or no BGPPeer selects the node"

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vipcast.cli.bfd_lines import bfd_lines
+from vipcast.cli.layer2_lines import answers, layer2_lines
 from vipcast.cli.sessions import age, details, sessions
 from vipcast.cli.table import table
 from vipcast.daemon.server import BadAddressError, parse_address
@@ -80,7 +81,8 @@ def speaker_lines(document: _Json, now: datetime, *, wide: bool = False) -> Iter
         yield ""
         yield from details(peer)
     yield ""
-    yield from _services(speaker["services"])
+    yield from _services(speaker["services"], now)
+    yield from layer2_lines(speaker.get("layer2"), speaker["services"], now, wide=wide)
     yield from _troubles(speaker)
     yield from _strangers(speaker.get("strangers", []), now)
 
@@ -118,16 +120,20 @@ def _decisions(controller: _Json) -> Iterator[str]:
         yield f"{unwritten} objects do not show yet what was decided"
 
 
-def _services(services: Sequence[_Json]) -> Iterator[str]:
+def _services(services: Sequence[_Json], now: datetime) -> Iterator[str]:
     if not services:
         yield "No LoadBalancer services of ours."
         return
-    rows = [_service(service, each) for service in services for each in service["addresses"]]
-    yield from table(("SERVICE", "ADDRESS", "ANNOUNCED", "PREFIXES AND PEERS, OR WHY NOT"), rows)
+    rows = [_service(service, each, now) for service in services for each in service["addresses"]]
+    layer2 = any(each.get("protocol") == "layer2" for one in services for each in one["addresses"])
+    head = "PREFIXES AND PEERS, OR OWNER, OR WHY NOT" if layer2 else "PREFIXES AND PEERS, OR WHY NOT"
+    yield from table(("SERVICE", "ADDRESS", "ANNOUNCED", head), rows)
 
 
-def _service(service: _Json, entry: _Json) -> tuple[str, ...]:
+def _service(service: _Json, entry: _Json, now: datetime) -> tuple[str, ...]:
     name = f"{service['namespace']}/{service['name']}"
+    if entry.get("protocol") == "layer2":
+        return name, entry["address"], *answers(entry, now)
     if not entry["announced"]:
         return name, entry["address"] or "-", "no", f"{entry['reason']}: {entry['message']}"
     prefixes, waiting = ", ".join(entry["prefixes"]), sorted(set(entry["peers"]) - set(entry["sentTo"]))
