@@ -12,6 +12,7 @@ from typing import Any
 
 from .expectations import Data, Expectations, Route, Scope, expect
 from .findings import FoundRouter, read_routers
+from .layer2 import Vip, expect_owners
 
 
 def outlook(
@@ -24,20 +25,36 @@ def outlook(
     """What stands against taking these nodes out, and how far they are, each a list of sentences.
 
     `nodes`: their names in the cluster; `unknown`: names that no declared node has; `lost`: addresses that
-    would have no next hop left; `present`: what routers still have of them; `absent`: what they do not have
-    of them and should, were they in service.
+    would have no next hop or no owner left; `present`: what routers still have of them; `absent`: what they
+    do not have of them and should, were they in service; `owned`: what they still own at layer 2.
     """
+    scope = scope or Scope()
     nodes, unknown = _resolve(declared, names)
     routers = read_routers(declared, router_results)
-    served = expect(declared, _in_service(cluster, nodes), scope or Scope())
+    served = expect(declared, _in_service(cluster, nodes), scope)
+    vips = expect_owners(declared, _in_service(cluster, nodes), scope)
     asked = [router for router in routers if any(one["item"] == router.host for one in router_results)]
     return {
         "nodes": nodes,
         "unknown": unknown,
-        "lost": [text for router in asked for text in _lost(served.routes, router, nodes)],
+        "lost": [
+            *(text for router in asked for text in _lost(served.routes, router, nodes)),
+            *_without_owner(vips, nodes),
+        ],
         "present": [text for router in asked for text in _present(served, router, nodes)],
         "absent": [text for router in asked for text in _absent(served, router, nodes)],
+        "owned": [f"{_named(vip)} is owned by {vip.owner}" for vip in vips if vip.owner in nodes],
     }
+
+
+def _without_owner(vips: Iterable[Vip], nodes: Sequence[str]) -> list[str]:
+    """The addresses of a segment that only these nodes may own."""
+    only = [vip for vip in vips if vip.candidates and not set(vip.candidates) - set(nodes)]
+    return [f"{_named(vip)} may be owned by {', '.join(vip.candidates)} alone" for vip in only]
+
+
+def _named(vip: Vip) -> str:
+    return f"{vip.address} ({', '.join(sorted(vip.services))})"
 
 
 def _resolve(declared: Data, names: Sequence[str]) -> tuple[list[str], list[str]]:

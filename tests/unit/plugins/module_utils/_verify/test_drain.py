@@ -102,3 +102,24 @@ def declared_dual() -> dict[str, Any]:
     """Both families over the one session with each node."""
     pools = [{"name": "default", "addresses": ["10.9.0.0/16", "fd00:9::/64"]}]
     return declared(vipcast_pools=pools, vipcast_peer={"dual_stack_address_family": True})
+
+
+def look_at_owners(*names: str, on: tuple[str, ...] = ("n1", "n2", "n3"), **values: Any) -> dict[str, Any]:
+    """An address of the segment that n2 owns; nothing goes by BGP."""
+    layer2 = declared(vipcast_advertisements=[], vipcast_l2_advertisements=[{"name": "all"}])
+    common = {"address": None, "interfaces": [], "macs": [], "since": None, "foreign": []}
+    owner = {"service": "default/web", "node": "n2", **common}
+    return outlook(layer2, {**cluster(service(on=on, **values)), "owners": [owner]}, [], names)
+
+
+def test_what_a_node_owns_is_named_until_another_one_does() -> None:
+    assert look_at_owners("n2")["owned"] == ["10.9.1.1 (default/web) is owned by n2"]
+    assert look_at_owners("n1", "n3")["owned"] == []
+
+
+def test_the_only_nodes_that_may_own_an_address_may_not_go() -> None:
+    assert look_at_owners("n1", "n2")["lost"] == []
+    assert look_at_owners("n1", "n2", "n3")["lost"] == [
+        "10.9.1.1 (default/web) may be owned by n1, n2, n3 alone"
+    ]
+    assert look_at_owners("n2", on=("n2",), **LOCAL)["lost"] != []
