@@ -8,6 +8,8 @@ from __future__ import annotations
 BLAST, REST = 0.005, 0.001
 # An address's announcement on an interface is not torn apart.
 _LEAST = 2.0
+# Rounding: whoever comes when he was told to does not come too early.
+_SLACK = 0.01
 
 
 class Pace:
@@ -26,7 +28,7 @@ class Pace:
 
     @property
     def allows(self) -> bool:
-        return self._credit >= _LEAST
+        return self._credit >= _LEAST - _SLACK
 
     def spend(self, frames: int) -> None:
         self._credit -= frames
