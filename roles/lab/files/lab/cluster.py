@@ -14,6 +14,8 @@ from topology import Host, Lab
 # Seconds. Measured on two busy cores: the API answers after 10, all is ready after 30.
 API_LIMIT = 120
 READY_LIMIT = 180
+# An emulated processor boots a node in ten times that.
+VIRTUAL_READY_LIMIT = 900
 
 
 def kubectl(lab: Lab, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
@@ -59,6 +61,7 @@ def _finish(lab: Lab, node: Host) -> None:
 
 def wait_until_ready(lab: Lab) -> None:
     """Until every node is Ready and runs kube-proxy."""
-    limit = f"--timeout={READY_LIMIT}s"
+    virtual = any(node.virtual for node in lab.nodes)
+    limit = f"--timeout={VIRTUAL_READY_LIMIT if virtual else READY_LIMIT}s"
     kubectl(lab, "wait", "--for=condition=Ready", limit, *(f"node/{node.name}" for node in lab.nodes))
     kubectl(lab, "-n", "kube-system", "rollout", "status", "daemonset/kube-proxy", limit)
