@@ -24,7 +24,7 @@ DISK_SIZE = "8G"
 MEMORY = "1536M"
 # One level of page tables less is less to emulate, and nobody attacks a lab.
 PROCESSOR = "max,la57=off"
-# The clock that the processor brings is right: without the word Linux distrusts a slow one and reads a slower.
+# The processor's clock is right. Without the word Linux distrusts a slow one, and reads a much slower.
 KERNEL_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off tsc=reliable"
 KILL_LIMIT = 10
 
