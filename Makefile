@@ -74,7 +74,7 @@ unit: venv ## unit tests of plugins, by ansible-test
 
 .PHONY: daemon
 daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
-	.ci/packages $(ROUTERS) iproute2
+	.ci/packages $(ROUTERS) iproute2 iputils-arping ndisc6
 	pytest -n 2 tests/daemon/ipam
 	pytest -n 4 tests/daemon/interop
 	pytest tests/daemon --ignore tests/daemon/ipam --ignore tests/daemon/interop

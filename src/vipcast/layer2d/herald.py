@@ -35,14 +35,19 @@ class Herald:
     def timer(self) -> float | None:
         if not self.clients:
             return None
-        news = self._node.holdings.touched or self._node.holdings.moves or None in self.clients.values()
-        return self._at + (BURST_SECONDS if news else REPORT_SECONDS)
+        return self._at + (BURST_SECONDS if self._has_news else REPORT_SECONDS)
+
+    @property
+    def _has_news(self) -> bool:
+        holdings = self._node.holdings
+        return bool(self._node.news or holdings.touched or holdings.moves) or None in self.clients.values()
 
     def tell(self, now: float) -> None:
         self._at = now
         counters = None in self.clients.values() or now >= self._counted_at + REPORT_SECONDS
         if counters:
             self._counted_at = now
+        self._node.news = False
         self._report.look(counters=counters)
         moves = [protocol.write_move(move) for move in self._node.holdings.moves]
         self._node.holdings.moves.clear()

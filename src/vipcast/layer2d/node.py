@@ -26,12 +26,15 @@ _log = log_for("layer2")
 
 
 class Node:
-    """``frozen``: an heir is taking over, and this one sends and hears nothing that belongs to it."""
+    """``frozen``: an heir is taking over, and this one sends and hears nothing that belongs to it.
+
+    ``news``: there is more to tell of the membership.
+    """
 
     def __init__(self, loop: Loop, segments: Segments, wants: Layer2Wants, now: float) -> None:
         self.wants = Layer2Wants(wants.node, settings=wants.settings)
         self.port = HeartbeatPort(wants.settings.port)
-        self.frozen = False
+        self.frozen = self.news = self._settled = False
         self._loop = loop
         self._segments = segments
         segments.exclude(wants.settings.excluded_interfaces)
@@ -54,13 +57,14 @@ class Node:
             self._close_port()
             self.port = HeartbeatPort(settings.port)
         self._open_port(now)
+        # First of all what is wanted: what an heir holds and nobody wants would be given up.
+        self.members.set_wants(wants.addresses, now)
         self.members.preempt = settings.preempt
         self.members.set_profile(_profile(wants), now)
         self.members.set_keys(wants.keys, now)
         self.members.set_peers(
             {name: [(each, settings.port) for each in found] for name, found in wants.members.items()}, now
         )
-        self.members.set_wants(wants.addresses, now)
         self.holdings.set_wants(wants, now)
         self.flush(now)
 
@@ -104,14 +108,17 @@ class Node:
 
     def flush(self, now: float) -> None:
         """Do what was decided, then tell the others: who hears of our claim may stop answering."""
-        moved = False
+        moved = self.members.settled is not self._settled
+        if moved:
+            self._settled = self.news = True
         for event in self.members.events():
             if isinstance(event, ClaimChanged):
                 self.holdings.claim_changed(event)
                 moved = True
             else:
+                self.news = True
                 _tell(event)
-        if moved or self.members.held != self.holdings.answering.keys():
+        if moved:
             self.holdings.apply(now)
             self.holdings.handle_timer(now)
         for (address, port), data in self.members.output():

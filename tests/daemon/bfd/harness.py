@@ -41,9 +41,11 @@ def settings(peer: str = ROUTER, **values: Any) -> BfdSettings:
 class BfdProcess:
     """The program. ``namespace`` also names its control socket: an abstract one belongs to the network."""
 
+    command, port = "bfd", 17473
+
     def __init__(self, namespace: str, folder: Path, *flags: str, prefix: tuple[str, ...] = ()) -> None:
-        self.log_path = folder / f"bfd-{time.monotonic_ns()}.log"
-        command = [*prefix, sys.executable, "-c", _PROGRAM, "bfd", *flags]
+        self.log_path = folder / f"{self.command}-{time.monotonic_ns()}.log"
+        command = [*prefix, sys.executable, "-c", _PROGRAM, self.command, *flags]
         with self.log_path.open("ab") as output:
             self.process = subprocess.Popen(
                 [*_BOUND_TO_US, "ip", "netns", "exec", namespace, *command],
@@ -82,7 +84,7 @@ class BfdProcess:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of an answer from the probes' address."""
         program = (
-            "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', 17473, timeout=5);"
+            f"import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', {self.port}, timeout=5);"
             f"c.request('GET', {path!r}); r = c.getresponse(); print(r.status); print(r.read().decode())"
         )
         answer = run("ip", "netns", "exec", self.namespace, sys.executable, "-c", program)

@@ -180,6 +180,5 @@ def test_wants_that_are_none_are_refused_in_words(written: object) -> None:
 
 def test_more_addresses_than_a_node_may_have_are_refused() -> None:
     with pytest.raises(ProtocolError, match="at most"):
-        protocol.read_wants(
-            protocol.write_wants(Layer2Wants("a", addresses=many(protocol.MAX_ADDRESSES + 1)))
-        )
+        wants = Layer2Wants("a", addresses=many(protocol.MAX_ADDRESSES + 1))
+        protocol.read_wants(over(protocol.write_wants(wants)))

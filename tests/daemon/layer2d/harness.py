@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A segment: nodes, a client and a switch in namespaces, with `vipcast layer2` as a real process on each.
+
+"vl-..-n1"  eth0 10.31.8.11, fd31::11  ---+
+"vl-..-n2"  eth0 10.31.8.12, fd31::12  ---+--- br0 in "vl-..-s" ---  eth0 10.31.8.1, fd31::1  "vl-..-c"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from daemon.bfd.harness import BfdProcess
+from daemon.interop.network import eventually, run
+from daemon.interop.speaker import enter
+
+from vipcast.layer2.wants import (
+    Address,
+    AddressStatus,
+    AddressWant,
+    Electorate,
+    Holding,
+    Layer2Wants,
+    Move,
+    Settings,
+)
+from vipcast.net.layer2 import Layer2Client
+
+__all__ = ["VIP", "VIP6", "Asking", "Layer2Process", "Net", "Speaker", "eventually", "run", "wants_of"]
+
+VIP, VIP6 = "10.31.8.100", "fd31::100"
+KEY = b"0123456789abcdef0123456789abcdef"
+
+_numbers = itertools.count()
+
+
+class Layer2Process(BfdProcess):
+    """The program on a node."""
+
+    command = "layer2"
+    port = 17474
+
+    def status(self) -> dict[str, Any]:
+        """The status page's."""
+        found: dict[str, Any] = json.loads(self.get("/status")[1])["status"]
+        return found
+
+    def processor_time(self) -> float:
+        """Seconds, of user and kernel."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Net:
+    """The namespaces, and a folder for logs. Everything is gone when the context ends."""
+
+    def __init__(self, nodes: int = 3) -> None:
+        self.tag = f"vl-{os.getpid()}-{next(_numbers)}"
+        self.switch, self.client = f"{self.tag}-s", f"{self.tag}-c"
+        self.nodes = [f"{self.tag}-n{number}" for number in range(1, nodes + 1)]
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.tag}-"))
+
+    def __enter__(self) -> Net:
+        try:
+            self._wire()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for namespace in (self.switch, self.client, *self.nodes):
+            run("ip", "netns", "del", namespace, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _wire(self) -> None:
+        for namespace in (self.switch, self.client, *self.nodes):
+            run("ip", "netns", "add", namespace)
+            run("ip", "-n", namespace, "link", "set", "lo", "up")
+        run("ip", "-n", self.switch, "link", "add", "br0", "type", "bridge", "forward_delay", "0")
+        run("ip", "-n", self.switch, "link", "set", "br0", "up")
+        self._plug(self.client, "c", 1)
+        for number, node in enumerate(self.nodes, 1):
+            self._plug(node, f"n{number}", 10 + number)
+
+    def _plug(self, namespace: str, port: str, number: int) -> None:
+        veth = ("eth0", "type", "veth", "peer", port, "netns", self.switch)
+        run("ip", "-n", namespace, "link", "add", *veth)
+        run("ip", "-n", self.switch, "link", "set", port, "master", "br0", "up")
+        run("ip", "-n", namespace, "addr", "add", f"10.31.8.{number}/16", "dev", "eth0")
+        run("ip", "-n", namespace, "addr", "add", f"fd31::{number}/64", "dev", "eth0", "nodad")
+        run("ip", "-n", namespace, "link", "set", "eth0", "up")
+
+    # ---- what happens to a node ----
+
+    def name(self, node: str) -> str:
+        """By which the members know it: n1."""
+        return node.rpartition("-")[2]
+
+    def cut(self, node: str) -> None:
+        """Silently: the switch forwards nothing of it any more, and the node's own link stays up."""
+        run("ip", "-n", self.switch, "link", "set", self.name(node), "nomaster")
+
+    def mend(self, node: str) -> None:
+        run("ip", "-n", self.switch, "link", "set", self.name(node), "master", "br0")
+
+    def mac(self, node: str) -> str:
+        return str(re.findall(r"link/ether (\S+)", run("ip", "-n", node, "link", "show", "eth0"))[0])
+
+    def owner(self, mac: str | None) -> str | None:
+        """Whose MAC it is."""
+        return next((self.name(node) for node in self.nodes if self.mac(node) == mac), None)
+
+    # ---- oracles ----
+
+    def arping(self, address: str = VIP, *, count: int = 1) -> list[str]:
+        """The MACs that answered, each once."""
+        command = ("arping", "-c", str(count), "-w", "1", "-I", "eth0", address)
+        found = re.findall(r"\[([0-9A-Fa-f:]{17})\]", self._in_client(*command))
+        return sorted({mac.lower() for mac in found})
+
+    def ndisc(self, address: str = VIP6) -> list[str]:
+        found = re.findall(
+            r"[Tt]arget link-layer address: (\S+)",
+            self._in_client("ndisc6", "-m", "-w", "500", "-r", "1", address, "eth0"),
+        )
+        return sorted({mac.lower() for mac in found})
+
+    def neighbour(self, address: str = VIP) -> str | None:
+        """What the client's kernel has in its table."""
+        shown = run("ip", "-n", self.client, "neigh", "show", address, "dev", "eth0")
+        found = re.findall(r"lladdr (\S+)", shown)
+        return str(found[0]) if found else None
+
+    def resolve(self, address: str = VIP) -> str | None:
+        """Have the client's kernel ask, if it does not know."""
+
+        def send() -> None:
+            enter(self.client)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                sock.sendto(b"?", (address, 9))
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        thread.join()
+        eventually(lambda: self.neighbour(address), f"the client's kernel finds {address}", 3)
+        return self.neighbour(address)
+
+    def _in_client(self, *command: str) -> str:
+        return run("ip", "netns", "exec", self.client, *command, check=False)
+
+
+def wants_of(
+    node: str, nodes: Iterable[str], addresses: Iterable[str] = (VIP,), **settings: Any
+) -> Layer2Wants:
+    """Every node is everywhere a candidate."""
+    names = list(nodes)
+    electorate: Electorate = ((0, frozenset(names)),)
+    return Layer2Wants(
+        node=node,
+        members={name: (ip_address(f"10.31.8.1{name[1:]}"),) for name in names},
+        addresses={ip_address(each): AddressWant(electorate, each) for each in addresses},
+        settings=Settings(**settings),
+        keys=(KEY,),
+    )
+
+
+class Speaker:
+    """A Layer2Client in a thread of its own in the node's namespace; leaving is like a speaker's end."""
+
+    def __init__(self, namespace: str, wants: Layer2Wants) -> None:
+        self.moves: list[Move] = []
+        self.wants = wants
+        self._loop = asyncio.new_event_loop()
+        self._client = Layer2Client(self._changed)
+        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
+
+    def _changed(self) -> None:
+        self.moves += self._client.take_moves()
+
+    def _run(self, namespace: str) -> None:
+        enter(namespace)
+        self._client.want(self.wants)
+        self._task = self._loop.create_task(self._client.run())
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._task)
+
+    def __enter__(self) -> Speaker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+            self._thread.join(5)
+
+    def call(self, step: Callable[[Layer2Client], Any]) -> Any:
+        async def inside() -> Any:
+            return step(self._client)
+
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+
+    def want(self, **changes: Any) -> None:
+        self.wants = replace(self.wants, **changes)
+        self.call(lambda client: client.want(self.wants))
+
+    def statuses(self) -> Mapping[Address, AddressStatus]:
+        found: Mapping[Address, AddressStatus] = self.call(lambda client: client.statuses())
+        return found
+
+    def status(self, address: str = VIP) -> AddressStatus:
+        return self.statuses().get(ip_address(address), AddressStatus(Holding.WAITING))
+
+    def wait(self, condition: Callable[[AddressStatus], object], seconds: float = 10) -> AddressStatus:
+        end = time.monotonic() + seconds
+        while not condition(status := self.status()):
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {seconds} s: {status} {self._client.problem}")
+            time.sleep(0.01)
+        return status
+
+
+class Asking:
+    """The client asks by ARP all the time, and writes down who answered when, and what was asked in vain."""
+
+    def __init__(self, net: Net, address: str = VIP, interval: float = 0.02) -> None:
+        self.answers: list[tuple[float, str]] = []
+        self.asked: list[float] = []
+        self._address, self._interval = ip_address(address).packed, interval
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(net.client,), daemon=True)
+
+    def __enter__(self) -> Asking:
+        self._thread.start()
+        eventually(lambda: self.asked, "it asks")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(5)
+
+    def _run(self, namespace: str) -> None:
+        enter(namespace)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as sock:
+            sock.bind(("eth0", 0x0806))
+            mac = sock.getsockname()[4]
+            ours = ip_address("10.31.8.1").packed
+            request = struct.pack("!6s6sHHHBBH", b"\xff" * 6, mac, 0x0806, 1, 0x0800, 6, 4, 1)
+            request += mac + ours + bytes(6) + self._address
+            while not self._over.is_set():
+                self.asked.append(time.monotonic())
+                sock.send(request)
+                self._listen(sock, mac, self.asked[-1] + self._interval)
+
+    def _listen(self, sock: socket.socket, mac: bytes, until: float) -> None:
+        while (left := until - time.monotonic()) > 0:
+            if select.select([sock], [], [], left)[0]:
+                frame = sock.recv(2048)
+                # A reply to us, not what is announced to everybody.
+                if frame[:6] == mac and frame[20:22] == b"\0\2" and frame[28:32] == self._address:
+                    self.answers.append((time.monotonic(), frame[22:28].hex(":")))
+
+    def longest_gap(self, since: float = 0.0) -> float:
+        """Seconds without an answer."""
+        times = [at for at, _mac in self.answers if at >= since]
+        ends = [*times, time.monotonic()]
+        return max(
+            (after - before for before, after in itertools.pairwise([since or ends[0], *ends])), default=0.0
+        )
+
+    def macs(self, since: float = 0.0) -> set[str]:
+        return {mac for at, mac in self.answers if at >= since}
+
+
+class Cluster:
+    """The program and a speaker on each node, by the node's name."""
+
+    def __init__(self, net: Net, addresses: Iterable[str] = (VIP,), *flags: str, **settings: Any) -> None:
+        self.net = net
+        self.namespaces = {net.name(node): node for node in net.nodes}
+        self.processes: dict[str, Layer2Process] = {}
+        self.speakers: dict[str, Speaker] = {}
+        self._addresses, self._flags, self._settings = tuple(addresses), flags, settings
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Cluster:
+        for name in self.namespaces:
+            self.start(name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def process(self, name: str) -> Layer2Process:
+        """One more on that node."""
+        made = Layer2Process(self.namespaces[name], self.net.folder, *self._flags)
+        return self._stack.enter_context(made)
+
+    def start(self, name: str) -> None:
+        self.processes[name] = self.process(name)
+        wants = wants_of(name, self.namespaces, self._addresses, **self._settings)
+        speaker = self._stack.enter_context(Speaker(self.namespaces[name], wants))
+        self.speakers[name] = speaker
+
+    def owners(self, address: str = VIP) -> list[str]:
+        """Who says that it is the owner."""
+        holding = (Holding.OWNER, Holding.YIELDING)
+        return [name for name, each in self.speakers.items() if each.status(address).holding in holding]
+
+    def settle(self, address: str = VIP, seconds: float = 20) -> str:
+        """Until one is the owner, for the others too."""
+
+        def agreed() -> bool:
+            told = {each.status(address).owner for each in self.speakers.values()}
+            return len(self.owners(address)) == 1 and told == set(self.owners(address))
+
+        eventually(agreed, f"one owner of {address}", seconds)
+        return self.owners(address)[0]
+
+    def others(self, name: str) -> list[str]:
+        return [other for other in self.namespaces if other != name]
