@@ -248,7 +248,7 @@ class Members:
     def _maybe_go(self, now: float) -> None:
         if not (self._shared.owned.get(self.name) and self._ready):
             self._farewell_at = now
-            self._owning.held.clear()
+            self._owning.drop_all()
             self._watch.say(Condition.LEFT)
 
     @property
@@ -301,8 +301,8 @@ class Members:
 
     @property
     def held(self) -> frozenset[Address]:
-        """What this node is to answer for, now."""
-        return frozenset(self._owning.held)
+        """What this node is to answer for, now: the same object for as long as nothing has changed."""
+        return self._owning.held
 
     @property
     def members(self) -> Mapping[str, Member]:

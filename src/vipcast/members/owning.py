@@ -38,11 +38,12 @@ class Owning:
         self.name, self.profile = name, profile
         self.wants: Mapping[Address, AddressWant] = {}
         self.unable: frozenset[Address] = frozenset()
-        self.held: set[Address] = set()
         self.settled = self.present = self.leaving = self.mute = False
         self.preempt = False
         self.stable_since = 0.0
         self._shared, self._wall = shared, wall
+        self._holding: set[Address] = set()
+        self._held: frozenset[Address] | None = frozenset()
         self._queue: deque[Address] = deque()
         self._queued: set[Address] = set()
         self._vacant: dict[Address, tuple[Reason, float]] = {}
@@ -82,7 +83,18 @@ class Owning:
     def stop(self) -> None:
         """Nothing may be owned: there is no key."""
         self.settled = False
-        self.held.clear()
+        self.drop_all()
+
+    def drop_all(self) -> None:
+        self._holding.clear()
+        self._held = None
+
+    @property
+    def held(self) -> frozenset[Address]:
+        """The same object for as long as nothing has changed."""
+        if self._held is None:
+            self._held = frozenset(self._holding)
+        return self._held
 
     def look_everywhere(self) -> None:
         self.look([*self.wants, *self._shared.owned.get(self.name, ())])
@@ -125,7 +137,7 @@ class Owning:
             self._vacant.pop(address, None)
             self._keep(address, claim, want, now)
             return 1
-        self.held.discard(address)
+        self._hold(address, False)
         self._yields.pop(address, None)
         if want is None or not self._may_take(address, want):
             self._vacant.pop(address, None)
@@ -148,7 +160,7 @@ class Owning:
             self._yields.pop(address, None)
             if claim.hold is Hold.YIELDING:
                 self._claim(address, claim, Reason.KEPT)
-            self.held.add(address)
+            self._hold(address, True)
 
     def _yield(self, address: Address, claim: Ownership, want: AddressWant, now: float) -> None:
         reason = Reason.LEAVING if self.leaving else Reason.NOT_CANDIDATE
@@ -156,13 +168,13 @@ class Owning:
         if now >= until or not self._somebody_else(want.electorate):
             self._release(address, claim, reason)
             return
-        self.held.add(address)
+        self._hold(address, True)
         self._wake(address, until)
         if claim.hold is Hold.HELD:
             self._put(address, claim._replace(hold=Hold.YIELDING, reason=reason))
 
     def _release(self, address: Address, claim: Ownership, reason: Reason) -> None:
-        self.held.discard(address)
+        self._hold(address, False)
         self._yields.pop(address, None)
         self._put(address, claim._replace(hold=Hold.RELEASED, reason=reason))
 
@@ -237,12 +249,17 @@ class Owning:
             self._spent.add(address)
         self._vacant.pop(address, None)
         self._claim(address, claim, reason)
-        self.held.add(address)
+        self._hold(address, True)
 
     def _claim(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
         term = 1 if claim is None else min(claim.term + 1, MAX_TERM)
         since = claim.since if claim is not None and reason is Reason.KEPT else self._wall()
         self._put(address, Ownership(term, self.name, Hold.HELD, reason, since))
+
+    def _hold(self, address: Address, held: bool) -> None:
+        if held is not (address in self._holding):
+            self._holding ^= {address}
+            self._held = None
 
     def _put(self, address: Address, claim: Ownership) -> None:
         self._shared.merge((Kind.CLAIM, address), claim)

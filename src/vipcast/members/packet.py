@@ -28,7 +28,7 @@ import hmac
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntFlag
+from enum import IntEnum
 
 from vipcast.members.entries import MAX_NAME, write_name
 from vipcast.members.words import Drop
@@ -46,7 +46,7 @@ _LEAST = _HEAD.size + 1 + TAG
 MAX_HELD_BACK = (1 << 32) - 1
 
 
-class Flag(IntFlag):
+class Flag(IntEnum):
     WATCHES = 1  # the sender wants heartbeats back
     ALL = 2  # with this packet the receiver knows all that the sender knows
     ANSWER = 4  # the sender has more to tell when this has arrived, or has missed a heartbeat: answer at once

@@ -188,7 +188,7 @@ class Post:
                 self._tell(link, name in self.linked, now, fresh=True)
 
     def _tell(self, link: Link, watches: bool, now: float, fresh: bool = False) -> None:
-        flags = Flag.WATCHES if watches else 0
+        flags = int(Flag.WATCHES) if watches else 0
         if link.known and link.heard_at < now - 1.5 * self.profile.heartbeat:
             flags |= Flag.ANSWER
         link.waiting = False
