@@ -19,8 +19,10 @@ def write_link(link: Link) -> dict[str, int]:
     return {field: getattr(link, field) for field in _LINK}
 
 
-def read_link(link: Link, written: Mapping[str, Any], now: float) -> None:
+def read_link(link: Link, written: object, now: float) -> None:
     """Whoever was known counts as heard now: nobody could be heard while nobody listened."""
+    if not isinstance(written, Mapping):
+        raise ValueError(f"link to {link.name}: a table would be right")
     for field in _LINK:
         setattr(link, field, _number(written.get(field)))
     link.told_all = link.known

@@ -176,6 +176,7 @@ class Link:
     def fly(self, entries: tuple[tuple[Key, Value], ...], now: float) -> None:
         self.flights[self.number] = Flight(now, entries)
         for key, _value in entries:
-            self.pending[key] = now
+            self.pending.pop(key, None)
+            self.pending[key] = now  # at the end: it is others' turn first
         if len(self.flights) > WINDOW:
             del self.flights[next(iter(self.flights))]

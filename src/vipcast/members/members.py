@@ -203,7 +203,8 @@ class Members:
         owning = self._owning
         if not self._settled and self._may_settle(now):
             self._settled = True
-        ready, present = self._settled and bool(self._post.keys), self._watch.present
+        ready = self._settled and owning.told and bool(self._post.keys)
+        present = self._watch.present
         if self._ready and not ready:
             owning.stop()
         elif (ready, ready and present) != (self._ready, owning.present):
@@ -290,6 +291,7 @@ class Members:
         for key, value in entries:
             self._shared.merge(key, value)
         self._watch.refute_at = None
+        self._tell_moves()
         self._events.clear()
 
     # ---- what is ----

@@ -37,6 +37,7 @@ class Owning:
     def __init__(self, name: str, profile: Profile, shared: Shared, wall: Callable[[], int]) -> None:
         self.name, self.profile = name, profile
         self.wants: Mapping[Address, AddressWant] = {}
+        self.told = False  # what is wanted: an heir that has not been told gives nothing up
         self.unable: frozenset[Address] = frozenset()
         self.settled = self.present = self.leaving = self.mute = False
         self.preempt = False
@@ -56,7 +57,7 @@ class Owning:
     # ---- inputs ----
 
     def set_wants(self, wants: Mapping[Address, AddressWant]) -> None:
-        before, self.wants = self.wants, dict(wants)
+        before, self.wants, self.told = self.wants, dict(wants), True
         changed = [a for a in before.keys() | wants.keys() if before.get(a) != wants.get(a)]
         self._spent.difference_update(changed)
         self.look(changed)

@@ -208,11 +208,15 @@ class Post:
     def _batches(
         self, link: Link, now: float, fresh: bool
     ) -> Iterator[tuple[tuple[tuple[Key, Value], ...], bytes]]:
-        """What it has to be told and was not lately, in packets; no more of them than may be under way."""
+        """What it has to be told and was not lately, in packets; no more of them than may be under way.
+
+        One for those that we do not hear: they may hear us.
+        """
         link.bulk = False
-        if not link.pending or not self.heard(link.name, now):
+        if not link.pending:
             return
         patience = NEVER if fresh else now - 0.75 * self.profile.heartbeat
+        heard = self.heard(link.name, now)
         room = MAX_FLIGHTS - sum(
             flight.sent_at > now - 1 for flight in link.flights.values() if flight.entries
         )
@@ -224,8 +228,8 @@ class Post:
             if batch and size + len(written) > FULL - 150:
                 yield tuple(batch), b"".join(octets)
                 batch, octets, size, room = [], [], 0, room - 1
-                if room <= 0:
-                    link.bulk = True
+                if room <= 0 or not heard:
+                    link.bulk = heard
                     return
             batch.append((key, value))
             octets.append(written)

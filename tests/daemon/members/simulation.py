@@ -129,7 +129,7 @@ class Segment:
         written = estate(old.members.export())
         self.kill(name)
         node = self._new(name, (KEY,))
-        node.events = old.events
+        node.events, old.events = old.events, []
         node.members.restore(written, self.time(node))
         self._begin(name, node)
 
