@@ -16,7 +16,7 @@ import atheris
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-with atheris.instrument_imports(include=["vipcast.bgp", "vipcast.bfd", "vipcast.net"]):
+with atheris.instrument_imports(include=["vipcast.bgp", "vipcast.bfd", "vipcast.net", "vipcast.layer2"]):
     from fuzz.targets import TARGETS
 
 

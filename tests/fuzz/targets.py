@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from daemon.bgp.cable import settings
 from daemon.bgp.wire_cases import CASES
+from daemon.layer2 import wire_cases as segment
 
 from vipcast.bfd import packet
 from vipcast.bfd.fsm import BfdState, Diagnostic
@@ -21,6 +22,9 @@ from vipcast.bgp.framing import Frame, FrameBuffer, MessageType
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, Update, decode, encode
 from vipcast.bgp.session import Session
+from vipcast.layer2 import arp, ndp
+from vipcast.layer2.frames import FrameError
+from vipcast.layer2.responder import Responder
 from vipcast.net.bfd_protocol import read_settings, read_status, write_settings, write_status
 from vipcast.net.lines import ProtocolError, line, read_line
 from vipcast.net.router_advertisement import (
@@ -101,6 +105,28 @@ def bfd_packet(data: bytes) -> None:
         assert packet.decode(found.encode()) == found
 
 
+def layer2_frame(data: bytes) -> None:
+    """What is read is written again as the same; an answer can be read, and who gets none is counted."""
+    with contextlib.suppress(FrameError):
+        message = ndp.decode(data)
+        assert ndp.decode(message.encode()) == message
+    with contextlib.suppress(FrameError):
+        frame = arp.decode(data)
+        assert arp.decode(frame.encode()) == frame
+    responder = Responder(segment.OURS, {segment.OURS})
+    responder.own(segment.VIP)
+    responder.own(segment.VIP6)
+    answer = responder.answer(data)
+    assert (answer is not None) + responder.ignored.total() == 1
+    if answer is not None:
+        (arp.decode if len(answer) == arp.LAYOUT.size else ndp.decode)(answer)
+
+
+def layer2_checked(data: bytes) -> None:
+    """The same behind the checksum, which no fuzzer guesses."""
+    layer2_frame(segment.checked(data) if len(data) >= 58 else data)
+
+
 def router_advertisement(data: bytes) -> None:
     valid_kind(data, IPv6Address("fe80::1"), 255)
 
@@ -126,6 +152,8 @@ _LINES = [
     line({"r1": {"peer": "fe80::1", "interface": "eth0", "echo_interval": 0.05, "local": "nothing"}}),
 ]
 
+_FRAMES = [octets for octets, _message in (*segment.ARP.values(), *segment.NDP.values())]
+
 # By name: what is called, and the octets that it begins with.
 TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "stream": (stream, [b"\x10" + octets for octets in _MESSAGES]),
@@ -135,6 +163,8 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "session": (session, [first + octets for octets in _MESSAGES for first in (b"\0", b"\xff")]),
     "bfd": (bfd_packet, [_BFD.encode()]),
     "bfd-control": (bfd_control, _LINES),
+    "layer2": (layer2_frame, _FRAMES),
+    "layer2-checked": (layer2_checked, _FRAMES),
     "advertisement": (
         router_advertisement,
         [encode_advertisement(b"\2\0\0\0\0\1"), encode_solicitation(b"\2\0\0\0\0\1")],
