@@ -13,8 +13,6 @@ from typing import Any
 from ._declared_objects import manifests, options_of
 from .model.addresses import AddressRange, IPNetwork, parse_range
 from .model.configuration import parse
-from .model.problems import Problem
-from .model.reasons import Reason
 
 # The scale that Kubernetes itself is tested with ends at 10,000 services in a cluster
 # (kubernetes/community, sig-scalability/configs-and-limits/thresholds.md):
@@ -104,16 +102,8 @@ def cluster_objects(declared: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def judge(declared: Mapping[str, Any]) -> list[str]:
     """What the load balancer itself would say against these objects: the last word."""
-    return [str(problem) for problem in _problems(declared) if problem.reason is not Reason.UNSUPPORTED]
-
-
-def shortfalls(declared: Mapping[str, Any]) -> list[str]:
-    """What is declared rightly, and what the load balancer does not do yet."""
-    return [str(problem) for problem in _problems(declared) if problem.reason is Reason.UNSUPPORTED]
-
-
-def _problems(declared: Mapping[str, Any]) -> tuple[Problem, ...]:
-    return parse(cluster_objects(declared), namespace=declared["namespace"]).problems
+    found = parse(cluster_objects(declared), namespace=declared["namespace"])
+    return [str(problem) for problem in found.problems]
 
 
 def router_intent(declared: Mapping[str, Any], host: str) -> dict[str, Any]:

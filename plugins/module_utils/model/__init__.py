@@ -4,7 +4,7 @@
 
 Ansible modules and the daemons judge a configuration with these same files. They do no I/O and need nothing
 but the standard library. Reading order: ``reasons``, ``problems``, ``fields``, ``addresses``, ``selectors``,
-``unsupported``; a file for each kind (``pools``, ``communities``, ``peers``, ``bfd``, ``advertisements``,
+a file for each kind (``pools``, ``communities``, ``peers``, ``bfd``, ``advertisements``,
 ``layer2``); ``objects`` (each by itself), ``relations`` (among each other), ``configuration``. ``legacy`` has
 the same in MetalLB's old ConfigMap.
 """

@@ -58,12 +58,6 @@ class Configuration:
         """The problems because of which an object is not in force as it is written."""
         return tuple(problem for problem in self.problems if problem.effect is Effect.REFUSED)
 
-    @property
-    def faults(self) -> tuple[Problem, ...]:
-        """The problems that somebody made: all but those of what is not supported yet."""
-        gap = (Reason.UNSUPPORTED, Effect.INEFFECTIVE)
-        return tuple(problem for problem in self.problems if (problem.reason, problem.effect) != gap)
-
     def advertisements_for(self, pool: str) -> tuple[BGPAdvertisement, ...]:
         """The advertisements that announce the pool of this name."""
         return self.announcements.get(pool, ())

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from .fields import Fields
 from .pools import Pool, selects_pool
 from .selectors import Selector, any_matches, read_selector, read_selectors
-from .unsupported import name_gaps
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,6 @@ def read_l2_advertisement(
         service_selectors=read_selectors(spec, "serviceSelectors"),
         preferred_nodes=_read_preferred(spec),
     )
-    name_gaps("L2Advertisement", spec)
     spec.done()
     return found
 

@@ -15,10 +15,7 @@ __all__ = ["check"]
 
 
 def check(files: Sequence[str], namespace: str | None = None) -> int:
-    """Print the problems; 0: none, 1: some, 2: a file that could not be read.
-
-    What is not supported yet is printed too, and is no fault of the files.
-    """
+    """Print the problems; 0: none, 1: some, 2: a file that could not be read."""
     objects: list[dict[str, Any]] = []
     places: dict[ObjectRef, str] = {}
     skipped = 0
@@ -37,7 +34,5 @@ def check(files: Sequence[str], namespace: str | None = None) -> int:
     for problem in found.problems:
         print(f"{places[problem.object]}: {problem}")
     others = f", {skipped} of other groups not looked at" if skipped else ""
-    gaps = len(found.problems) - len(found.faults)
-    later = f", {gaps} not supported yet" if gaps else ""
-    print(f"{len(objects)} objects of {GROUP}, {len(found.faults)} problems{later}{others}", file=sys.stderr)
-    return 1 if found.faults else 0
+    print(f"{len(objects)} objects of {GROUP}, {len(found.problems)} problems{others}", file=sys.stderr)
+    return 1 if found.problems else 0

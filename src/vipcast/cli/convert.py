@@ -30,11 +30,8 @@ _WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 
 
 def convert(files: Sequence[str], namespace: str | None = None) -> int:
-    """Print the objects; 0: no problems, 1: some, 2: a file or a ConfigMap in it could not be read.
-
-    What is not supported yet is said too, and is no fault of the ConfigMap.
-    """
-    count = faults = gaps = 0
+    """Print the objects; 0: no problems, 1: some, 2: a file or a ConfigMap in it could not be read."""
+    count = problems = 0
     try:
         for file in files:
             for conversion in _conversions(file, namespace):
@@ -43,14 +40,12 @@ def convert(files: Sequence[str], namespace: str | None = None) -> int:
                     print(f"{file}: {problem}", file=sys.stderr)
                 objects = _good(conversion).objects
                 _print(objects)
-                count, faults = count + len(objects), faults + len(found.faults)
-                gaps += len(found.problems) - len(found.faults)
+                count, problems = count + len(objects), problems + len(found.problems)
     except UnreadableError as error:
         print(error, file=sys.stderr)
         return 2
-    later = f", {gaps} not supported yet" if gaps else ""
-    print(f"{count} objects, {faults} problems{later}", file=sys.stderr)
-    return 1 if faults else 0
+    print(f"{count} objects, {problems} problems", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _conversions(file: str, namespace: str | None) -> Iterator[Conversion]:

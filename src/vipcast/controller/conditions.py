@@ -82,16 +82,16 @@ def _replacing(present: Any, wanted: Any) -> Any:
 def configuration_state(configuration: Configuration | None, item: Json, now: str) -> dict[str, Any] | None:
     """The status of a ConfigurationState, or None where `item` (which may be empty) says so already.
 
-    Without a configuration (nothing was read yet) all is unknown. What is not supported yet is no fault.
+    Without a configuration (nothing was read yet) all is unknown.
     """
-    faults = configuration.faults if configuration is not None else ()
-    pools = [problem for problem in faults if about_pools(problem)]
+    every = configuration.problems if configuration is not None else ()
+    pools = [problem for problem in every if about_pools(problem)]
     found = [
         _dated(item, _reconciled(kind, problems, known=configuration is not None), now)
-        for kind, problems in (("configReconcilerValid", faults), ("poolReconcilerValid", pools))
+        for kind, problems in (("configReconcilerValid", every), ("poolReconcilerValid", pools))
     ]
-    result = "Unknown" if configuration is None else "Invalid" if faults else "Valid"
-    wanted = {"result": result, "errorSummary": _summary(faults), "conditions": found}
+    result = "Unknown" if configuration is None else "Invalid" if every else "Valid"
+    wanted = {"result": result, "errorSummary": _summary(every), "conditions": found}
     status = item.get("status") or {}
     return None if all((status.get(name) or "") == value for name, value in wanted.items()) else wanted
 

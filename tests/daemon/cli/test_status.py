@@ -130,12 +130,12 @@ def test_nothing_is_said_in_words() -> None:
 
 
 def test_troubles_come_last() -> None:
-    problem = {"kind": "BGPPeer", "name": "tor", "field": "spec.vrf", "message": "is not supported yet",
-               "reason": "Unsupported", "effect": "Refused"}  # fmt: skip
+    problem = {"kind": "BGPPeer", "name": "tor", "field": "spec.vrf", "message": "is no name",
+               "reason": "BadName", "effect": "Refused"}  # fmt: skip
     copy = {"resource": "services", "synced": True, "objects": 1, "problem": "no answer in time"}
     shown = lines(configuration={"problems": [problem], "stale": ["BGPPeer x/tor"]}, copies=[copy])[-3:]
     assert shown == [
-        "\nrefused: BGPPeer tor: spec.vrf: is not supported yet",
+        "\nrefused: BGPPeer tor: spec.vrf: is no name",
         "\nin force as it was before: BGPPeer x/tor",
         "\nmay be old: services: no answer in time",
     ]

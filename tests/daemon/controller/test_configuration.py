@@ -144,7 +144,7 @@ def test_every_kind_gets_its_conditions_and_what_is_not_supported_is_no_fault(cl
         until(lambda kind=kind, name=name: cluster.accepted(kind, name) == "True Accepted")
     until(lambda: cluster.result() == "Valid")
     assert effective(cluster, "bgppeer", "router") == ("True", "FullyEffective")
-    assert effective(cluster, "l2advertisement", "l2") == ("False", "Unsupported")
+    assert effective(cluster, "l2advertisement", "l2") == ("True", "FullyEffective")
 
 
 def effective(cluster: Cluster, kind: str, name: str) -> tuple[str, str]:

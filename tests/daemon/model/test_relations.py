@@ -88,13 +88,12 @@ def test_a_number_that_is_shown_decides_whether_a_session_is_internal() -> None:
     assert not two.internal
 
 
-# -- what is not supported yet is accepted -------------------------------------------------------------------
+# -- what can be is nothing to talk of -----------------------------------------------------------------------
 
 
-def test_what_is_not_supported_yet_is_named_and_no_fault() -> None:
-    found = parse([thing("L2Advertisement", "x")])
-    assert said(found) == [("x", "spec", Reason.UNSUPPORTED, Effect.INEFFECTIVE)]
-    assert found.faults == () and len(found.forms) == 1
+def test_there_is_nothing_to_say_of_an_advertisement_for_layer_2() -> None:
+    found = parse([thing("L2Advertisement", "x", {"interfaces": ["eth0"]})])
+    assert found.problems == () and len(found.forms) == 1
 
 
 @pytest.mark.parametrize(
@@ -211,7 +210,7 @@ DANGLING = [
 @pytest.mark.parametrize(("item", "field"), DANGLING)
 def test_a_name_that_nothing_has_is_a_fault_and_refuses_nothing(item: Any, field: str) -> None:
     found = parse([item])
-    faults = [(each.field, each.reason, each.effect) for each in found.faults]
+    faults = [(each.field, each.reason, each.effect) for each in found.problems]
     assert faults == [(field, Reason.DANGLING_REFERENCE, Effect.INEFFECTIVE)]
     assert len(found.forms) == 1
 
@@ -219,7 +218,7 @@ def test_a_name_that_nothing_has_is_a_fault_and_refuses_nothing(item: Any, field
 @pytest.mark.parametrize(("item", "field"), DANGLING)
 def test_what_is_named_may_come_later(item: Any, field: str) -> None:
     later = [pool("gone", "10.7.0.0/24"), peer("gone", peerAddress="10.0.0.9"), thing("BFDProfile", "gone")]
-    assert grow(item, *later).faults == ()
+    assert grow(item, *later).problems == ()
 
 
 def test_a_profile_that_is_deleted_leaves_the_session_without_bfd() -> None:
@@ -248,7 +247,7 @@ def test_a_profile_that_is_deleted_leaves_the_session_without_bfd() -> None:
 def test_echo_mode_is_for_ipv4_neighbours(profile: Any, fields: Any, told: bool) -> None:
     objects = [peer("x", bfdProfile="echo", **fields), thing("BFDProfile", "echo", profile)]
     for order in itertools.permutations(objects):
-        reasons = [each.reason for each in parse(order).faults]
+        reasons = [each.reason for each in parse(order).problems]
         assert reasons == ([Reason.ECHO_NOT_POSSIBLE] if told else [])
     assert not parse(objects).refused
 

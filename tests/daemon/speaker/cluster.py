@@ -34,6 +34,7 @@ KINDS: dict[str, Resource] = {
         resources.IP_ADDRESS_POOLS,
         resources.BGP_PEERS,
         resources.BGP_ADVERTISEMENTS,
+        resources.L2_ADVERTISEMENTS,
         resources.BFD_PROFILES,
     )
 }

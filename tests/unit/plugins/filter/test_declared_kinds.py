@@ -12,11 +12,9 @@ from ansible_collections.vipcast.baremetal.plugins.filter.cluster_objects import
 from ansible_collections.vipcast.baremetal.plugins.filter.configuration_objects import configuration_objects
 from ansible_collections.vipcast.baremetal.plugins.filter.configuration_options import configuration_options
 from ansible_collections.vipcast.baremetal.plugins.filter.declaration import declaration
-from ansible_collections.vipcast.baremetal.plugins.filter.declaration_problems import declaration_problems
-from ansible_collections.vipcast.baremetal.plugins.filter.declaration_warnings import declaration_warnings
 from ansible_collections.vipcast.baremetal.plugins.filter.router_intent import router_intent
 
-from .test_declaration import GROUPS, hostvars, pools, read
+from .test_declaration import hostvars, pools, read
 
 SELECTOR = {"match_expressions": [{"key": "zone", "operator": "In", "values": ["outside"]}]}
 TWO_POOLS = [
@@ -282,21 +280,6 @@ def test_a_pool_that_no_session_has_to_carry_may_be_of_any_family() -> None:
         "vipcast_l2_advertisements": [{"name": "six", "pools": ["six"]}],
     }
     assert prefixes(shared) == ["10.9.0.0/24"]
-
-
-# -- what is not done yet ----------------------------------------------------------------------------------
-
-
-def test_what_is_not_done_yet_is_a_warning_and_no_problem() -> None:
-    shared = {"vipcast_l2_advertisements": [{"name": "all"}]}
-    own = hostvars(shared, r1={"vipcast_peer": {"graceful_restart": True, "passive": True}})
-    assert declaration_problems(own, GROUPS) == []
-    warnings = declaration_warnings(own, GROUPS)
-    assert [text.split(":")[0] for text in warnings] == [
-        "L2Advertisement metallb-system/all",
-    ]
-    assert declaration_warnings(hostvars(), GROUPS) == []
-    assert declaration_warnings(hostvars({"vipcast_pools": []}), GROUPS) == []
 
 
 # -- mistakes ----------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_every_kind_is_read() -> None:
             thing("BGPAdvertisement", "far", {"communities": ["no-transit"]}),
         ]
     )
-    assert found.faults == ()
+    assert found.problems == ()
     assert found.layer2_advertisements[0].interfaces == ("eth0",)
     assert found.bfd_profiles[0].receive_interval == 0.05
     assert found.advertisements[0].large_communities == {(64512, 1, 2)}

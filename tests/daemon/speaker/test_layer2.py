@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two nodes of a segment with real speakers and processes, a real API server, and arping as the judge."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon.interop.network import lacking
+from daemon.layer2d.harness import VIP, Layer2Process, Net
+from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.namespaces import api_reachable_in
+
+from vipcast.k8s import Json
+from vipcast.k8s.resource import NODES, SERVICE_L2_STATUSES
+
+pytestmark = [pytest.mark.apiserver, pytest.mark.netns]
+CORNER = "vipcast.io/corner"
+
+
+async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
+    """The first answer that is true."""
+    end = time.monotonic() + seconds
+    while not (answer := await question()):
+        assert time.monotonic() < end, f"not in time; the last answer was {answer!r}"
+        await asyncio.sleep(0.1)
+    return answer
+
+
+class Fleet:
+    """Both nodes at work; they are named by the segment: n1 and n2."""
+
+    def __init__(self, cluster: Cluster, net: Net) -> None:
+        self.cluster, self.net = cluster, net
+        self.speakers: dict[str, Speaker] = {}
+        self.processes: dict[str, Layer2Process] = {}
+
+    def node(self, name: str) -> str:
+        """In the cluster."""
+        return f"{self.cluster.node}-{name}"
+
+    def name(self, node: str) -> str:
+        """On the segment."""
+        return node.rpartition("-")[2]
+
+    def mac(self, name: str) -> str:
+        (network,) = [each for each in self.net.nodes if self.net.name(each) == name]
+        return self.net.mac(network)
+
+    async def start(self, stack: AsyncExitStack, kubeconfig: Path, keys: Path) -> None:
+        for network in self.net.nodes:
+            await self.make_node(self.net.name(network))
+        flags = (f"--layer2-key-dir={keys}", f"--layer2-node-selector={CORNER}={self.cluster.name}")
+        for network in self.net.nodes:
+            name = self.net.name(network)
+            await stack.enter_async_context(api_reachable_in(network, self.cluster.api.port))
+            of_process = ("--namespace", self.cluster.name)
+            process = Layer2Process(network, self.net.folder, *of_process)
+            self.processes[name] = stack.enter_context(process)
+            inside = ("ip", "netns", "exec", network)
+            speaker = Speaker(self.cluster, kubeconfig, *flags, inside=inside, node=self.node(name))
+            self.speakers[name] = await stack.enter_async_context(speaker)
+
+    async def make_node(self, name: str, **annotations: str) -> None:
+        labels = {CORNER: self.cluster.name}
+        await self.cluster.apply("Node", self.node(name), labels=labels, annotations=annotations)
+        status = {"addresses": [{"type": "InternalIP", "address": f"10.31.8.1{name[1:]}"}]}
+        path = NODES.path(None, self.node(name), "status")
+        await self.cluster.client.patch(path, {"status": status})
+
+    async def report(self) -> Json:
+        """The status of the only ServiceL2Status; {} while there is none."""
+        listing = await self.cluster.client.list(SERVICE_L2_STATUSES.path(self.cluster.name))
+        assert len(listing.items) <= 1
+        return dict(listing.items[0]["status"]) if listing.items else {}
+
+    async def owner(self, *, besides: str | None = None) -> tuple[str, Json]:
+        """Its name and the object's status, once that names one and the segment has an answer of it alone."""
+
+        found: Json = {}
+
+        async def ask() -> bool:
+            report = await self.report()
+            name = self.name(report.get("node", ""))
+            macs = await asyncio.to_thread(self.net.arping)
+            found.update(report=report, macs=macs)
+            return name not in ("", besides) and macs == [self.mac(name)]
+
+        try:
+            await eventually(ask, 60)
+        except AssertionError as error:
+            statuses = [await each.status() for each in self.speakers.values()]
+            raise AssertionError(f"{found} {statuses}") from error
+        return self.name(found["report"]["node"]), found["report"]
+
+
+@pytest.fixture
+async def fleet(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Fleet]:
+    if (lack := lacking()) is not None:
+        pytest.fail(lack)
+    (tmp_path / "key").write_text("k" * 64)
+    kubeconfig = await cluster.prepare()
+    await cluster.apply("IPAddressPool", "pool", spec={"addresses": ["10.31.8.100-10.31.8.200"]})
+    await cluster.apply("L2Advertisement", "l2", spec={})
+    await cluster.service("web", VIP)
+    await cluster.endpoints("web", "elsewhere")
+    async with AsyncExitStack() as stack:
+        found = Fleet(cluster, stack.enter_context(Net(nodes=2)))
+        await found.start(stack, kubeconfig, tmp_path)
+        yield found
+
+
+async def test_one_node_answers_and_everything_says_which(fleet: Fleet) -> None:
+    name, report = await fleet.owner()
+    (entry,) = report["addresses"]
+    assert (entry["address"], entry["node"]) == (VIP, report["node"])
+    assert entry["interfaces"] == [{"name": "eth0", "mac": fleet.mac(name)}]
+    assert report["interfaces"] == [{"name": "eth0"}]
+    (event,) = await eventually(lambda: fleet.cluster.events("nodeAssigned"))
+    assert event["message"].startswith(f'announcing from node "{report["node"]}" with protocol "layer2"')
+    mine = await fleet.speakers[name].verdict()
+    (other,) = [each for known, each in fleet.speakers.items() if known != name]
+    theirs = await other.verdict()
+    assert (mine["announced"], mine["protocol"], mine["others"]) == (True, "layer2", {})
+    assert (theirs["announced"], theirs["reason"], theirs["node"]) == (False, "notOwner", report["node"])
+    members = (await other.status())["layer2"]["members"]
+    assert {each["state"] for each in members} == {"alive"}
+
+
+async def test_the_metrics_have_metallbs_names(fleet: Fleet) -> None:
+    name, report = await fleet.owner()
+    labels = f'service="{fleet.cluster.name}/web",protocol="layer2",node="{report["node"]}",ip="{VIP}"'
+
+    async def told() -> bool:
+        metrics = await fleet.speakers[name].metrics()
+        expected = (
+            f"metallb_speaker_announced{{{labels}}} 1",
+            f'metallb_layer2_responses_sent{{ip="{VIP}"}}',
+            f'metallb_layer2_gratuitous_sent{{ip="{VIP}"}}',
+            "vipcast_layer2_process_up 1",
+            'vipcast_layer2_members{state="alive"} 2',
+        )
+        return all(each in metrics for each in expected)
+
+    await eventually(told)
+
+
+async def test_a_drain_moves_the_address_and_the_object_is_the_new_owners(fleet: Fleet) -> None:
+    first, _report = await fleet.owner()
+    await fleet.make_node(first, **{"vipcast.io/drain": ""})
+    second, _report = await fleet.owner(besides=first)
+    assert second != first
+    verdict = await fleet.speakers[first].verdict()
+    assert (verdict["announced"], verdict["reason"]) == (False, "nodeDrained")
+    assert verdict["others"] == {"nodeDrained": [fleet.node(first)]}
+    assert await fleet.cluster.events("ownedTwice") == []
+
+
+async def test_a_dead_node_is_relieved_and_its_object_does_not_stay_behind(fleet: Fleet) -> None:
+    first, _report = await fleet.owner()
+    await fleet.speakers[first].end(signal.SIGKILL)
+    fleet.processes[first].process.kill()
+    second, report = await fleet.owner(besides=first)
+    assert report["addresses"][0]["why"]
+    members = (await fleet.speakers[second].status())["layer2"]["members"]
+    assert {each["name"]: each["state"] for each in members}[fleet.node(first)] == "dead"
+
+
+async def test_the_end_of_a_speaker_moves_nothing(fleet: Fleet) -> None:
+    first, report = await fleet.owner()
+    await fleet.speakers[first].end(signal.SIGKILL)
+    for _time in range(5):
+        assert await asyncio.to_thread(fleet.net.arping) == [fleet.mac(first)]
+    assert (await fleet.report())["addresses"] == report["addresses"]
+
+
+async def test_an_address_without_endpoints_is_not_answered_for_and_one_node_says_so(fleet: Fleet) -> None:
+    await fleet.owner()
+    await fleet.cluster.endpoints("web", "elsewhere", ready=False)
+
+    async def silent() -> bool:
+        return await asyncio.to_thread(fleet.net.arping) == [] and await fleet.report() == {}
+
+    await eventually(silent, 60)
+    events = await eventually(lambda: fleet.cluster.events("noEndpoints"))
+    warnings = [each for each in events if each["type"] == "Warning"]
+    assert [each["source"]["host"] for each in warnings] == [fleet.node("n1")]
