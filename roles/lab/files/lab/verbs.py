@@ -95,11 +95,13 @@ def _keep(lab: Lab, name: str, content: str) -> None:
 
 def _ssh_config(lab: Lab) -> str:
     names = [f"Host {host.name}\n    HostName {host.management.address.ip}\n" for host in lab.hosts]
-    # A host that loses its power must not hang whoever is connected to it.
-    settings = ["User root", f"IdentityFile {lab.folder}/ssh_key", "IdentitiesOnly yes", "ConnectTimeout 10"]
+    # A host that loses its power must not hang whoever is connected to it; an emulated one is only slow.
+    patience = 60 if any(host.virtual for host in lab.hosts) else 10
+    settings = ["User root", f"IdentityFile {lab.folder}/ssh_key", "IdentitiesOnly yes"]
     settings += [
         f"UserKnownHostsFile {lab.folder}/known_hosts",
-        "ServerAliveInterval 5",
+        f"ConnectTimeout {patience}",
+        f"ServerAliveInterval {patience // 2}",
         "ServerAliveCountMax 3",
     ]
     return "".join(names) + "Host *\n" + "".join(f"    {line}\n" for line in settings)
