@@ -47,7 +47,7 @@ def claim(term: int, owner: str, hold: Hold = Hold.HELD, since: int = 0) -> Owne
     return Ownership(term, owner, hold, Reason.VACANT, since)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(entries, max_size=14), st.randoms(use_true_random=False), st.integers(0, 14))
 def test_order_repetition_and_way_make_no_difference(drawn: Entries, chance: random.Random, cut: int) -> None:
     whole = merged(drawn)
@@ -58,7 +58,7 @@ def test_order_repetition_and_way_make_no_difference(drawn: Entries, chance: ran
     assert merged(over_another) == whole, "by way of another member"
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(entries, entries)
 def test_of_two_different_entries_exactly_one_is_right(
     one: tuple[Key, Value], other: tuple[Key, Value]
@@ -87,7 +87,7 @@ def test_a_dead_member_comes_back_with_a_higher_number_alone() -> None:
 # ---- octets ----
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(entries, max_size=6))
 def test_what_is_written_is_read(drawn: Entries) -> None:
     assert read(b"".join(write(key, value) for key, value in drawn)) == drawn
@@ -102,7 +102,7 @@ def test_the_octets_are_those_of_the_description() -> None:
     assert owned == b"\x03\x04\xc0\x00\x02\x07" + b"\0" * 7 + b"\x09\x02n1\x01\x09" + b"\0" * 7 + b"\x01"
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.binary(max_size=120))
 def test_any_octets_are_entries_or_none(data: bytes) -> None:
     with contextlib.suppress(BadEntryError):
@@ -110,7 +110,7 @@ def test_any_octets_are_entries_or_none(data: bytes) -> None:
         assert read(b"".join(write(key, value) for key, value in found)) == found
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(entries, min_size=1, max_size=3), st.integers(0, 60), st.binary(max_size=2))
 def test_damaged_entries_are_entries_or_none(drawn: Entries, at: int, damage: bytes) -> None:
     data = bytearray(b"".join(write(key, value) for key, value in drawn))
