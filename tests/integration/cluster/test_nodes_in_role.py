@@ -129,3 +129,25 @@ def test_what_is_made_by_hand_is_asked_for_by_variables(deploy: Deploy) -> None:
 def test_bfd_without_any_capability_is_nobodys(deploy: Deploy) -> None:
     found = deploy(load_balancer_bfd=True, load_balancer_bfd_capabilities=[])
     assert user(found["bfd"]) == user(found["speaker"]) == NOBODY
+
+
+def test_layer_2_runs_where_an_advertisement_asks_for_it_and_the_speaker_has_the_key(deploy: Deploy) -> None:
+    found = deploy(_object("L2Advertisement", "metallb.io/v1beta1", "all", {}))
+    assert set(found) == {"speaker", "layer2"}
+    assert capabilities(found["layer2"]) == {"drop": ["ALL"], "add": ["NET_RAW", "SYS_NICE"]}
+    assert (user(found["layer2"]), user(found["speaker"])) == (ROOT_WITHOUT_POWERS, NOBODY)
+    assert found["layer2"]["updateStrategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert "volumes" not in pod(found["layer2"])
+    (volume,) = pod(found["speaker"])["volumes"]
+    assert (volume["secret"]["secretName"], volume["secret"]["optional"]) == ("vipcast-members", True)
+    (mount,) = pod(found["speaker"])["containers"][0]["volumeMounts"]
+    assert f"--layer2-key-dir={mount['mountPath']}" in pod(found["speaker"])["containers"][0]["args"]
+
+
+def test_labels_of_the_nodes_are_told_to_the_speaker(deploy: Deploy) -> None:
+    found = deploy(
+        load_balancer_layer2=True, load_balancer_speaker_node_selector={"role": "edge", "disk": ""}
+    )
+    arguments = pod(found["speaker"])["containers"][0]["args"]
+    assert "--layer2-node-selector=role=edge,disk=" in arguments
+    assert set(deploy()) == {"speaker"}

@@ -74,12 +74,13 @@ def configure(api_server: ApiServer, shop: str, tmp_path: Path) -> Configure:
         play = {"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": [task]}
         path = tmp_path / "play.yml"
         path.write_text(json.dumps([play]))
-        return _play(path, check)
+        return play(path, check)
 
     return run
 
 
-def _play(path: Path, check: bool) -> Run:
+def play(path: Path, check: bool) -> Run:
+    """Run a playbook on this machine."""
     program = Path(sys.executable).with_name("ansible-playbook")
     command = [str(program), "-i", "localhost,", "-c", "local", str(path), "--diff"]
     done = subprocess.run(
