@@ -4,18 +4,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from vipcast.cli.sessions import age
 from vipcast.cli.table import table
 
-__all__ = ["answers", "layer2_lines", "owned", "owners"]
+__all__ = ["answers", "layer2_lines", "owned", "owners", "process_lines"]
 
 _Json = dict[str, Any]
 _NOTHING = "-"
 _MEMBERS = ("MEMBER", "STATE", "SINCE", "ADDRESS", "ROUND TRIP", "WHY")
 _OWNERS = ("SERVICE", "ADDRESS", "OWNER", "SINCE", "INTERFACES AND MACS", "WHY")
+
+
+_HELD = ("ADDRESS", "HOLDING", "OWNER", "SINCE", "INTERFACES AND MACS", "WHY")
+
+
+def process_lines(document: _Json, now: datetime) -> Iterator[str]:
+    """The status of `vipcast layer2` itself."""
+    status = document["status"]
+    asked = "asked by a speaker" if status["clients"] else "no speaker, what was said last counts"
+    yield f"layer 2 on {status['node'] or 'a node that no speaker has named'}, vipcast {document['version']},"
+    yield f"{status['priority']} priority, {asked}"
+    yield ""
+    if status["addresses"]:
+        yield from table(_HELD, [_held(name, each, now) for name, each in status["addresses"].items()])
+    else:
+        yield "Nothing is to be answered for."
+    if status["members"]:
+        members = ({"name": name, **_plain(each)} for name, each in sorted(status["members"].items()))
+        yield ""
+        yield from table(_MEMBERS, [_member(each, now) for each in members])
+    for reason, count in sorted(status["traffic"]["dropped"].items()):
+        yield f"{count} heartbeats were not believed: {reason}"
+    yield from (f"\n{problem}" for problem in status["problems"])
+
+
+def _held(address: str, each: _Json, now: datetime) -> tuple[str, ...]:
+    where = ", ".join(" ".join(pair) for pair in each["interfaces"]) or _NOTHING
+    since = age(_time(each["since_wall"]), now)
+    return address, each["holding"], each["owner"] or "nobody", since, where, each["why"]
+
+
+def _plain(member: _Json) -> _Json:
+    """In the words of a speaker's status."""
+    return {**member, "since": _time(member["since_wall"]), "roundTrip": member["round_trip"]}
+
+
+def _time(wall: float) -> str | None:
+    return datetime.fromtimestamp(wall, UTC).isoformat() if wall else None
 
 
 def answers(entry: _Json, now: datetime) -> tuple[str, str]:

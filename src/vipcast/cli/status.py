@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vipcast.cli.bfd_lines import bfd_lines
-from vipcast.cli.layer2_lines import answers, layer2_lines
+from vipcast.cli.layer2_lines import answers, layer2_lines, process_lines
 from vipcast.cli.sessions import age, details, sessions
 from vipcast.cli.table import table
 from vipcast.daemon.server import BadAddressError, parse_address
@@ -43,6 +43,8 @@ def status(address: str, output: str) -> int:
         print("\n".join(speaker_lines(document, datetime.now(UTC), wide=output == "wide")))
     elif document.get("program") == "bfd":
         print("\n".join(bfd_lines(document, datetime.now(UTC))))
+    elif document.get("program") == "layer2":
+        print("\n".join(process_lines(document, datetime.now(UTC))))
     else:
         print("\n".join(controller_lines(document, datetime.now(UTC))))
     return 0

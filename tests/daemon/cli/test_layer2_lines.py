@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from daemon.cli.test_cluster import shown
 from daemon.cli.test_status import NOW, document
 
+from vipcast.cli.layer2_lines import process_lines
 from vipcast.cli.status import speaker_lines
+from vipcast.layer2.wants import AddressStatus, Holding, InterfaceStatus, Layer2Status, MemberStatus, Traffic
+from vipcast.net.layer2_protocol import write_status
 
 MAC = "02:00:00:00:00:0a"
 MINE = {
@@ -123,3 +127,24 @@ def test_an_address_without_an_owner_and_one_with_two_are_told() -> None:
     told = shown(services=both)
     assert any(line.split()[2:4] == ["nobody", "-"] and "nobody serves" in line for line in told)
     assert "  10.9.0.1: both n1 and n2 say that they have it" in told
+
+
+# -- the process ---------------------------------------------------------------------------------------------
+
+
+def test_the_process_says_what_it_holds_and_whom_it_hears() -> None:
+    vip = ipaddress.ip_address("10.9.0.1")
+    since = NOW.timestamp() - 120
+    interfaces = (InterfaceStatus("eth0", MAC),)
+    said = Layer2Status(
+        addresses={vip: AddressStatus(Holding.OWNER, "n1", 3, since, interfaces, why="n2 is dead")},
+        members={"n2": MemberStatus("dead", since, "10.31.8.2", None, "nothing was heard")},
+        traffic=Traffic(dropped={"bad tag": 7}),
+        problems=("there is no key",),
+    )
+    own = {"node": "n1", "clients": 1, "priority": "realtime"}
+    told = list(process_lines({"version": "0.1.0", "status": {**own, **write_status(said)}}, NOW))
+    assert told[:2] == ["layer 2 on n1, vipcast 0.1.0,", "realtime priority, asked by a speaker"]
+    assert told[4].split() == ["10.9.0.1", "owner", "n1", "00:02:00", "eth0", MAC, "n2", "is", "dead"]
+    assert told[7].split() == ["n2", "dead", "00:02:00", "10.31.8.2", "-", "nothing", "was", "heard"]
+    assert told[-2:] == ["7 heartbeats were not believed: bad tag", "\nthere is no key"]

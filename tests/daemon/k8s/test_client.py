@@ -25,6 +25,19 @@ async def test_an_object_is_created_read_and_deleted(client: Client, namespace: 
     assert '"one" not found' in refusal.value.message
 
 
+async def test_an_object_is_deleted_only_in_the_version_that_was_seen(client: Client, namespace: str) -> None:
+    path = CONFIG_MAPS.path(namespace, "one")
+    seen = await client.create(CONFIG_MAPS.path(namespace), config_map("one", colour="red"))
+    now = await client.patch(path, {"data": {"colour": "blue"}})
+    with pytest.raises(ApiError) as refusal:
+        await client.delete(path, version=seen["metadata"]["resourceVersion"])
+    assert refusal.value.status == 409
+    assert (await client.get(path))["data"] == {"colour": "blue"}
+    await client.delete(path, version=now["metadata"]["resourceVersion"])
+    with pytest.raises(ApiError, match="not found"):
+        await client.get(path)
+
+
 async def test_patches_of_both_kinds_change_one_field(client: Client, namespace: str) -> None:
     path = CONFIG_MAPS.path(namespace, "one")
     await client.create(CONFIG_MAPS.path(namespace), config_map("one", a="1", b="1"))

@@ -16,6 +16,7 @@ from daemon.interop.network import lacking
 from daemon.layer2d.harness import VIP, Layer2Process, Net
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.namespaces import api_reachable_in
+from daemon.speaker.test_rights import only
 
 from vipcast.k8s import Json
 from vipcast.k8s.resource import NODES, SERVICE_L2_STATUSES
@@ -61,7 +62,9 @@ class Fleet:
             name = self.net.name(network)
             await stack.enter_async_context(api_reachable_in(network, self.cluster.api.port))
             of_process = ("--namespace", self.cluster.name)
-            process = Layer2Process(network, self.net.folder, *of_process)
+            # With what the role gives it, and no more.
+            powers = only("net_raw", "sys_nice")
+            process = Layer2Process(network, self.net.folder, *of_process, prefix=powers)
             self.processes[name] = stack.enter_context(process)
             inside = ("ip", "netns", "exec", network)
             speaker = Speaker(self.cluster, kubeconfig, *flags, inside=inside, node=self.node(name))
