@@ -229,9 +229,12 @@ class Holdings:
 
     # ---- counters, and the hand-over ----
 
-    def announced(self) -> Counter[Address]:
+    def announced(self) -> dict[Address, int]:
         """Frames sent unasked, ever."""
-        return self._announced + Counter(self.announcer.sent)
+        found = dict(self.announcer.sent)
+        for address, count in self._announced.items():
+            found[address] = found.get(address, 0) + count
+        return found
 
     def export(self) -> dict[str, Any]:
         """JSON; what is under way with `probing` begins anew."""
@@ -254,4 +257,3 @@ class Holdings:
             self._detector.begin(address, now)
         for word, counter in (("announced", self._announced), ("foreign", self.foreign)):
             counter.update({ip_address(text): int(count) for text, count in exported[word].items()})
-        self._announced -= Counter(self.announcer.sent)

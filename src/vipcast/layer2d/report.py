@@ -115,15 +115,24 @@ class Report:
 
     def _counters(self) -> dict[Address, AddressCounters]:
         """Of what is wanted; of what nothing ever happened to there is nothing to say."""
-        answered: Counter[Address] = Counter()
+        answered: dict[Address, int] = {}
         for segment in self._segments.by_name.values():
-            answered.update(segment.answered())
+            for address, count in segment.answered().items():
+                answered[address] = answered.get(address, 0) + count
         announced, foreign = self._node.holdings.announced(), self._node.holdings.foreign
-        happened = answered.keys() | announced.keys() | foreign.keys()
+        happened = (
+            {address for address, count in answered.items() if count} | announced.keys() | foreign.keys()
+        )
         return {
-            address: AddressCounters(answered[address], announced[address], foreign[address])
+            address: self._count(address, answered.get(address, 0), announced.get(address, 0))
             for address in happened & self._node.wants.addresses.keys()
         }
+
+    def _count(self, address: Address, answered: int, announced: int) -> AddressCounters:
+        """The one of last time, where nothing happened: thousands are compared with what was told."""
+        now = AddressCounters(answered, announced, self._node.holdings.foreign[address])
+        before = self.status.counters.get(address)
+        return before if before is not None and before == now else now
 
     def _traffic(self) -> Traffic:
         received, sent = self._node.members.packets

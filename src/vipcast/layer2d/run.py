@@ -63,8 +63,8 @@ def _begin(loop: Loop, options: Options, priority: str) -> Charge:
     else:
         estate = estates.ask(predecessor)
     charge = Charge(loop, Limits(options.orphan_seconds, priority), estate, predecessor)
+    freeze()
     if predecessor is not None:
         predecessor.sendall(line({"taken": 1}))
         _log.info("taken_over", answering=charge.answering())
-    freeze()
     return charge

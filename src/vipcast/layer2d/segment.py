@@ -104,9 +104,12 @@ class Segment:
             self._past[address] += counts[address]
             self.responder.disown(address)
 
-    def answered(self) -> Counter[Address]:
+    def answered(self) -> dict[Address, int]:
         """How many answers each address had here, ever."""
-        return self._past + Counter(self.responder.counts())
+        found = self.responder.counts()
+        for address, count in self._past.items():
+            found[address] = found.get(address, 0) + count
+        return found
 
     def forget(self, addresses: Set[Address]) -> None:
         """They are not wanted any more."""

@@ -42,7 +42,7 @@ from vipcast.layer2.wants import (
 )
 from vipcast.net.layer2 import Layer2Client
 
-__all__ = ["VIP", "VIP6", "Asking", "Layer2Process", "Net", "Speaker", "eventually", "run", "wants_of"]
+__all__ = ["KEY", "VIP", "VIP6", "Asking", "Layer2Process", "Net", "Speaker", "eventually", "run", "wants_of"]
 
 VIP, VIP6 = "10.31.8.100", "fd31::100"
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -95,12 +95,22 @@ class Net:
             run("ip", "-n", namespace, "link", "set", "lo", "up")
         run("ip", "-n", self.switch, "link", "add", "br0", "type", "bridge", "forward_delay", "0")
         run("ip", "-n", self.switch, "link", "set", "br0", "up")
-        self._plug(self.client, "c", 1)
+        self.plug(self.client, "c", 1)
         for number, node in enumerate(self.nodes, 1):
-            self._plug(node, f"n{number}", 10 + number)
+            self.plug(node, f"n{number}", 10 + number)
 
-    def _plug(self, namespace: str, port: str, number: int) -> None:
-        veth = ("eth0", "type", "veth", "peer", port, "netns", self.switch)
+    def plug(self, namespace: str, port: str, number: int, index: str | None = None) -> None:
+        """``index``: the number that the kernel is to give to the interface."""
+        veth = (
+            "eth0",
+            *(("index", index) if index else ()),
+            "type",
+            "veth",
+            "peer",
+            port,
+            "netns",
+            self.switch,
+        )
         run("ip", "-n", namespace, "link", "add", *veth)
         run("ip", "-n", self.switch, "link", "set", port, "master", "br0", "up")
         run("ip", "-n", namespace, "addr", "add", f"10.31.8.{number}/16", "dev", "eth0")
