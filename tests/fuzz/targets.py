@@ -7,6 +7,7 @@ A target takes any octets. Whatever it raises is a finding; errors that a decode
 from __future__ import annotations
 
 import contextlib
+import hmac
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
@@ -141,6 +142,36 @@ def bfd_control(data: bytes) -> None:
                     reader(written)
 
 
+_KEY = b"k" * 32
+
+
+def members_entries(data: bytes) -> None:
+    with contextlib.suppress(BadEntryError):
+        assert read(b"".join(write(key, value) for key, value in read(data))) == read(data)
+
+
+def members(data: bytes) -> None:
+    """Anything with a good tag, from a stranger and as an answer to a greeting."""
+    one = Members("a", PROFILES["default"], 0.0, random=lambda: 7, keys=(_KEY,))
+    one.set_peers({"b": ((IPv4Address("10.99.0.2"), 7946),)}, 0.0)
+    one.set_wants({}, 0.0)
+    for number, (head, body) in enumerate(((data, b""), (b"", data)), 1):
+        packet = members_packet.Packet("b", 1, 2, 7, number, body=body).encode(_KEY)[: -members_packet.TAG]
+        content = head + packet[len(head) :]
+        one.receive(content + hmac.digest(_KEY, content, "sha256")[: members_packet.TAG], _PLACE, 0.0)
+    for _beat in range(30):
+        one.handle_timer(one.timer())
+    assert sum(len(octets) for _place, octets in one.output()) < 1_000_000
+
+
+_PLACE = (IPv4Address("10.99.0.2"), 7946)
+_ENTRIES = b"".join(
+    (
+        write((Kind.NODE, "b"), Node(1, Condition.ALIVE)),
+        write((Kind.VOTES, "b"), Votes(1, 1, (("a", 1),))),
+    )
+)
+
 _MESSAGES = [octets for octets, _message in CASES.values()]
 _BODIES: dict[MessageType, list[bytes]] = {kind: [] for kind in MessageType}
 for _octets in _MESSAGES:
@@ -165,6 +196,8 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "bfd-control": (bfd_control, _LINES),
     "layer2": (layer2_frame, _FRAMES),
     "layer2-checked": (layer2_checked, _FRAMES),
+    "members-entries": (members_entries, [_ENTRIES]),
+    "members": (members, [_ENTRIES, members_packet.Packet("b", 1, 2, 7, 1, body=_ENTRIES).encode(_KEY)]),
     "advertisement": (
         router_advertisement,
         [encode_advertisement(b"\2\0\0\0\0\1"), encode_solicitation(b"\2\0\0\0\0\1")],

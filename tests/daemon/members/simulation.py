@@ -176,15 +176,12 @@ class Segment:
                 self.watch()
         self.now = end
 
-    def run_until(self, condition: Callable[[], bool], limit: float) -> float:
-        """How long it took. The condition is asked after each thing that happens."""
+    def run_until(self, condition: Callable[[], bool], limit: float, every: float = 0.0) -> float:
+        """How long it took. The condition is asked after each thing that happens, or ``every`` so often."""
         begin, end = self.now, self.now + limit
         while not condition():
             assert self._clock and self._clock[0][0] <= end, f"not within {limit} s"
-            self.now, _number, action = heapq.heappop(self._clock)
-            action()
-            if self.watch is not None:
-                self.watch()
+            self.run(max(every, self._clock[0][0] - self.now))
         return self.now - begin
 
     def at(self, time: float, action: Callable[[], None]) -> None:
