@@ -26,6 +26,9 @@ from vipcast.bgp.session import Session
 from vipcast.layer2 import arp, ndp
 from vipcast.layer2.frames import FrameError
 from vipcast.layer2.responder import Responder
+from vipcast.members import PROFILES, Members
+from vipcast.members import packet as members_packet
+from vipcast.members.entries import BadEntryError, Condition, Kind, Node, Votes, read, write
 from vipcast.net.bfd_protocol import read_settings, read_status, write_settings, write_status
 from vipcast.net.lines import ProtocolError, line, read_line
 from vipcast.net.router_advertisement import (

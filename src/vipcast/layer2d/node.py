@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vipcast.daemon.log import log_for
-from vipcast.layer2.wants import Layer2Wants
+from vipcast.layer2.wants import Address, Layer2Wants
 from vipcast.layer2d.holdings import Holdings
 from vipcast.layer2d.segments import Segments
 from vipcast.members import PROFILES, ClaimChanged, MemberChanged, Members, Profile
@@ -39,6 +39,7 @@ class Node:
         self._segments = segments
         segments.exclude(wants.settings.excluded_interfaces)
         self._retry_at: float | None = None
+        self._held: frozenset[Address] = frozenset()
         profile = _profile(wants)
         epoch = time.time() - now
         self.members = Members(
@@ -118,7 +119,8 @@ class Node:
             else:
                 self.news = True
                 _tell(event)
-        if moved:
+        if moved or self.members.held is not self._held:
+            self._held = self.members.held
             self.holdings.apply(now)
             self.holdings.handle_timer(now)
         for (address, port), data in self.members.output():
