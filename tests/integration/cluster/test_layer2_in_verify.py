@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role verify asks a segment: a real API server, two nodes and a client in network namespaces on a bridge.
+
+No speaker runs. The nodes' kernels answer: as speakers do, or, as in IPVS mode without strictARP, all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.apiserver import ApiServer
+
+ROOT = Path(__file__).parents[3]
+CRD = ROOT / "roles/load_balancer/files/crds/servicel2statuses.yml"
+MACS = {"vv-n1": "02:00:00:00:01:11", "vv-n2": "02:00:00:00:01:12", "vv-c": "02:00:00:00:01:13"}
+SWITCH, OWNER, OTHER, CLIENT = "vv-sw", *MACS
+ADDRESSES = ("198.51.100.100", "2001:db8:5::100")
+SERVICE = "l2web"
+SINCE = "2026-01-02T12:00:00Z"
+Json = dict[str, Any]
+Verify = Callable[..., Json]
+
+
+def run(*command: str, check: bool = True) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+def hold(host: str, address: str, *, verb: str = "add") -> None:
+    """A host's kernel answers for the address from now on, or not any more."""
+    length, nodad = (128, ["nodad"]) if ":" in address else (32, [])
+    run("ip", "-n", host, "address", verb, f"{address}/{length}", "dev", "eth0", *nodad)
+
+
+@pytest.fixture(scope="module")
+def segment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Three hosts on a bridge; the first has the addresses, and a web server."""
+    _remove()
+    run("ip", "netns", "add", SWITCH)
+    run("ip", "-n", SWITCH, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+    run("ip", "-n", SWITCH, "link", "set", "br0", "up")
+    for number, (host, mac) in enumerate(MACS.items()):
+        run("ip", "netns", "add", host)
+        peer = ["peer", "name", f"port{number}", "netns", SWITCH]
+        run("ip", "-n", host, "link", "add", "eth0", "address", mac, "type", "veth", *peer)
+        run("ip", "-n", SWITCH, "link", "set", f"port{number}", "master", "br0", "up")
+        for name in ("lo", "eth0"):
+            run("ip", "-n", host, "link", "set", name, "up")
+        for own in (f"198.51.100.1{number}/24", f"2001:db8:5::1{number}/64"):
+            nodad = ["nodad"] if ":" in own else []
+            run("ip", "-n", host, "address", "add", own, "dev", "eth0", *nodad)
+    for address in ADDRESSES:
+        hold(OWNER, address)
+    serve = ["ip", "netns", "exec", OWNER, sys.executable, "-m", "http.server", "80", "--bind", "::"]
+    silent = subprocess.DEVNULL
+    server = subprocess.Popen(serve, stdout=silent, stderr=silent, cwd=tmp_path_factory.mktemp("web"))
+    yield
+    server.kill()
+    server.wait(10)
+    _remove()
+
+
+def _remove() -> None:
+    for host in (SWITCH, *MACS):
+        run("ip", "netns", "del", host, check=False)
+
+
+def _nodes() -> list[Json]:
+    ready = {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}
+    return [
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": ready}
+        for name in (OWNER, OTHER)
+    ]
+
+
+def _service() -> list[Json]:
+    """A service with both addresses and one endpoint, on the node that has them."""
+    metadata = {"name": SERVICE, "namespace": "default"}
+    spec = {"type": "LoadBalancer", "ports": [{"name": "http", "port": 80}]}
+    ingress = [{"ip": address} for address in ADDRESSES]
+    status = {"loadBalancer": {"ingress": ingress}}
+    labels = {"kubernetes.io/service-name": SERVICE}
+    endpoint = {"addresses": ["10.8.64.2"], "nodeName": OWNER, "conditions": {"ready": True}}
+    return [
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": status},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {**metadata, "labels": labels},
+            "addressType": "IPv4",
+            "endpoints": [endpoint],
+        },
+    ]
+
+
+def _claimed(node: str) -> Json:
+    """As the owner's speaker writes it."""
+    owned = {"node": node, "since": SINCE, "interfaces": [{"name": "eth0", "mac": MACS[node]}]}
+    status = {
+        "node": node,
+        "serviceName": SERVICE,
+        "serviceNamespace": "default",
+        "interfaces": [{"name": "eth0"}],
+        "addresses": [{"address": address, **owned} for address in ADDRESSES],
+    }
+    metadata = {"name": f"l2-{SERVICE}", "namespace": "default"}
+    return {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "ServiceL2Status",
+        "metadata": metadata,
+        "status": status,
+    }
+
+
+@pytest.fixture(scope="module")
+def cluster(api_server: ApiServer) -> Iterator[ApiServer]:
+    """The service is there, its nodes are Ready, and the first one says that it is the owner."""
+    api_server.kubectl("apply", "-f", str(CRD))
+    api_server.kubectl("wait", "--for=condition=Established", "-f", str(CRD), "--timeout=30s")
+    items = [*_nodes(), *_service()]
+    api_server.apply(*items, _claimed(OWNER))
+    for item in items:
+        if "status" in item:
+            place = ["-n", "default"] if item["kind"] == "Service" else []
+            patch = ["--subresource=status", "--type=merge", "-p", json.dumps({"status": item["status"]})]
+            api_server.kubectl("patch", item["kind"].lower(), item["metadata"]["name"], *place, *patch)
+    yield api_server
+    api_server.kubectl("delete", "-n", "default", f"service/{SERVICE}", f"endpointslice/{SERVICE}")
+    api_server.kubectl("delete", f"node/{OWNER}", f"node/{OTHER}")
+    api_server.kubectl("delete", "-f", str(CRD))
+
+
+@pytest.fixture
+def verify(segment: None, cluster: ApiServer, tmp_path: Path) -> Verify:
+    """``verify(variable=...)``: the report of one look."""
+
+    def verified(playbook: str = "status", *flags: str, **variables: Any) -> Json:
+        inventory, report = tmp_path / "inventory.json", tmp_path / "report.json"
+        inventory.write_text(json.dumps(_inventory(cluster, tmp_path)))
+        said = {"verify_services": [f"default/{SERVICE}"], "verify_report_path": str(report), **variables}
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        extra = ["--extra-vars", json.dumps(said)]
+        done = subprocess.run(
+            [program, "--inventory", str(inventory), f"playbooks/{playbook}.yml", *extra, *flags],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_BECOME_ALLOW_SAME_USER": "1"},
+        )
+        assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout + done.stderr
+        return dict(json.loads(report.read_text()))
+
+    return verified
+
+
+def _inventory(cluster: ApiServer, folder: Path) -> Json:
+    """Each host is entered as root of its namespace, modules and plain commands alike."""
+    hosts: dict[str, Json] = {}
+    for number, name in enumerate(MACS):
+        enter = folder / f"enter-{name}"
+        # What Ansible calls it with: -u USER SHELL ...
+        enter.write_text(f'#!/bin/sh\nshift 2\nexec ip netns exec {name} "$@"\n')
+        enter.chmod(0o755)
+        become = {"ansible_become": True, "ansible_become_exe": str(enter), "ansible_become_flags": ""}
+        hosts[name] = {"vipcast_node_address": f"198.51.100.1{number}", **become}
+    client = {key: value for key, value in hosts.pop(CLIENT).items() if not key.startswith("vipcast")}
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "vipcast_kubeconfig": str(cluster.kubeconfig),
+        "vipcast_pools": [{"name": "near", "addresses": [f"{one}/{_length(one)}" for one in ADDRESSES]}],
+        "vipcast_l2_advertisements": [{"name": "near"}],
+    }
+    groups = {"nodes": {"hosts": hosts}, "clients": {"hosts": {CLIENT: client}}, "routers": {}}
+    return {"all": {"vars": variables, "children": groups}}
+
+
+def _length(address: str) -> int:
+    return 128 if ":" in address else 32
+
+
+def test_one_answer_from_the_owner_is_as_it_should_be(verify: Verify) -> None:
+    found = verify()
+    assert found["ok"], found["texts"]
+    assert found["lines"][-1] == "OK: 2 of 2 addresses owned, 20 of 20 requests good"
+    for one, address in zip(found["owners"], ADDRESSES, strict=True):
+        assert (one["address"], one["owner"], one["since"]) == (address, OWNER, SINCE)
+        (asked,) = one["asked"]
+        assert asked["client"] == CLIENT
+        assert [(answer["mac"], answer["nodes"]) for answer in asked["answers"]] == [(MACS[OWNER], [OWNER])]
+
+
+def test_check_mode_looks_as_well(verify: Verify) -> None:
+    assert verify("status", "--check")["ok"]
+    assert verify("verify", "--check")["ok"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_second_node_that_answers_is_named(verify: Verify, address: str) -> None:
+    hold(OTHER, address)
+    try:
+        found = verify(verify_probe=False)
+    finally:
+        hold(OTHER, address, verb="del")
+    (difference,) = found["differences"]
+    assert difference["what"] == f"who has {address} (default/{SERVICE})"
+    assert all(f"{name} ({MACS[name]})" in difference["found"] for name in (OWNER, OTHER))
+    assert "strictARP" in difference["reason"]
+
+
+def test_an_answer_of_another_node_than_the_status_names_is_a_difference(
+    verify: Verify, cluster: ApiServer
+) -> None:
+    cluster.apply(_claimed(OTHER))
+    try:
+        found = verify(verify_probe=False)
+    finally:
+        cluster.apply(_claimed(OWNER))
+    assert {(one["expected"], one["found"]) for one in found["differences"]} == {
+        (OTHER, f"{OWNER} ({MACS[OWNER]})")
+    }
+
+
+def test_nobody_who_answers_is_a_difference(verify: Verify) -> None:
+    hold(OWNER, ADDRESSES[0], verb="del")
+    try:
+        found = verify(verify_probe=False)
+    finally:
+        hold(OWNER, ADDRESSES[0])
+    assert [(one["expected"], one["found"]) for one in found["differences"]] == [(OWNER, "nobody")]
+
+
+def test_where_nobody_is_to_ask_the_status_is_shown(verify: Verify) -> None:
+    found = verify(verify_segment=False, verify_probe=False)
+    assert found["ok"]
+    assert [one["asked"] for one in found["owners"]] == [[], []]
