@@ -3,7 +3,9 @@
 """Does what the membership decides: answers for what this node holds, announces it, looks out for strangers.
 
 held by the membership ──> not known to be somebody else's (RFC 5227, if asked for) ──> answered and announced
-                       <── unable: no interface, or somebody else has it
+                       <── unable: no interface
+
+What somebody else has this node goes on holding, and asks for again: another node would find the same.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from vipcast.layer2.foreign import Alarm, ForeignWatch
 from vipcast.layer2.frames import mac_text
 from vipcast.layer2.wants import Address, Layer2Wants, Move, MoveKind
 from vipcast.layer2d.segments import Segments
-from vipcast.members import ClaimChanged, Members
+from vipcast.members import ClaimChanged, MemberChanged, Members, MemberState
 
 __all__ = ["Holdings"]
 
@@ -89,7 +91,7 @@ class Holdings:
             if not self._segments.allowed(interfaces)
             for address in addresses
         }
-        unable = frozenset(nowhere | self.duplicates.keys())
+        unable = frozenset(nowhere)
         if unable != self._unable:
             self.touched |= unable ^ self._unable
             self._unable = unable
@@ -112,6 +114,12 @@ class Holdings:
             self._first.add(event.address)
         else:
             self._first.discard(event.address)
+
+    def member_changed(self, event: MemberChanged, now: float) -> None:
+        """Who was cut off may have answered where it was: its neighbours are told who does now."""
+        if event.old is MemberState.DEAD and event.new is MemberState.ALIVE:
+            for address, interfaces in self.answering.items():
+                self.announcer.claim(address, now, interfaces)
 
     def apply(self, now: float) -> None:
         """Bring what is answered into line with what is held."""
@@ -138,7 +146,12 @@ class Holdings:
 
     def _ask(self, held: Set[Address], now: float) -> None:
         """Does somebody else have it? Only of those that had no owner: an owner's answers are known."""
-        if not self._wants.settings.detect_duplicates:
+        detecting = self._wants.settings.detect_duplicates
+        for address in self._detector.asked - (held if detecting else frozenset()):
+            self._detector.end(address)
+            self.duplicates.pop(address, None)
+            self.touched.add(address)
+        if not detecting:
             return
         for address in (held & self._first) - self.answering.keys() - self._cleared - self._detector.asked:
             self._detector.begin(address, now, self._interfaces(address))

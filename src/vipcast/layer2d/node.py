@@ -119,6 +119,7 @@ class Node:
             else:
                 self.news = True
                 _tell(event)
+                self.holdings.member_changed(event, now)
         if moved or self.members.held is not self._held:
             self._held = self.members.held
             self.holdings.apply(now)
