@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role verify asks a segment: a real API server, two nodes and a client in network namespaces on a bridge.
+"""The role verify asks a segment: a real API server, two nodes and a client in network namespaces.
 
-No speaker runs. The nodes' kernels answer: as speakers do, or, as in IPVS mode without strictARP, all of them.
+No speaker runs. The nodes' kernels answer: as speakers do, or all of them, as in IPVS mode without strictARP.
 """
 
 from __future__ import annotations
