@@ -91,4 +91,5 @@ class Layer2Client(LineClient):
 
 def _news(status: Layer2Status, problem: str | None) -> tuple[Layer2Status, str | None]:
     """Without what changes all the time."""
-    return replace(status, counters={}, traffic=Traffic()), problem
+    members = {name: replace(each, round_trip=None) for name, each in status.members.items()}
+    return replace(status, members=members, counters={}, traffic=Traffic()), problem

@@ -158,9 +158,9 @@ class Layer2Watch:
             self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
 
     def _lose_patience(self) -> None:
-        self._patience, self._patient = None, False
-        if not self._needed and self._task is not None:
+        self._patience, self._patient = None, not self._needed
+        if self._needed:
+            self._on_change()
+        elif self._task is not None:  # there is no process, and none is missed
             self._task.cancel()
             self._task = None
-            return
-        self._on_change()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -183,6 +184,24 @@ async def test_the_end_of_a_speaker_moves_nothing(fleet: Fleet) -> None:
     assert (await fleet.report())["addresses"] == report["addresses"]
 
 
+async def test_while_the_api_is_away_nothing_moves_but_from_a_dead_owner(fleet: Fleet) -> None:
+    first, _report = await fleet.owner()
+    (second,) = fleet.speakers.keys() - {first}
+    await asyncio.to_thread(fleet.cluster.api.stop_api, kill=True)
+    try:
+        for _time in range(5):
+            assert await asyncio.to_thread(fleet.net.arping) == [fleet.mac(first)]
+        fleet.processes[first].process.kill()
+
+        async def relieved() -> bool:
+            return await asyncio.to_thread(fleet.net.arping) == [fleet.mac(second)]
+
+        await eventually(relieved)
+    finally:
+        await asyncio.to_thread(fleet.cluster.api.start_api)
+    assert (await fleet.owner(besides=first))[0] == second
+
+
 async def test_an_address_without_endpoints_is_not_answered_for_and_one_node_says_so(fleet: Fleet) -> None:
     await fleet.owner()
     await fleet.cluster.endpoints("web", "elsewhere", ready=False)
@@ -194,3 +213,33 @@ async def test_an_address_without_endpoints_is_not_answered_for_and_one_node_say
     events = await eventually(lambda: fleet.cluster.events("noEndpoints"))
     warnings = [each for each in events if each["type"] == "Warning"]
     assert [each["source"]["host"] for each in warnings] == [fleet.node("n1")]
+
+
+async def test_a_process_that_is_missing_is_named_and_one_that_nobody_needs_is_not(cluster: Cluster) -> None:
+    kubeconfig = await cluster.prepare()
+    await cluster.apply("Node", cluster.node, labels={CORNER: cluster.name})
+    await cluster.apply("IPAddressPool", "pool", spec={"addresses": ["10.31.8.100-10.31.8.200"]})
+    await cluster.service("web", VIP)
+    await cluster.endpoints("web", "elsewhere")
+    async with Speaker(cluster, kubeconfig, f"--layer2-node-selector={CORNER}={cluster.name}") as speaker:
+
+        async def reason() -> str:
+            (service,) = (await speaker.status())["services"]
+            return str(service["addresses"][0]["reason"])
+
+        async def is_(name: str) -> bool:
+            with contextlib.suppress(OSError, ValueError):  # not there yet
+                return await reason() == name
+            return False
+
+        await eventually(lambda: is_("noMatchingAdvertisement"))
+        assert (await speaker.status())["layer2"] is None
+        await cluster.apply("L2Advertisement", "l2", spec={})
+        await eventually(lambda: is_("noLayer2Process"))
+        problems = (await speaker.status())["layer2"]["problems"]
+        assert any("vipcast layer2" in each for each in problems)
+        assert any("--layer2-key-dir" in each for each in problems)
+        (event,) = await eventually(lambda: cluster.events("noLayer2Process"))
+        assert event["type"] == "Warning"
+        await cluster.delete("L2Advertisement", "l2")
+        await eventually(lambda: is_("noMatchingAdvertisement"))
