@@ -24,33 +24,36 @@ def lab() -> Lab:
     return Lab(CHECKOUT / "inventories/lab-ipvs")
 
 
+def ask(lab: Lab, host: str, command: str) -> str:
+    return lab.run(host, command, timeout=SLOW).strip()
+
+
 def answers(lab: Lab, address: str) -> set[str]:
     """The MAC addresses that answer the client for an address. Five questions: one lost frame hides none."""
-    return set(MAC.findall(lab.run(lab.client, f"arping -r -c 5 -I eth0 {address} || true")))
+    return set(MAC.findall(ask(lab, lab.client, f"arping -r -c 5 -I eth0 {address} || true")))
 
 
 def macs(lab: Lab) -> set[str]:
     """The nodes' on the client's segment."""
-    return {lab.run(node, "cat /sys/class/net/eth0/address").strip() for node in lab.group("nodes")}
+    return {ask(lab, node, "cat /sys/class/net/eth0/address") for node in lab.group("nodes")}
 
 
 def bound(lab: Lab, node: str) -> set[str]:
     """The addresses that kube-proxy has put on a node."""
-    shown = json.loads(lab.run(node, "ip -j -4 address show dev kube-ipvs0"))
+    shown = json.loads(ask(lab, node, "ip -j -4 address show dev kube-ipvs0"))
     return {one["local"] for link in shown for one in link.get("addr_info", [])}
 
 
 def strict_arp(lab: Lab) -> dict[str, str]:
     """What each node's kernel does: 0 answers on any card for any address, 1 only for the asked card's."""
-    said = {node: lab.run(node, "sysctl -n net.ipv4.conf.all.arp_ignore") for node in lab.group("nodes")}
-    return {node: value.strip() for node, value in said.items()}
+    return {node: ask(lab, node, "sysctl -n net.ipv4.conf.all.arp_ignore") for node in lab.group("nodes")}
 
 
 def test_kube_proxy_forwards_by_ipvs_on_every_node(lab: Lab) -> None:
     cluster_ip = lab.get("service", "web-1", "-n", "demo")["spec"]["clusterIP"]
     for node in lab.group("nodes"):
         assert eventually(
-            lambda node=node: f"TCP  {cluster_ip}:80 rr" in lab.run(node, "ipvsadm -Ln"), SLOW
+            lambda node=node: f"TCP  {cluster_ip}:80 rr" in ask(lab, node, "ipvsadm -Ln"), SLOW
         ), node
 
 
@@ -80,7 +83,7 @@ def test_after_the_rollout_exactly_one_node_answers(lab: Lab) -> None:
 
 def test_a_client_gets_every_answer(lab: Lab) -> None:
     asked = f"for i in $(seq 20); do curl -s -m 10 http://{VIP}/ -o /dev/null -w '%{{http_code}} '; done"
-    assert lab.run(lab.client, asked, timeout=240).split() == ["200"] * 20
+    assert ask(lab, lab.client, asked).split() == ["200"] * 20
 
 
 def test_a_second_rollout_changes_nothing(lab: Lab) -> None:

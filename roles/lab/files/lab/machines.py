@@ -22,6 +22,8 @@ from topology import Host, Interface, Lab
 # The disk's file takes only what is written on it.
 DISK_SIZE = "8G"
 MEMORY = "1536M"
+# Each device that nobody needs is a driver that the machine looks for, and loads, while it boots.
+MACHINE = "q35,sata=off,smbus=off,i8042=off,vmport=off,hpet=off,usb=off"
 # One level of page tables less is less to emulate, and nobody attacks a lab.
 PROCESSOR = "max,la57=off"
 # The processor's clock is right. Without the word Linux distrusts a slow one, and reads a much slower.
@@ -95,7 +97,7 @@ def _hardware(lab: Lab, host: Host, home: Path) -> list[str]:
     return [
         *("-name", cables.namespace(lab, host), "-pidfile", f"{home}/machine.pid", "-daemonize"),
         *("-nodefaults", "-display", "none", "-serial", f"file:{home}/console.log"),
-        *("-accel", "tcg", "-cpu", PROCESSOR, "-m", MEMORY, "-device", "virtio-rng-pci"),
+        *("-machine", MACHINE, "-accel", "tcg", "-cpu", PROCESSOR, "-m", MEMORY, "-device", "virtio-rng-pci"),
         *("-kernel", f"{tree}/vmlinuz", "-initrd", f"{tree}/initrd.img", "-append", KERNEL_LINE),
         # The host's cache outlives the machine, so its power cut loses nothing that it has written.
         *("-drive", f"file={_disk(home)},if=virtio,format=raw,cache=unsafe"),
