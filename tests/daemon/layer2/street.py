@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from daemon.members.simulation import Node, Segment
 
 from vipcast.layer2 import arp, ndp
 from vipcast.layer2.frames import Mac, is_group
-from vipcast.layer2.ndp import ALL_NODES, group_mac, solicited_node
+from vipcast.layer2.ndp import group_mac, solicited_node
 from vipcast.layer2.responder import Foreign, Responder
 from vipcast.layer2.wants import Address, Layer2Wants, Settings
 from vipcast.layer2d.holdings import Holdings
@@ -93,13 +93,12 @@ class Street(Segment):
     def begin(self, *clients: str, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         self.cards, self.holdings = {}, {}
-        self.clients = {name: Client(name, b"\2client"[:5] + bytes([n])) for n, name in enumerate(clients)}
+        self.clients = {name: Client(name, b"\2cli" + bytes([n, n])) for n, name in enumerate(clients)}
         self.strangers, self._woken = {}, {}
 
     def settle(self, name: str, address: Address) -> None:
         """A host that has the address, and answers as any host does."""
-        mac = b"\2other" + bytes([len(self.strangers)])
-        mac = mac[:6]
+        mac = b"\2oth" + bytes([len(self.strangers)] * 2)
         self.strangers[name] = Responder(mac, {mac})
         self.strangers[name].own(address)
         frames = arp.announcements(mac, address) if isinstance(address, IPv4Address) else ()
@@ -200,5 +199,5 @@ def question(mac: Mac, address: Address) -> bytes:
         mine = IPv4Address("10.9.9.0") + mac[-1]
         nobody, everyone = bytes(6), b"\xff" * 6
         return arp.ArpFrame(everyone, mac, arp.Operation.REQUEST, mac, mine, nobody, address).encode()
-    group, mine6 = solicited_node(address), ALL_NODES.__class__("fe80::9:0") + mac[-1]
+    group, mine6 = solicited_node(address), IPv6Address("fe80::9:0") + mac[-1]
     return ndp.Solicitation(group_mac(group), mac, mine6, group, address, mac).encode()
