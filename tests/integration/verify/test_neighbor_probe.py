@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -93,6 +94,16 @@ def test_everyone_who_answers_is_found_in_both_families(probe: Probe) -> None:
         FREE6: set(),
     }
     assert [one["duplicate"] for one in found["neighbors"]] == [False, True, False] * 2
+
+
+@pytest.mark.parametrize("address", [SINGLE, DOUBLE, FREE, SINGLE6, DOUBLE6, FREE6])
+def test_the_tools_of_a_person_on_the_segment_say_the_same(probe: Probe, address: str) -> None:
+    by_hand = ["ndisc6", "-m", "-r", "2", "-w", "1000", address, "eth0"]
+    if ":" not in address:
+        by_hand = ["arping", "-b", "-c", "3", "-w", "3", "-I", "eth0", address]
+    said = run("ip", "netns", "exec", ASKER, *by_hand, check=False)
+    heard = {mac.lower() for mac in re.findall(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", said)}
+    assert macs(probe(address=address)) == {address: heard}
 
 
 def test_each_answer_is_counted_and_timed(probe: Probe) -> None:
