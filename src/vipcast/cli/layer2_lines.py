@@ -121,11 +121,17 @@ def _alternatives(services: Sequence[_Json]) -> Iterator[str]:
     for service in services:
         for entry in service["addresses"]:
             if entry.get("protocol") == "layer2":
-                heirs = ", ".join(entry.get("standby") or ()) or "nobody"
+                heirs = ", ".join(entry.get("standby") or ()) or _somebody(entry)
                 name = f"{service['namespace']}/{service['name']}"
                 yield f"\n{name} {entry['address']}: {heirs} would take over"
                 for reason, nodes in (entry.get("others") or {}).items():
                     yield f"  not {', '.join(nodes)}: {reason}"
+
+
+def _somebody(entry: _Json) -> str:
+    """Where nobody is named: the owner is the only candidate, or there are too many."""
+    count = entry.get("candidates", 0)
+    return f"one of {count} nodes" if count > 1 else "nobody"
 
 
 # ---- the whole cluster ----

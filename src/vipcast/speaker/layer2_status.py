@@ -9,7 +9,7 @@ from vipcast.k8s import Json, Key
 from vipcast.layer2.wants import Layer2Status, LinkStatus, MemberStatus
 from vipcast.speaker.decide_layer2 import Layer2Decision
 from vipcast.speaker.layer2_objects import layer2_address_status
-from vipcast.speaker.layer2_verdicts import Layer2Verdict, others, standby
+from vipcast.speaker.layer2_verdicts import Layer2Verdict, candidates, others, standby
 from vipcast.speaker.session_status import when
 
 __all__ = ["layer2_section", "layer2_services"]
@@ -36,6 +36,7 @@ def layer2_services(
             {
                 "protocol": "layer2",
                 **layer2_address_status(verdict),
+                "candidates": candidates(decision, candidacy),
                 "standby": standby(decision, candidacy, verdict.owner),
                 "others": others(decision, candidacy),
             }

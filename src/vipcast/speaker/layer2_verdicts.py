@@ -14,9 +14,11 @@ from vipcast.speaker.decide_layer2 import Candidacy, Layer2Decision, why_not
 from vipcast.speaker.reasons import NotAnnounced
 from vipcast.speaker.rules import Refusal
 
-__all__ = ["NAMED", "Layer2Verdict", "answering", "layer2_verdicts", "others", "standby"]
+__all__ = ["NAMED", "Layer2Verdict", "answering", "candidates", "layer2_verdicts", "others", "standby"]
 
 NAMED = 8  # nodes by name; of more, their number
+# Of more candidates nobody computes an order for people to look at: it is a hash for each of them.
+ORDERED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +131,17 @@ _HOLDINGS: dict[Holding, Refusal] = {
 # ---- the other nodes, for people ----
 
 
-def standby(decision: Layer2Decision, candidacy: Candidacy, owner: str | None) -> list[str]:
-    """The candidates besides the owner, who comes first before who comes next; the first few."""
+def candidates(decision: Layer2Decision, candidacy: Candidacy) -> int:
+    """How many there are."""
     want = decision.addresses.get(candidacy.address)
-    if want is None:
+    return sum(len(names) for _weight, names in want.electorate) if want else 0
+
+
+def standby(decision: Layer2Decision, candidacy: Candidacy, owner: str | None) -> list[str]:
+    """The candidates besides the owner, who comes first before who comes next; the first few. None of them
+    where they are too many to be put in order."""
+    want = decision.addresses.get(candidacy.address)
+    if want is None or candidates(decision, candidacy) > ORDERED:
         return []
     return [name for name in _first(want.key, want.electorate, NAMED + 1) if name != owner][:NAMED]
 

@@ -101,6 +101,9 @@ def test_wide_says_who_would_take_over_and_why_not_the_others() -> None:
     assert "\nweb/shop 10.9.0.1: n3, n2 would take over" in told
     assert "  not n4: nodeDrained" in told
     assert "\nweb/shop 10.9.0.2: nobody would take over" in told
+    many = {**OTHERS, "candidates": 300}
+    told = lines(wide=True, services=services(many), layer2=layer2())
+    assert "\nweb/shop 10.9.0.2: one of 300 nodes would take over" in told
 
 
 def test_without_layer_2_nothing_of_it_is_said() -> None:

@@ -17,7 +17,7 @@ from vipcast.layer2.wants import AddressStatus, Holding, InterfaceStatus, Move, 
 from vipcast.speaker.decide_layer2 import Layer2Decision, decide_layer2
 from vipcast.speaker.layer2_objects import layer2_name, layer2_object
 from vipcast.speaker.layer2_reporter import FOREIGN_SECONDS, Layer2Reporter
-from vipcast.speaker.layer2_verdicts import Layer2Verdict, layer2_verdicts, others, standby
+from vipcast.speaker.layer2_verdicts import Layer2Verdict, candidates, layer2_verdicts, others, standby
 from vipcast.speaker.objects import Owner, dated, same, slim
 from vipcast.speaker.reasons import NotAnnounced
 
@@ -121,6 +121,12 @@ def test_who_stands_by_comes_in_the_order_in_which_they_would_take_over() -> Non
     preferred = {"weight": 9, "preference": labels(name="c")}
     config = configuration(pool(), l2_advertisement(preferredNodeSelectors=[preferred]))
     assert standby(*alternatives(configuration=config), None)[0] == "c"
+
+
+def test_of_too_many_candidates_there_is_no_order_but_their_number() -> None:
+    fleet = nodes(*(f"n{number}" for number in range(101)))
+    found = alternatives(nodes=fleet)
+    assert (candidates(*found), standby(*found, None)) == (101, [])
 
 
 def test_why_not_the_others_is_told_by_reason() -> None:
