@@ -9,7 +9,6 @@ version_added: 0.1.0
 description:
   - Has an L2Advertisement of C(metallb.io/v1beta1), which says which pools are announced on the segment,
     from which nodes and interfaces.
-  - What the speaker does not do yet is said in RV(problems), and the object is accepted.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
   - vipcast.baremetal.attributes.managing_module
