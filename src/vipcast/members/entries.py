@@ -7,8 +7,8 @@ A member's condition   name, number, condition. A higher number is right, of one
                        itself takes a higher number.
 A watcher's votes      name, its number, version, the members (with their numbers) that it does not hear.
                        Written by the watcher alone; the newer one is right.
-A claim to an address  term, owner, hold, reason, since. The higher term is right, of one term the owner that
-                       comes first (`vipcast.election`), of one owner the later hold.
+A claim to an address  term, owner, hold, reason, since, support. The higher term is right, of one term the
+                       owner that comes first (`vipcast.election`), of one owner the later hold.
 
 So merging is commutative, associative and idempotent: packets may be lost, doubled, and come in any order.
 
@@ -17,7 +17,7 @@ length and UTF-8, an address an octet (4 or 6) and its own:
 
     1  name, number (4), condition (1)
     2  name, number (4), version (4), count (1), and of each: name, number (4)
-    3  address, term (8), owner, condition (1), reason (1), milliseconds since 1970 (8)
+    3  address, term (8), owner, hold (1), reason (1), milliseconds since 1970 (8), support (2)
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ MAX_NAME = 253
 # More than a member is linked to, and little enough for a packet.
 MAX_VOTES = 32
 MAX_TERM = (1 << 63) - 1
+MAX_SUPPORT = (1 << 16) - 1
 MAX_NUMBER = (1 << 32) - 1
 
 
@@ -77,6 +78,7 @@ class Reason(IntEnum):
     UNABLE = 8
     LEAVING = 9
     NOT_WANTED = 10
+    CONTESTED = 11
 
 
 class Node(NamedTuple):
@@ -93,13 +95,14 @@ class Votes(NamedTuple):
 
 
 class Ownership(NamedTuple):
-    """``since``: milliseconds since 1970, by the owner's clock."""
+    """``since``: milliseconds since 1970, by the owner's clock. ``support``: how many it heard then."""
 
     term: int
     owner: str
     hold: Hold
     reason: Reason
     since: int
+    support: int = 0
 
 
 NodeKey = tuple[Kind, str]
@@ -128,7 +131,7 @@ _NODE = struct.Struct("!IB")
 _VOTES = struct.Struct("!IIB")
 _NUMBER = struct.Struct("!I")
 _TERM = struct.Struct("!Q")
-_CLAIM = struct.Struct("!BBQ")
+_CLAIM = struct.Struct("!BBQH")
 
 
 def write(key: Key, value: Value) -> bytes:
@@ -140,7 +143,7 @@ def write(key: Key, value: Value) -> bytes:
             + subject.packed
             + _TERM.pack(value.term)
             + write_name(value.owner)
-            + _CLAIM.pack(value.hold, value.reason, value.since)
+            + _CLAIM.pack(value.hold, value.reason, value.since, value.support)
         )
     assert isinstance(subject, str)
     head = bytes((kind,)) + write_name(subject)
@@ -198,8 +201,8 @@ class _Reader:
         if not 0 < term <= MAX_TERM:
             raise BadEntryError(f"term {term}")
         owner = self.name()
-        hold, reason, since = self._numbers(_CLAIM)
-        return (Kind.CLAIM, address), Ownership(term, owner, Hold(hold), Reason(reason), since)
+        hold, reason, since, support = self._numbers(_CLAIM)
+        return (Kind.CLAIM, address), Ownership(term, owner, Hold(hold), Reason(reason), since, support)
 
     def _address(self) -> Address:
         version = self._octet()

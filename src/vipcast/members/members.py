@@ -37,6 +37,8 @@ from vipcast.members.words import (
 # Who has answered and yet does not come to an end with what it tells is waited for no longer than so many
 # deaths.
 SETTLE_DEATHS = 5
+# After a split the size of our part of it counts, for so long.
+SIDE_SECONDS = 10.0
 
 
 class Members:
@@ -61,9 +63,11 @@ class Members:
         self._post = Post(name, random() or 1, profile, random)
         self._post.shared = self._shared
         self._watch = Watch(name, profile, self._shared, self._post)
-        self._owning = Owning(name, profile, self._shared, self._wall)
+        self._owning = Owning(
+            name, profile, self._shared, wall=self._wall, doubt=self._watch.doubt, side=self._watch.side
+        )
         self._post.keys = _usable(keys)
-        self._beat_at = now
+        self._beat_at = self._least_at = now
         self._started_at: float | None = None
         self._settled = self._ready = False
         self._farewell_at: float | None = None
@@ -133,6 +137,8 @@ class Members:
     def receive(self, data: bytes, source: Endpoint, now: float) -> Drop | None:  # noqa: ARG002
         """Why it was dropped, or None. Who sent it is what it proves; ``source`` is not asked."""
         self._now = now
+        if now - self._beat_at > self.profile.dead_after / 2:
+            self._measure_side(1, now)  # we slept, and have no say in what the others did
         drop = self._post.receive(data, now)
         if self._post.returned:
             for name in self._post.returned:
@@ -177,14 +183,18 @@ class Members:
     def _beat(self, now: float) -> None:
         """Jitter: or all would send at the same moment, sooner or later."""
         self._beat_at = now + self.profile.heartbeat * (0.9 + 0.1 * (self._random() % 1024) / 1024)
-        self._owning.mute = self._mute(now)
+        heard = [link for link in self._post.told.values() if self._post.heard(link.name, now)]
+        answered = max((link.acknowledged_at for link in heard), default=now)
+        self._owning.mute = answered < now - 2 * self.profile.dead_after
+        self._measure_side(self._watch.side() if answered > now - self.profile.dead_after else 1, now)
         self._post.beat(self._watch.gaps, now)
 
-    def _mute(self, now: float) -> bool:
-        """We hear somebody, and nobody hears us."""
-        heard = [link for link in self._post.told.values() if self._post.heard(link.name, now)]
-        lately = now - 2 * self.profile.dead_after
-        return bool(heard) and all(link.acknowledged_at < lately for link in heard)
+    def _measure_side(self, size: int, now: float) -> None:
+        """How few of us there were lately."""
+        owning = self._owning
+        if size <= owning.least_side or now - self._least_at > SIDE_SECONDS:
+            owning.least_side = self._watch.least_side = size
+            self._least_at = now
 
     def _after(self, now: float) -> None:
         self._now = now

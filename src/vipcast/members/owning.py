@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from vipcast import election
 from vipcast.layer2.wants import AddressWant, Electorate
-from vipcast.members.entries import MAX_TERM, Condition, Hold, Kind, Ownership, Reason
+from vipcast.members.entries import MAX_SUPPORT, MAX_TERM, Condition, Hold, Kind, Ownership, Reason
 from vipcast.members.shared import Shared
 from vipcast.members.words import Address, Profile
 
@@ -32,9 +32,23 @@ BUDGET = 5000
 
 
 class Owning:
-    """``ready``: may claim (settled, has a key, alive to the others). ``mute``: others do not hear us."""
+    """``wall``: milliseconds since 1970. ``doubt``: of a member's death, in seconds.
+    ``side``: how many members we hear, ourselves too.
 
-    def __init__(self, name: str, profile: Profile, shared: Shared, wall: Callable[[], int]) -> None:
+    ``settled``: everyone who is there has been heard. ``present``: the others know that we are alive.
+    ``mute``: we hear others, and they do not hear us.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        profile: Profile,
+        shared: Shared,
+        *,
+        wall: Callable[[], int],
+        doubt: Callable[[str, float], float],
+        side: Callable[[], int],
+    ) -> None:
         self.name, self.profile = name, profile
         self.wants: Mapping[Address, AddressWant] = {}
         self.told = False  # what is wanted: an heir that has not been told gives nothing up
@@ -42,12 +56,15 @@ class Owning:
         self.settled = self.present = self.leaving = self.mute = False
         self.preempt = False
         self.stable_since = 0.0
-        self._shared, self._wall = shared, wall
+        self.least_side = 0  # lately; 0 while that is not known
+        self._shared, self._wall, self._doubt, self._side = shared, wall, doubt, side
+        self._support: int | None = None  # of claims that are made now
         self._holding: set[Address] = set()
         self._held: frozenset[Address] | None = frozenset()
         self._queue: deque[Address] = deque()
         self._queued: set[Address] = set()
         self._vacant: dict[Address, tuple[Reason, float]] = {}
+        self._contested: dict[Address, int] = {}  # since when we had them
         self._yields: dict[Address, float] = {}
         self._spent: set[Address] = set()  # has been taken from a living owner, or by one from us
         self._clock: list[tuple[float, int, Address]] = []  # a heap; what is not armed is old
@@ -104,6 +121,8 @@ class Owning:
         taken = old is not None and old.owner == self.name != new.owner and old.hold is Hold.HELD
         if taken and new.reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
             self._spent.add(address)
+        if taken and old is not None and new.reason is Reason.OWNER_DEAD and new.support < self.least_side:
+            self._contested[address] = old.since
         self.look([address])
 
     def node_changed(self, name: str) -> None:
@@ -125,6 +144,7 @@ class Owning:
             if self._armed.get(address) == at:
                 del self._armed[address]
                 self.look([address])
+        self._support = None
         budget = BUDGET
         while self._queue and budget > 0:
             address = self._queue.popleft()
@@ -137,6 +157,8 @@ class Owning:
         if claim is not None and claim.owner == self.name and claim.hold is not Hold.RELEASED:
             self._vacant.pop(address, None)
             self._keep(address, claim, want, now)
+            return 1
+        if self._contest(address, claim, want):
             return 1
         self._hold(address, False)
         self._yields.pop(address, None)
@@ -186,6 +208,15 @@ class Owning:
 
     # ---- others', or nobody's ----
 
+    def _contest(self, address: Address, claim: Ownership | None, want: AddressWant | None) -> bool:
+        """A smaller part of a split took us for dead, and what it took stays where it was."""
+        since = self._contested.pop(address, None)
+        if since is None or claim is None or want is None or not self._may_take(address, want):
+            return False
+        self._claim(address, claim._replace(since=since), Reason.CONTESTED)
+        self._hold(address, True)
+        return True
+
     def _may_take(self, address: Address, want: AddressWant) -> bool:
         return (
             self.settled
@@ -205,6 +236,8 @@ class Owning:
         if known is None or known[0] is not reason:
             known = self._vacant[address] = reason, now
         at = self._turn(claim, want, reason, known[1])
+        if at is not None and claim is not None and reason is Reason.OWNER_DEAD:
+            at += self._doubt(claim.owner, now)
         if at is None:
             self._vacant.pop(address, None)
         elif now < at:
@@ -254,8 +287,12 @@ class Owning:
 
     def _claim(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
         term = 1 if claim is None else min(claim.term + 1, MAX_TERM)
-        since = claim.since if claim is not None and reason is Reason.KEPT else self._wall()
-        self._put(address, Ownership(term, self.name, Hold.HELD, reason, since))
+        keeps = reason in (Reason.KEPT, Reason.CONTESTED)
+        since = claim.since if claim is not None and keeps else self._wall()
+        if self._support is None:
+            self._support = self._side()
+        support = self.least_side if reason is Reason.CONTESTED else self._support
+        self._put(address, Ownership(term, self.name, Hold.HELD, reason, since, min(support, MAX_SUPPORT)))
 
     def _hold(self, address: Address, held: bool) -> None:
         if held is not (address in self._holding):

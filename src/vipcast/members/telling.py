@@ -29,6 +29,7 @@ REASONS = {
     Reason.UNABLE: "it has no way to answer: no interface, or somebody else answers",
     Reason.LEAVING: "it is leaving",
     Reason.NOT_WANTED: "it is not wanted any more",
+    Reason.CONTESTED: "it had it before a split, and was on the larger side",
 }
 
 

@@ -21,6 +21,8 @@ from vipcast.members.words import Profile
 # limits.
 DAMPING_WINDOW = 60.0
 DAMPING_LIMIT = 30.0
+# What is said at once takes a few milliseconds through a large segment.
+HOPS_SECONDS = 0.05
 
 
 class Watch:
@@ -29,6 +31,7 @@ class Watch:
     def __init__(self, name: str, profile: Profile, shared: Shared, post: Post) -> None:
         self.name, self.profile = name, profile
         self.number, self.condition = 1, Condition.ALIVE
+        self.least_side = 0  # how many we heard, at the worst moment lately
         self.graph = Graph([name])
         self.neighbours: frozenset[str] = frozenset()
         self.gaps: list[list[str]] = []
@@ -66,6 +69,19 @@ class Watch:
     def heard(self, name: str, now: float) -> None:
         if name in self.silent:
             self._listen(now)
+
+    def doubt(self, name: str, now: float) -> float:
+        """How long to wait whether a member that is said to be dead says otherwise.
+
+        After a split each part learns that the other one found its members dead, and then that they are not.
+        """
+        if name in self.neighbours or self.graph.full:
+            return self.profile.dead_after if self._post.heard(name, now) else 0.0
+        return HOPS_SECONDS
+
+    def side(self) -> int:
+        """How many are there that we hear, or that others hear; ourselves too."""
+        return sum(self._shared.there(name) for name in self.graph.names - self.silent)
 
     # ---- what follows ----
 
@@ -161,6 +177,10 @@ class Watch:
             self._vote()
 
     def _damping(self, now: float) -> float:
+        """None where most are on our side: then it is the others who come and go."""
+        known = sum(self._shared.node(name) is not None for name in self.graph.names)
+        if self.least_side * 2 > known:
+            return 0.0
         self._refuted = [*(at for at in self._refuted if at > now - DAMPING_WINDOW), now]
         times = len(self._refuted) - 1
         return min(DAMPING_LIMIT, self.profile.dead_after * 2 ** (times - 1)) if times else 0.0

@@ -30,6 +30,7 @@ ownerships = st.builds(
     st.sampled_from(Hold),
     st.sampled_from(Reason),
     st.integers(0, 2),
+    st.integers(0, 1),
 )
 
 entries: st.SearchStrategy[tuple[Key, Value]] = st.one_of(

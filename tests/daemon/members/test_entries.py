@@ -98,8 +98,10 @@ def test_the_octets_are_those_of_the_description() -> None:
     assert node == b"\x01\x02n1\x00\x00\x01\x02\x02"
     votes = write((Kind.VOTES, "n1"), Votes(1, 2, (("n2", 3),)))
     assert votes == b"\x02\x02n1\x00\x00\x00\x01\x00\x00\x00\x02\x01\x02n2\x00\x00\x00\x03"
-    owned = write(CLAIM, Ownership(9, "n1", Hold.YIELDING, Reason.LEAVING, 1))
-    assert owned == b"\x03\x04\xc0\x00\x02\x07" + b"\0" * 7 + b"\x09\x02n1\x01\x09" + b"\0" * 7 + b"\x01"
+    owned = write(CLAIM, Ownership(9, "n1", Hold.YIELDING, Reason.LEAVING, 1, 3))
+    assert owned == b"".join(
+        (b"\x03\x04\xc0\x00\x02\x07", bytes(7), b"\x09\x02n1\x01\x09", bytes(7), b"\x01\x00\x03")
+    )
 
 
 @settings(max_examples=200)

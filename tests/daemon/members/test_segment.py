@@ -288,6 +288,35 @@ def test_each_side_of_a_split_owns_everything_and_after_it_one_does(sides: tuple
         assert all(member.state is MemberState.ALIVE for member in node.members.members.values())
 
 
+def test_after_a_split_the_larger_part_keeps_what_it_had() -> None:
+    """A node whose cable hangs by a thread does not collect everybody's addresses."""
+    made = segment()
+    made.run(10)
+    before = {name: of(made, name) for name in ("node-b", "node-c")}
+    for seconds in (0.3, 0.36, 0.4, 0.5, 0.8, 3.0):
+        made.split(["node-a"], ["node-b", "node-c"])
+        made.run(seconds)
+        made.heal()
+        made.run(5)
+        assert all_owned(made)
+        for name, addresses_before in before.items():
+            assert set(addresses_before) <= set(of(made, name))
+    kept = set(before["node-b"] + before["node-c"])
+    assert not [
+        move for move in made.moves() if move.address in kept and move.new.owner in before and move.old
+    ]
+
+
+def test_who_slept_has_no_say_in_what_the_others_did() -> None:
+    made = segment()
+    made.sleep("node-a", 2.0)
+    made.run(12)
+    assert of(made, "node-a") == []
+    moves = len(made.moves())
+    made.run(20)
+    assert len(made.moves()) == moves
+
+
 def test_the_loser_of_a_healed_split_says_to_whom() -> None:
     made = segment()
     made.split(["node-a"], ["node-b", "node-c"])
