@@ -56,6 +56,15 @@ def not_asked(vips: Sequence[Vip], found: Found, far: Mapping[str, str]) -> list
     ]
 
 
+def remembered(vips: Sequence[Vip], macs: Macs) -> list[str]:
+    """Who was heard besides the owner, a while ago or now."""
+    return [
+        f"{vip.owner} heard {', '.join(map(macs.name, vip.foreign))} answer for {vip.address} not long ago"
+        for vip in vips
+        if vip.foreign
+    ]
+
+
 def not_told(vips: Sequence[Vip], macs: Macs) -> list[str]:
     """The owners whose MAC addresses are unknown, so that an answer cannot be told to be theirs."""
     owners = dict.fromkeys(vip.owner for vip in vips if vip.owner and not macs.has_told(vip.owner))
@@ -71,7 +80,8 @@ def compare_owners(vips: Sequence[Vip], found: Found, macs: Macs) -> list[Differ
     """All differences, by address."""
     differences = []
     for vip in vips:
-        differences += [*_claimed(vip), *_overheard(vip, macs)]
+        differences += _claimed(vip)
+        differences += [] if vip.address in found else _overheard(vip, macs)
         for one in found.get(vip.address, ()):
             differences += _answered(vip, one, macs)
     return differences
@@ -98,12 +108,16 @@ def _claimed(vip: Vip) -> list[Difference]:
 
 
 def _overheard(vip: Vip, macs: Macs) -> list[Difference]:
-    """Who answers besides the owner, as far as the owner hears: clients are not always on the segment."""
-    if not vip.foreign:
+    """Strangers that the owner heard: all that is known where nobody could ask.
+
+    It remembers them for minutes, and other nodes of the cluster after a split too: those are no difference.
+    """
+    strangers = [mac for mac in vip.foreign if not macs.holders(mac)]
+    if not strangers:
         return []
-    named = ", ".join(macs.name(mac) for mac in vip.foreign)
+    named = ", ".join(macs.name(mac) for mac in strangers)
     what, expected = f"who has {_what(vip)}", f"nobody but {vip.owner}"
-    return [Difference(f"node {vip.owner}", what, expected, named, _why_several(vip.foreign, macs))]
+    return [Difference(f"node {vip.owner}", what, expected, named, _why_several(strangers, macs))]
 
 
 def _answered(vip: Vip, one: Data, macs: Macs) -> list[Difference]:

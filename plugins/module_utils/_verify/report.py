@@ -15,7 +15,7 @@ from .expectations import Data, Expectations, Scope, Session, expect
 from .findings import LAYERS, FoundRoute, FoundRouter, read_routers
 from .layer2 import expect_owners, read_macs
 from .layer2 import row as owner_row
-from .owners import compare_owners, heard, not_asked, not_told
+from .owners import compare_owners, heard, not_asked, not_told, remembered
 from .probes import index, judge
 from .table import counts, duration, table
 from .worst_case import rows as worst_cases
@@ -84,6 +84,7 @@ def _layer2(declared: Data, cluster: Data, scope: Scope, segment: Segment) -> La
     found, failures, far = heard(segment.heard or ())
     macs = read_macs(segment.macs)
     notes = [*not_asked(vips, found, far), *not_told(vips, macs)] if segment.heard is not None else []
+    notes += remembered(vips, macs)
     differences = [*failures, *compare_owners(vips, found, macs)]
     return Layer2([owner_row(vip, found.get(vip.address, ()), macs) for vip in vips], differences, notes)
 

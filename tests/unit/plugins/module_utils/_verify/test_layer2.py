@@ -115,6 +115,18 @@ def test_what_the_owner_itself_hears_counts_where_no_client_is_on_the_segment() 
     )
 
 
+def test_what_the_owner_heard_a_while_ago_is_no_difference_where_somebody_asked() -> None:
+    found = verified(owned(owner(foreign=["02:00:00:00:00:ee"])), heard(MACS["n1"]))
+    assert found["ok"], found["texts"]
+    assert found["notes"] == [f"n1 heard no known node (02:00:00:00:00:ee) answer for {VIP} not long ago"]
+
+
+def test_another_node_that_the_owner_heard_after_a_split_is_worth_knowing_and_no_more() -> None:
+    found = verified(owned(owner(foreign=[MACS["n2"]])))
+    assert found["ok"], found["texts"]
+    assert f"n1 heard n2 ({MACS['n2']}) answer for {VIP} not long ago" in found["notes"]
+
+
 def test_without_anybody_who_asked_the_report_has_the_mac_that_the_status_says() -> None:
     first = verified(owned(owner(macs=[MACS["n1"]])))["lines"]
     row = first[first.index("Layer 2") + 2].split()
