@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon.interop.network import lacking
+from daemon.interop.network import lacking, run
 from daemon.layer2d.harness import VIP, Layer2Process, Net
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.namespaces import api_reachable_in
+from daemon.speaker.test_cluster_status import ask
 from daemon.speaker.test_rights import only
 
 from vipcast.k8s import Json
@@ -135,6 +136,34 @@ async def test_one_node_answers_and_everything_says_which(fleet: Fleet) -> None:
     assert (theirs["announced"], theirs["reason"], theirs["node"]) == (False, "notOwner", report["node"])
     members = (await other.status())["layer2"]["members"]
     assert {each["state"] for each in members} == {"alive"}
+
+
+async def test_anybody_who_may_read_the_api_is_told_who_has_what(fleet: Fleet) -> None:
+    name, report = await fleet.owner()
+    done = await ask(fleet.cluster)
+    assert done.returncode == 0, done.stderr
+    (row,) = [
+        line.split() for line in done.stdout.splitlines() if line.startswith(f"{fleet.cluster.name}/web")
+    ]
+    assert row[1:3] == [VIP, report["node"]]
+    assert row[4:6] == ["eth0", fleet.mac(name)]
+
+
+async def test_a_stranger_that_announces_the_address_is_an_event_with_his_mac(fleet: Fleet) -> None:
+    name, report = await fleet.owner()
+    client = fleet.net.client
+    await asyncio.to_thread(run, "ip", "-n", client, "address", "add", f"{VIP}/16", "dev", "eth0")
+    announce = ("ip", "netns", "exec", client, "arping", "-A", "-c", "2", "-I", "eth0", VIP)
+    await asyncio.to_thread(run, *announce, check=False)
+    events = await eventually(lambda: fleet.cluster.events("foreignAnswer"))
+    assert {each["source"]["host"] for each in events} == {report["node"]}
+    assert fleet.net.mac(client) in events[0]["message"]
+
+    async def counted() -> bool:
+        metric = f'vipcast_layer2_foreign_answers_total{{ip="{VIP}"}}'
+        return metric in await fleet.speakers[name].metrics()
+
+    await eventually(counted)
 
 
 async def test_the_metrics_have_metallbs_names(fleet: Fleet) -> None:
