@@ -81,7 +81,7 @@ daemon: venv lab-build ## tests of the daemons: units, wire, interop with real r
 
 .PHONY: integration
 integration: venv lab-build ## tests of roles and modules against a real API server and a real router
-	.ci/packages frr iproute2 iputils-arping ndisc6
+	.ci/packages frr iproute2 iputils-arping ndisc6 nftables
 	pytest -n 2 tests/integration
 
 .PHONY: lab-build

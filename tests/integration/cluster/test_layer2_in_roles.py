@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role verify asks a segment: a real API server, two nodes and a client in network namespaces.
+"""The roles verify and preflight ask a segment: a real API server, nodes and a client in namespaces.
 
 No speaker runs. The nodes' kernels answer: as speakers do, or all of them, as in IPVS mode without strictARP.
 """
@@ -25,6 +25,7 @@ ADDRESSES = ("198.51.100.100", "2001:db8:5::100")
 SERVICE = "l2web"
 SINCE = "2026-01-02T12:00:00Z"
 Json = dict[str, Any]
+Play = Callable[..., "subprocess.CompletedProcess[str]"]
 Verify = Callable[..., Json]
 
 
@@ -139,16 +140,15 @@ def cluster(api_server: ApiServer) -> Iterator[ApiServer]:
 
 
 @pytest.fixture
-def verify(segment: None, cluster: ApiServer, tmp_path: Path) -> Verify:
-    """``verify(variable=...)``: the report of one look."""
+def play(segment: None, cluster: ApiServer, tmp_path: Path) -> Play:
+    """``play(playbook, flag, ..., variable=...)``: how it went."""
 
-    def verified(playbook: str = "status", *flags: str, **variables: Any) -> Json:
-        inventory, report = tmp_path / "inventory.json", tmp_path / "report.json"
+    def played(playbook: str, *flags: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        inventory = tmp_path / "inventory.json"
         inventory.write_text(json.dumps(_inventory(cluster, tmp_path)))
-        said = {"verify_services": [f"default/{SERVICE}"], "verify_report_path": str(report), **variables}
         program = str(Path(sys.executable).with_name("ansible-playbook"))
-        extra = ["--extra-vars", json.dumps(said)]
-        done = subprocess.run(
+        extra = ["--extra-vars", json.dumps(variables)]
+        return subprocess.run(
             [program, "--inventory", str(inventory), f"playbooks/{playbook}.yml", *extra, *flags],
             capture_output=True,
             text=True,
@@ -157,6 +157,18 @@ def verify(segment: None, cluster: ApiServer, tmp_path: Path) -> Verify:
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_BECOME_ALLOW_SAME_USER": "1"},
         )
+
+    return played
+
+
+@pytest.fixture
+def verify(play: Play, tmp_path: Path) -> Verify:
+    """``verify(variable=...)``: the report of one look."""
+    report = tmp_path / "report.json"
+    said = {"verify_services": [f"default/{SERVICE}"], "verify_report_path": str(report)}
+
+    def verified(playbook: str = "status", *flags: str, **variables: Any) -> Json:
+        done = play(playbook, *flags, **said, **variables)
         assert done.returncode == 0 and "changed=0" in done.stdout, done.stdout + done.stderr
         return dict(json.loads(report.read_text()))
 
@@ -244,3 +256,34 @@ def test_where_nobody_is_to_ask_the_status_is_shown(verify: Verify) -> None:
     found = verify(verify_segment=False, verify_probe=False)
     assert found["ok"]
     assert [one["asked"] for one in found["owners"]] == [[], []]
+
+
+def test_a_pool_that_somebody_on_the_segment_uses_is_refused(play: Play) -> None:
+    """What services have is theirs; the rest of the pool has to be nobody's."""
+    pool = {"name": "near", "addresses": ["198.51.100.100-198.51.100.109", "2001:db8:5::100-2001:db8:5::109"]}
+    taken = ("198.51.100.109", "2001:db8:5::105")
+    for address in taken:
+        hold(OTHER, address)
+    try:
+        done = play("site", "--tags", "preflight", vipcast_pools=[pool])
+    finally:
+        for address in taken:
+            hold(OTHER, address, verb="del")
+    assert done.returncode == 2, done.stdout
+    for address in taken:
+        assert f"{address} of pool near is in use by {MACS[OTHER]} on the segment of {CLIENT}" in done.stdout
+    assert all(f"{address} of pool near" not in done.stdout for address in ADDRESSES)
+
+
+def test_a_firewall_between_the_nodes_is_named(play: Play) -> None:
+    rule = ["udp", "dport", "7946", "reject", "with", "icmpx", "type", "admin-prohibited"]
+    inside = ["ip", "netns", "exec", OTHER, "nft"]
+    run(*inside, "add", "table", "inet", "closed")
+    run(*inside, "add", "chain", "inet", "closed", "input", "{ type filter hook input priority 0; }")
+    run(*inside, "add", "rule", "inet", "closed", "input", *rule)
+    try:
+        done = play("site", "--tags", "preflight")
+    finally:
+        run(*inside, "delete", "table", "inet", "closed")
+    assert f"node {OWNER}: a firewall rejects what it sends to {OTHER}" in done.stdout, done.stdout
+    assert f"node {OTHER}: a firewall" not in done.stdout
