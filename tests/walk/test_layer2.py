@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import segment
 from support.asking import Client
 from support.lab import CHECKOUT, Lab, eventually
+from support.segment import curl
 
 SYSTEM = "metallb-system"
 PLACE, SERVICE, WEB = "nginx-quic", "nginx-lb-service", "nginx-lb"
@@ -24,7 +26,6 @@ PLACE, SERVICE, WEB = "nginx-quic", "nginx-lb-service", "nginx-lb"
 VIP = "10.31.8.100"
 DEMO = {4: "10.31.8.150", 6: "fd00:31:8::150"}
 NEIGHBOR, GATEWAY = "neighbor", "gateway"
-MAC = r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}"
 each_family = pytest.mark.parametrize("version", [4, 6])
 
 
@@ -86,30 +87,15 @@ def shop(lab: Lab) -> Iterator[None]:
     lab.kubectl("annotate", "service", "web-1", "-n", "demo", "metallb.io/loadBalancerIPs-")
 
 
-# -- what a person on the segment sees --------------------------------------------------------------------
+# -- who is it? -------------------------------------------------------------------------------------------
 
 
 def answering(lab: Lab, address: str) -> set[str]:
-    """The MAC addresses of everyone who says to have it: by arping or ndisc6."""
-    asked = f"arping -I eth0 -c 3 -w 3 {address}"
-    if ":" in address:
-        asked = f"ndisc6 -m -n -r 2 -w 1000 {address} eth0"
-    said = lab.run(NEIGHBOR, f"{asked} || true")
-    found = re.findall(rf"(?:from|link-layer address:) ({MAC})", said)
-    return {mac.lower() for mac in found}
+    return segment.answering(lab, NEIGHBOR, address)
 
 
 def remembered(lab: Lab, address: str) -> str | None:
-    """What the neighbour's kernel sends to; it is not asked for anything, and so it asks nobody."""
-    entries = json.loads(lab.run(NEIGHBOR, f"ip -json neighbor show to {address} dev eth0") or "[]")
-    return next((one["lladdr"] for one in entries if "lladdr" in one), None)
-
-
-def curl(lab: Lab, host: str, address: str, port: int = 80) -> str:
-    """The status of one request, 000 where nobody answers."""
-    place = f"[{address}]" if ":" in address else address
-    command = f"curl -s -g -m 5 -o /dev/null -w '%{{http_code}}\\n' http://{place}:{port}/ || true"
-    return lab.run(host, command).strip()
+    return segment.remembered(lab, NEIGHBOR, address)
 
 
 @pytest.fixture(scope="module")
