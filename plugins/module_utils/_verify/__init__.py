@@ -5,6 +5,6 @@
 wants. `expectations`: what must therefore be seen. `findings`: what the routers say. `difference`: compares
 the two. `table`: prints all of it.
 
-Layer 2: `segment`, `neighbors`: ask a segment who has an address. `layer2`: who should. `owners`: compares the
-two. `pools`: whether the addresses are free.
+Layer 2: `segment`, `neighbors`: ask a segment who has an address. `layer2`: who should. `owners`: compares
+the two. `pools`: whether the addresses are free.
 """
