@@ -113,6 +113,7 @@ bench: venv ## the figures of README and docs
 	python tests/bench/controller_failover.py
 	python tests/bench/bfd_hold.py
 	python tests/bench/layer2_codec.py
+	python tests/bench/arp_answers.py
 	python tests/bench/demo.py
 
 .PHONY: bench-failover

@@ -80,7 +80,11 @@ class Charge:
 
     def serve(self) -> Ending:
         while True:
-            now = self._loop.turn(self._until())
+            until, self._loop.stirred = self._until(), False
+            now = self._loop.turn(until)
+            # Of answers nothing follows: the next one is given as soon as it is asked for.
+            while not self._loop.stirred and until is not None and now < until:
+                now = self._loop.turn(until)
             if self._member is not None:
                 self._member.work(now)
             if self._demands.expire(now):

@@ -124,7 +124,7 @@ class Segments:
     def _keep(self, name: str, link: Link) -> None:
         segment = self.by_name.get(name)
         if segment is None:
-            made = Segment(link, self.own_macs, watch=self._loop.read, unwatch=self._loop.forget)
+            made = Segment(link, self.own_macs, watch=self._loop.read_quickly, unwatch=self._loop.forget)
             self.by_name[name] = made
             _log.info("interface_found", interface=name, mac=mac_text(link.mac))
         elif segment.link != link:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import selectors
+import math
+import select
 import signal
 import socket
 import time
@@ -12,15 +13,23 @@ from collections.abc import Callable
 
 Callback = Callable[[float], None]
 
+_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+
 
 class Loop:
-    """``turn`` waits until a socket can be read or written, a signal comes, or the time is over."""
+    """``turn`` waits until a socket can be read or written, a signal comes, or the time is over.
+
+    ``stirred``: something else than a quick reader was called since it was last set to False.
+    """
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()
         self._readers: dict[int, Callback] = {}
         self._writers: dict[int, Callback] = {}
+        self._quick: dict[int, Callback] = {}
+        self._registered: dict[int, int] = {}
         self.signals: set[int] = set()
+        self.stirred = True
         self._wake, self._woken = socket.socketpair()
         for end in (self._wake, self._woken):
             end.setblocking(False)
@@ -33,6 +42,11 @@ class Loop:
         self._readers[sock.fileno()] = callback
         self._register(sock)
 
+    def read_quickly(self, sock: socket.socket, callback: Callback) -> None:
+        """A reader that changes nothing that anybody waits for: after it, nothing has to be looked at."""
+        self._quick[sock.fileno()] = callback
+        self._register(sock)
+
     def write(self, sock: socket.socket, callback: Callback | None) -> None:
         """None: no longer."""
         if callback is None:
@@ -42,41 +56,50 @@ class Loop:
         self._register(sock)
 
     def forget(self, sock: socket.socket) -> None:
-        self._readers.pop(sock.fileno(), None)
-        self._writers.pop(sock.fileno(), None)
+        for known in (self._readers, self._quick, self._writers):
+            known.pop(sock.fileno(), None)
         self._register(sock)
 
     def turn(self, until: float | None) -> float:
         """The time at which what was ready was read: what came later is not known yet."""
-        timeout = None if until is None else max(0.0, until - time.monotonic())
-        ready = self._selector.select(timeout)
+        timeout = -1.0
+        if until is not None:
+            # The kernel takes milliseconds; too early would be a turn for nothing.
+            timeout = math.ceil(max(0.0, until - time.monotonic()) * 1e3) * 1e-3
+        ready = self._epoll.poll(timeout)
         now = time.monotonic()
-        for key, events in ready:
-            reader, writer = self._readers.get(key.fd), self._writers.get(key.fd)
-            if events & selectors.EVENT_READ and reader is not None:
+        for number, events in ready:
+            if (quick := self._quick.get(number)) is not None:
+                quick(now)
+                continue
+            self.stirred = True
+            reader, writer = self._readers.get(number), self._writers.get(number)
+            # An error or a hang-up is for both to find.
+            if events & ~_OUT and reader is not None:
                 reader(now)
-            if events & selectors.EVENT_WRITE and writer is not None:
+            if events & ~_IN and writer is not None:
                 writer(now)
         return now
 
     def close(self) -> None:
         signal.set_wakeup_fd(-1)
-        self._selector.close()
+        self._epoll.close()
         self._wake.close()
         self._woken.close()
 
     def _register(self, sock: socket.socket) -> None:
         number = sock.fileno()
-        events = (selectors.EVENT_READ if number in self._readers else 0) | (
-            selectors.EVENT_WRITE if number in self._writers else 0
-        )
-        known = number in self._selector.get_map()
+        reads = number in self._readers or number in self._quick
+        events = (_IN if reads else 0) | (_OUT if number in self._writers else 0)
+        known = self._registered.pop(number, 0)
+        if events:
+            self._registered[number] = events
         if known and events:
-            self._selector.modify(number, events)
+            self._epoll.modify(number, events)
         elif known:
-            self._selector.unregister(number)
+            self._epoll.unregister(number)
         elif events:
-            self._selector.register(number, events)
+            self._epoll.register(number, events)
 
     def _drain(self, _now: float) -> None:
         try:
