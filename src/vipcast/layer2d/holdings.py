@@ -55,10 +55,17 @@ class Holdings:
         self._cleared: set[Address] = set()
         self._announced: Counter[Address] = Counter()  # in earlier times
         self._unable: frozenset[Address] = frozenset()
+        self._known: frozenset[str] = frozenset()  # interfaces
+        # Those that came, or came back, and until when nothing is claimed for them: whoever was cut off has
+        # to hear first who owns what now.
+        self._young: dict[str, float] = {}
+        self._patience = 0.0
 
     # ---- what is wanted, and what there is ----
 
-    def set_wants(self, wants: Layer2Wants, now: float) -> None:
+    def set_wants(self, wants: Layer2Wants, patience: float, now: float) -> None:
+        """``patience``: seconds in which a node that was cut off hears from the others again."""
+        self._patience = patience
         before, self._wants = self._wants, wants
         gone = before.addresses.keys() - wants.addresses.keys()
         self.touched |= gone | {
@@ -70,6 +77,10 @@ class Holdings:
 
     def interfaces_changed(self, now: float) -> None:
         macs = self._segments.macs
+        if self._members.settled:
+            young = dict.fromkeys(macs.keys() - self._known, now + self._patience)
+            self._young = {name: at for name, at in (self._young | young).items() if name in macs}
+        self._known = frozenset(macs)
         self.announcer.set_interfaces(macs, now)
         self._detector.set_interfaces(macs, now)
         self._say_unable(now)
@@ -88,7 +99,7 @@ class Holdings:
         nowhere = {
             address
             for interfaces, addresses in self._by_interfaces(self._wants.addresses).items()
-            if not self._segments.allowed(interfaces)
+            if not self._segments.allowed(interfaces) - self._young.keys()
             for address in addresses
         }
         unable = frozenset(nowhere)
@@ -191,7 +202,7 @@ class Holdings:
     # ---- time ----
 
     def timer(self) -> float | None:
-        times = (self.announcer.timer(), self._detector.timer(), self.watch.timer())
+        times = (self.announcer.timer(), self._detector.timer(), self.watch.timer(), *self._young.values())
         return min((at for at in times if at is not None), default=None)
 
     def look(self, now: float) -> None:
@@ -207,6 +218,10 @@ class Holdings:
                 self._segments.send(name, frame)
         for alarm in self.watch.handle_timer(now):
             self._alarm(alarm, now)
+        if grown := [name for name, at in self._young.items() if now >= at]:
+            for name in grown:
+                del self._young[name]
+            self._say_unable(now)
         self._judge(now)
 
     def _alarm(self, alarm: Alarm, now: float) -> None:
@@ -260,6 +275,7 @@ class Holdings:
 
     def restore(self, exported: Mapping[str, Any], now: float) -> None:
         """What another process answered for goes on, and nobody is told anew. Raises KeyError, ValueError."""
+        self._known = frozenset(self._segments.macs)
         self.announcer.set_interfaces(self._segments.macs, now)
         self.announcer.restore(exported["announcer"], now)
         self.answering = dict(self.announcer.claimed)

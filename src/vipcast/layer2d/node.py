@@ -66,7 +66,8 @@ class Node:
         self.members.set_peers(
             {name: [(each, settings.port) for each in found] for name, found in wants.members.items()}, now
         )
-        self.holdings.set_wants(wants, now)
+        # As long as a dead one takes, for them and for us.
+        self.holdings.set_wants(wants, 2 * self.members.profile.dead_after, now)
         self.flush(now)
 
     def adopt(self, sockets: Mapping[int, socket.socket], members: Mapping[str, Any], now: float) -> None:

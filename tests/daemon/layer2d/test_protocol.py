@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipcast.layer2.wants import (
@@ -30,6 +30,8 @@ from vipcast.layer2.wants import (
 from vipcast.net import layer2_protocol as protocol
 from vipcast.net.lines import ProtocolError, line, read_line
 
+# Of a machine that may be busy: no deadline.
+PATIENT = settings(deadline=None)
 ADDRESSES = st.ip_addresses()
 NAMES = st.text("abc-1", min_size=1, max_size=4)
 ELECTORATES = st.lists(
@@ -93,11 +95,13 @@ def over(message: object) -> object:
     return read_line(line({"it": message}))["it"]
 
 
+@PATIENT
 @given(WANTS)
 def test_wants_come_out_as_they_went_in(wants: Layer2Wants) -> None:
     assert protocol.read_wants(over(protocol.write_wants(wants))) == wants
 
 
+@PATIENT
 @given(WANTS, WANTS)
 def test_a_change_makes_the_new_wants_of_the_old_ones(before: Layer2Wants, after: Layer2Wants) -> None:
     change = protocol.write_change(before, after)
@@ -105,11 +109,13 @@ def test_a_change_makes_the_new_wants_of_the_old_ones(before: Layer2Wants, after
     assert bool(change) == (before != after)
 
 
+@PATIENT
 @given(STATUSES)
 def test_a_status_comes_out_as_it_went_in(status: Layer2Status) -> None:
     assert protocol.read_status(over(protocol.write_status(status))) == status
 
 
+@PATIENT
 @given(STATUSES, STATUSES)
 def test_a_change_makes_the_new_status_of_the_old_one(before: Layer2Status, after: Layer2Status) -> None:
     change = protocol.write_status_change(before, after)
@@ -117,6 +123,7 @@ def test_a_change_makes_the_new_status_of_the_old_one(before: Layer2Status, afte
     assert bool(change) == (before != after)
 
 
+@PATIENT
 @given(st.lists(MOVES, max_size=4))
 def test_moves_come_out_as_they_went_in(moves: list[Move]) -> None:
     assert protocol.read_moves(over([protocol.write_move(move) for move in moves])) == moves
