@@ -67,6 +67,7 @@ class Owning:
         self._contested: dict[Address, int] = {}  # since when we had them
         self._yields: dict[Address, float] = {}
         self._spent: set[Address] = set()  # has been taken from a living owner, or by one from us
+        self._posthumous: set[Address] = set()  # claimed by one that we took for dead
         self._clock: list[tuple[float, int, Address]] = []  # a heap; what is not armed is old
         self._armed: dict[Address, float] = {}
         self._alarms = 0
@@ -77,6 +78,7 @@ class Owning:
         before, self.wants, self.told = self.wants, dict(wants), True
         changed = [a for a in before.keys() | wants.keys() if before.get(a) != wants.get(a)]
         self._spent.difference_update(changed)
+        self._posthumous &= wants.keys()
         self.look(changed)
 
     def set_unable(self, addresses: Collection[Address]) -> None:
@@ -123,6 +125,11 @@ class Owning:
             self._spent.add(address)
         if taken and old is not None and new.reason is Reason.OWNER_DEAD and new.support < self.least_side:
             self._contested[address] = old.since
+        if new.owner == self.name or self._shared.there(new.owner):
+            self._posthumous.discard(address)
+        elif address in self.wants:
+            self._posthumous.add(address)
+            self._vacant.pop(address, None)
         self.look([address])
 
     def node_changed(self, name: str) -> None:
@@ -237,7 +244,7 @@ class Owning:
             known = self._vacant[address] = reason, now
         at = self._turn(claim, want, reason, known[1])
         if at is not None and claim is not None and reason is Reason.OWNER_DEAD:
-            at += self._doubt(claim.owner, now)
+            at += self._doubt_of(address, claim.owner, now)
         if at is None:
             self._vacant.pop(address, None)
         elif now < at:
@@ -271,9 +278,16 @@ class Owning:
         at = since + place * self.profile.grace + (MUTE_PATIENCE if self.mute else 0.0)
         if claim is not None and self._shared.condition(claim.owner) is None:
             at += 2 * self.profile.dead_after  # its claim may have come before the owner's own entry
+        if claim is not None and claim.owner == self.name and claim.reason is Reason.UNABLE:
+            at += self.profile.dead_after + self.profile.heartbeat  # who owns it meanwhile is heard by then
         if reason is Reason.OWNER_NO_CANDIDATE:
             return at + CANDIDATE_PATIENCE
         return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at
+
+    def _doubt_of(self, address: Address, owner: str, now: float) -> float:
+        """A claim that has come after its owner's death: it was dead for us alone, and is heard soon."""
+        doubt = self._doubt(owner, now)
+        return max(doubt, self.profile.dead_after) if address in self._posthumous else doubt
 
     def _present(self, name: str) -> bool:
         return self._shared.condition(name) is Condition.ALIVE

@@ -243,6 +243,22 @@ def test_an_owner_without_an_interface_is_replaced_at_once() -> None:
     assert made.owners(ONE) != [owner], "it has no need of it back"
 
 
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.36, 0.5, 2.0])
+def test_an_owner_whose_only_link_comes_back_listens_first(seconds: float) -> None:
+    made = segment()
+    owner = made.owners(ONE)[0]
+    made.split([owner], [name for name in made.names if name != owner])
+    made.do(owner, lambda members, now: members.set_unable([ONE], now))
+    made.run(seconds)
+    moved = bool(made.owners(ONE))
+    made.do(owner, lambda members, now: members.set_unable([], now))
+    made.run(0.01)
+    made.heal()
+    made.run(3)
+    assert len(made.owners(ONE)) == 1
+    assert not moved or made.owners(ONE) != [owner]
+
+
 def test_of_candidates_that_cannot_answer_the_next_one_steps_in() -> None:
     made = Segment(THREE)
     made.want({ONE: want(ONE, THREE)})
