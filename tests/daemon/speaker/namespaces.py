@@ -27,7 +27,11 @@ async def api_reachable_in(namespace: str, port: int) -> AsyncIterator[None]:
     thread.join()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:  # the API server is away: so it is from here
+            writer.close()
+            return
         await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
 
     async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
