@@ -2,6 +2,7 @@
 """What membership costs, and how soon it knows: the tables of docs/design/0017-layer2.md.
 
     .venv/bin/python tests/bench/members_scale.py [--sizes 3,10,100,1000] [--deaths 200] [--hours 1]
+        [--parts cost,death,loss,size]
 
 Virtual time: the members are real, the segment between them is `tests/daemon/members/simulation.py`, where
 a packet takes 0.2 to 0.3 ms. Prints the time of a core for a packet; for each profile how long after the
@@ -13,6 +14,7 @@ are owned and all know it.
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -159,18 +161,19 @@ def main() -> None:
     parser.add_argument("--sizes", default="3,10,100,1000")
     parser.add_argument("--deaths", type=int, default=200)
     parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--parts", default="cost,death,loss,size")
     options = parser.parse_args()
-    for count in (3, 9, 30):
+    parts = options.parts.split(",")
+    for count in (3, 9, 30) if "cost" in parts else ():
         cost(count)
-    for profile in PROFILES:
-        for loss in (0.0, 0.01):
-            failover(profile, options.deaths, loss)
-    for profile in PROFILES:
-        for loss in (0.01, 0.05, 0.1):
-            false_positives(profile, loss, options.hours)
-    print("| members | packets a second | octets | owned again | known to all |")
-    for count in map(int, options.sizes.split(",")):
-        size(count, 20 if count <= 100 else 5)
+    for profile, loss in itertools.product(PROFILES, (0.0, 0.01)) if "death" in parts else ():
+        failover(profile, options.deaths, loss)
+    for profile, loss in itertools.product(PROFILES, (0.01, 0.05, 0.1)) if "loss" in parts else ():
+        false_positives(profile, loss, options.hours)
+    if "size" in parts:
+        print("| members | packets a second | octets | owned again | known to all |")
+        for count in map(int, options.sizes.split(",")):
+            size(count, 20 if count <= 100 else 3)
 
 
 if __name__ == "__main__":
