@@ -111,7 +111,7 @@ class Members:
 
     def set_unable(self, addresses: Iterable[Address], now: float) -> None:
         """What this node cannot answer for now: no interface, or a foreign duplicate. The whole set."""
-        self._owning.set_unable(frozenset(addresses))
+        self._owning.set_unable(frozenset(addresses), now)
         self._after(now)
 
     def set_keys(self, keys: Sequence[bytes], now: float) -> None:
@@ -192,7 +192,8 @@ class Members:
     def _measure_side(self, size: int, now: float) -> None:
         """How few of us there were lately."""
         owning = self._owning
-        if size <= owning.least_side or now - self._least_at > SIDE_SECONDS:
+        first = owning.least_side == 0 and self._ready
+        if first or size <= owning.least_side or now - self._least_at > SIDE_SECONDS:
             owning.least_side = self._watch.least_side = size
             self._least_at = now
 

@@ -23,12 +23,14 @@ from vipcast.members.words import Address, Profile
 YIELD_SECONDS = 3.0
 # An owner that is no candidate for us may not have heard of it yet, or may know better.
 CANDIDATE_PATIENCE = 2.0
+# Why a healthy owner loses an address to somebody that has not heard of it.
+OF_A_SPLIT = (Reason.OWNER_DEAD, Reason.OWNER_RELEASED, Reason.VACANT)
 # With pre-emption: who is back waits until it has stayed.
 PREEMPT_PATIENCE = 5.0
 # Of a node that hears others, which do not hear it: they decide first.
 MUTE_PATIENCE = 2.0
 # Hashes in one go: some milliseconds. Heartbeats have to go out in between.
-BUDGET = 5000
+BUDGET = 2000
 
 
 class Owning:
@@ -64,6 +66,7 @@ class Owning:
         self._queue: deque[Address] = deque()
         self._queued: set[Address] = set()
         self._vacant: dict[Address, tuple[Reason, float]] = {}
+        self._listens: dict[Address, float] = {}  # until when nothing is taken
         self._contested: dict[Address, int] = {}  # since when we had them
         self._yields: dict[Address, float] = {}
         self._spent: set[Address] = set()  # has been taken from a living owner, or by one from us
@@ -81,9 +84,12 @@ class Owning:
         self._posthumous &= wants.keys()
         self.look(changed)
 
-    def set_unable(self, addresses: Collection[Address]) -> None:
+    def set_unable(self, addresses: Collection[Address], now: float) -> None:
+        """Who can answer again listens first: it may have heard nobody meanwhile, and others may own."""
         before, self.unable = self.unable, frozenset(addresses)
         changed = before ^ self.unable
+        self._listens = {address: at for address, at in self._listens.items() if at > now}
+        self._listens |= dict.fromkeys(before - self.unable, now + self.profile.dead_after)
         self._spent -= changed
         self.look(changed)
 
@@ -123,7 +129,7 @@ class Owning:
         taken = old is not None and old.owner == self.name != new.owner and old.hold is Hold.HELD
         if taken and new.reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
             self._spent.add(address)
-        if taken and old is not None and new.reason is Reason.OWNER_DEAD and new.support < self.least_side:
+        if taken and old is not None and new.reason in OF_A_SPLIT and new.support < self.least_side:
             self._contested[address] = old.since
         if new.owner == self.name or self._shared.there(new.owner):
             self._posthumous.discard(address)
@@ -245,6 +251,8 @@ class Owning:
         at = self._turn(claim, want, reason, known[1])
         if at is not None and claim is not None and reason is Reason.OWNER_DEAD:
             at += self._doubt_of(address, claim.owner, now)
+        if at is not None:
+            at = max(at, self._listens.get(address, at))
         if at is None:
             self._vacant.pop(address, None)
         elif now < at:
@@ -278,8 +286,6 @@ class Owning:
         at = since + place * self.profile.grace + (MUTE_PATIENCE if self.mute else 0.0)
         if claim is not None and self._shared.condition(claim.owner) is None:
             at += 2 * self.profile.dead_after  # its claim may have come before the owner's own entry
-        if claim is not None and claim.owner == self.name and claim.reason is Reason.UNABLE:
-            at += self.profile.dead_after + self.profile.heartbeat  # who owns it meanwhile is heard by then
         if reason is Reason.OWNER_NO_CANDIDATE:
             return at + CANDIDATE_PATIENCE
         return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at

@@ -259,6 +259,23 @@ def test_an_owner_whose_only_link_comes_back_listens_first(seconds: float) -> No
     assert not moved or made.owners(ONE) != [owner]
 
 
+def test_an_owner_whose_cable_was_out_takes_nothing_when_it_is_back() -> None:
+    """It has heard nobody meanwhile, and would be the first in the order."""
+    made = segment()
+    owner = made.owners(ONE)[0]
+    mine = of(made, owner)
+    made.split([owner], [name for name in THREE if name != owner])
+    made.do(owner, lambda members, now: members.set_unable(ALL, now))
+    made.run(3)
+    made.heal()
+    made.do(owner, lambda members, now: members.set_unable([], now))
+    without_two: list[object] = []
+    made.watch = lambda: without_two.extend(a for a in ALL if len(made.owners(a)) > 1)
+    made.run(5)
+    assert without_two == []
+    assert mine and of(made, owner) == []
+
+
 def test_of_candidates_that_cannot_answer_the_next_one_steps_in() -> None:
     made = Segment(THREE)
     made.want({ONE: want(ONE, THREE)})
