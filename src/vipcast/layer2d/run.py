@@ -14,6 +14,7 @@ from vipcast.layer2d.charge import Charge, Limits
 from vipcast.layer2d.demands import ORPHAN_SECONDS
 from vipcast.layer2d.estate import Estate
 from vipcast.net import layer2_protocol as protocol
+from vipcast.net import packet_sockets
 from vipcast.net.lines import USERS, ProtocolError, line
 from vipcast.punctual import control, health
 from vipcast.punctual.loop import Loop
@@ -45,6 +46,7 @@ def main(options: Options) -> int:
         "started", program="layer2", version=__version__, namespace=options.namespace, priority=priority
     )
     try:
+        packet_sockets.check()  # or this node would take addresses that it cannot answer for
         serve_in_turn(loop, lambda: _begin(loop, options, priority), _log)
     except (BadAddressError, ProtocolError, OSError) as error:
         _log.error("failed", why=str(error))

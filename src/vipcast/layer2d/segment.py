@@ -185,11 +185,6 @@ class Segment:
         if error.errno not in _GONE and error.errno not in (errno.ENOBUFS, errno.EAGAIN):
             self.problem = explain(error, self.name)
 
-    def drain(self) -> None:
-        """What waits was asked before now."""
-        for sock in list(self.sockets.values()):
-            self._answer(sock)
-
     def close(self) -> None:
         for sock in self.sockets.values():
             self._end(sock)

@@ -164,7 +164,7 @@ _SETTINGS: Mapping[str, tuple[type, ...]] = {
     "preempt": (bool,),
     "refresh": (int, float),
     "detect_duplicates": (bool,),
-    "excluded_interfaces": (list,),
+    "excluded_interfaces": (list, tuple),
 }
 
 

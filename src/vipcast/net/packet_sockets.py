@@ -13,7 +13,7 @@ import struct
 from collections import Counter
 from ipaddress import IPv6Address
 
-__all__ = ["Groups", "attach_filter", "explain", "open_packet_socket"]
+__all__ = ["Groups", "attach_filter", "check", "explain", "open_packet_socket"]
 
 _SO_ATTACH_FILTER = 26
 _INSTRUCTION = 8  # octets of struct sock_filter
@@ -38,6 +38,14 @@ def open_packet_socket(interface: str, ether_type: int, program: bytes) -> socke
         sock.close()
         raise
     return sock
+
+
+def check() -> None:
+    """Whether this process may have packet sockets. Raises PermissionError, in words."""
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+    except PermissionError as error:
+        raise PermissionError("answering at layer 2 takes the capability NET_RAW") from error
 
 
 def attach_filter(sock: socket.socket, program: bytes) -> None:

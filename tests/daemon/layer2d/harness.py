@@ -295,6 +295,12 @@ class Asking:
             (after - before for before, after in itertools.pairwise([since or ends[0], *ends])), default=0.0
         )
 
+    def most_in_vain(self) -> int:
+        """Questions in a row that nobody answered before the next one; the machine may be busy for longer."""
+        times = [at for at, _mac in self.answers]
+        between = itertools.pairwise([self.asked[0], *times])
+        return max(sum(before < at < after for at in self.asked) - 1 for before, after in between)
+
     def macs(self, since: float = 0.0) -> set[str]:
         return {mac for at, mac in self.answers if at >= since}
 
