@@ -179,6 +179,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.neighbor
     tally,
 )
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.segment import (
+    Link,
     OffSegmentError,
     Question,
     interface_towards,
@@ -222,15 +223,17 @@ def main() -> None:
 def probe(module: AnsibleModule) -> list[dict[str, Any]]:
     """The result for each address. Raises ValueError with what is wrong, and OSError."""
     addresses, names = read_addresses(module.params), read_names(module.params["known"])
-    places = [place(module, address) for address in addresses]
+    links: dict[str, Link] = {}
+    places = [place(module, address, links) for address in addresses]
     questions = [one for one in places if isinstance(one, Question)]
     if questions and SCAPY_ERROR:
         module.fail_json(msg=missing_required_lib("scapy"), exception=SCAPY_ERROR)
     sent, answers = ask(
         questions, module.params["count"], module.params["interval"], module.params["timeout"]
     )
+    entries = ip(module, "neighbor", "show")
     return [
-        result(module, one, tally(one, sent, answers), names)
+        result(module.params["count"], one, tally(one, sent, answers), names, entries)
         if isinstance(one, Question)
         else unasked(address, one)
         for address, one in zip(addresses, places)
@@ -265,17 +268,21 @@ def read_names(known: dict[str, Any]) -> dict[str, str]:
     return {str(mac).lower().replace("-", ":"): str(name) for mac, name in known.items()}
 
 
-def place(module: AnsibleModule, address: IPAddress) -> Question | str:
-    """How to ask for an address, or why it cannot be. Raises ValueError where that is an error."""
+def place(module: AnsibleModule, address: IPAddress, links: dict[str, Link]) -> Question | str:
+    """How to ask for an address, or why it cannot be. Raises ValueError where that is an error.
+
+    `links`: what was learnt of interfaces so far.
+    """
     try:
         name = module.params["interface"] or interface_towards(address, route(module, address))
     except OffSegmentError as exc:
         if module.params["off_segment"] == "fail":
             raise
         return str(exc)
+    if name not in links:
+        links[name] = read_link(ip(module, "address", "show", "dev", name), name)
     source = module.params["source"]
-    link = read_link(ip(module, "address", "show", "dev", name), name)
-    return question(address, link, _address("source", source) if source else None)
+    return question(address, links[name], _address("source", source) if source else None)
 
 
 def route(module: AnsibleModule, address: IPAddress) -> list[dict[str, Any]]:
@@ -291,7 +298,11 @@ def ip(module: AnsibleModule, *arguments: str) -> list[dict[str, Any]]:
 
 
 def result(
-    module: AnsibleModule, asked: Question, answers: list[dict[str, Any]], names: dict[str, str]
+    count: int,
+    asked: Question,
+    answers: list[dict[str, Any]],
+    names: dict[str, str],
+    entries: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """What is returned of an address that was asked for."""
     return {
@@ -300,10 +311,10 @@ def result(
         "why": "",
         "interface": asked.interface,
         "source": str(asked.source),
-        "asked": module.params["count"],
+        "asked": count,
         "answers": [{"name": names.get(one["mac"], ""), **one} for one in answers],
         "duplicate": len(answers) > 1,
-        "kernel": kernel(ip(module, "neighbor", "show", "to", str(asked.address), "dev", asked.interface)),
+        "kernel": kernel(asked, entries),
     }
 
 
@@ -322,10 +333,11 @@ def unasked(address: IPAddress, why: str) -> dict[str, Any]:
     }
 
 
-def kernel(entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The entry of the host's neighbour table."""
+def kernel(asked: Question, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The address's entry of the host's neighbour table."""
     for one in entries:
-        return {"mac": one.get("lladdr"), "state": " ".join(one.get("state") or ()) or "NONE"}
+        if (one.get("dst"), one.get("dev")) == (str(asked.address), asked.interface):
+            return {"mac": one.get("lladdr"), "state": " ".join(one.get("state") or ()) or "NONE"}
     return None
 
 

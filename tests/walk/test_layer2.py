@@ -266,17 +266,34 @@ def test_a_pool_that_somebody_uses_is_refused(lab: Lab) -> None:
 # -- what moves an address, and what does not -------------------------------------------------------------
 
 
+def control_plane(lab: Lab) -> str:
+    return next(host for host in lab.group("nodes") if lab.variables(host).get("lab_control_plane"))
+
+
+def settled_on_a_worker(lab: Lab, macs: dict[str, str]) -> str:
+    """The owner, which is not the node with the API server: that one is asked to go first."""
+    name, control = settled(lab, macs), lab.node_name(control_plane(lab))
+    if name == control:
+        for state in ("drained", "undrained"):
+            lab.playbook("drain", drain_nodes=control, drain_wait="1s", drain_state=state).expect()
+        name = settled(lab, macs)
+    assert name != control
+    return name
+
+
 def test_an_api_that_is_away_moves_nothing(lab: Lab, macs: dict[str, str]) -> None:
-    name = settled(lab, macs)
-    control = next(host for host in lab.group("nodes") if lab.variables(host).get("lab_control_plane"))
-    lab.run(control, "systemctl stop kube-apiserver")
+    """For less time than a node may be silent before it counts as not ready: that would move an address."""
+    name, control = settled(lab, macs), control_plane(lab)
+    client = Client(lab, f"http://{VIP}/", host=NEIGHBOR, rate=100)
     try:
-        for _second in range(5):
-            assert answers_alone(lab, macs) == name
-            assert curl(lab, NEIGHBOR, VIP) == "200"
-            time.sleep(1)
+        lab.run(control, "systemctl stop kube-apiserver")
+        time.sleep(5)
+        answered = answers_alone(lab, macs)
     finally:
         lab.run(control, "systemctl start kube-apiserver")
+        seen = client.stop()
+    assert answered == name
+    assert seen["failures"] == []
     assert eventually(lambda: ready(lab), timeout=90)
     assert settled(lab, macs) == name
 
@@ -299,6 +316,7 @@ def test_a_speaker_that_is_killed_moves_nothing(lab: Lab, macs: dict[str, str]) 
 
 
 def test_a_drain_moves_it_and_costs_no_request(lab: Lab, macs: dict[str, str]) -> None:
+    """But one that is under way at that moment: its connection comes to a node that knows nothing of it."""
     name = settled(lab, macs)
     client = Client(lab, f"http://{VIP}/", host=NEIGHBOR, rate=100)
     try:
@@ -313,11 +331,11 @@ def test_a_drain_moves_it_and_costs_no_request(lab: Lab, macs: dict[str, str]) -
     expected.expect()
     assert after == other, "the node that came back took it back"
     assert seen["requests"] > 500
-    assert seen["failures"] == []
+    assert len(seen["failures"]) <= 1, seen["failures"]
 
 
 def test_a_node_without_power_is_replaced_and_takes_nothing_back(lab: Lab, macs: dict[str, str]) -> None:
-    name = settled(lab, macs)
+    name = settled_on_a_worker(lab, macs)
     assert curl(lab, NEIGHBOR, VIP) == "200"
     lab.playbook("lab_power", lab_host=name, lab_power="off").expect()
     try:
@@ -326,9 +344,8 @@ def test_a_node_without_power_is_replaced_and_takes_nothing_back(lab: Lab, macs:
         assert heard, "the neighbour was not told"
         other = answers_alone(lab, macs)
         assert other not in (None, name)
-        assert curl(lab, NEIGHBOR, VIP) == "200" or eventually(
-            lambda: curl(lab, NEIGHBOR, VIP) == "200", timeout=60
-        )
+        # Until the API knows that the node is gone, kube-proxy sends some requests to its pods.
+        assert eventually(lambda: curl(lab, NEIGHBOR, VIP) == "200", timeout=60)
     finally:
         lab.playbook("lab_power", lab_host=name, lab_power="on").expect()
     lab.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
@@ -340,7 +357,7 @@ def test_a_node_without_power_is_replaced_and_takes_nothing_back(lab: Lab, macs:
 def test_a_cut_cable_leaves_one_owner_on_each_side_and_one_when_it_is_back(
     lab: Lab, macs: dict[str, str]
 ) -> None:
-    name = settled(lab, macs)
+    name = settled_on_a_worker(lab, macs)
     lab.playbook("lab_power", lab_host=name, lab_power="cut").expect()
     try:
         taken = eventually(lambda: answers_alone(lab, macs) not in (None, name), timeout=20)
@@ -376,7 +393,7 @@ def test_with_the_policy_local_the_owner_has_a_pod(lab: Lab, macs: dict[str, str
             pods = lab.get("pods", "-n", PLACE, "-l", f"app={WEB}")["items"]
             return {one["spec"].get("nodeName", "") for one in pods}
 
-        assert eventually(lambda: len(place()) == 1 and {owner(lab)} == place(), timeout=60)
+        assert eventually(lambda: len(place()) == 1 and {owner(lab)} == place(), timeout=90)
         settled(lab, macs)
         assert verified(lab, tmp_path)["ok"]
     finally:
