@@ -110,7 +110,7 @@ class Street(Segment):
         self.holdings[name] = Holdings(self.cards[name], node.members)  # type: ignore[arg-type]
         super()._begin(name, node, preempt)
         wants = Layer2Wants(name, addresses=self.wants.get(name, {}), settings=self.settings)
-        self.holdings[name].set_wants(wants, self.time(node))
+        self.holdings[name].set_wants(wants, 2 * self.profile.dead_after, self.time(node))
         self._after(node)
 
     # ---- a node does what its membership says ----
