@@ -48,9 +48,14 @@ def definition(schema: Schema) -> Any:
 
 
 def documentation(schema: Schema) -> Any:
-    """What the module says of its options."""
-    name = "ansible_collections.vipcast.baremetal.plugins.modules." + MODULES[schema.kind]
-    return yaml.safe_load(importlib.import_module(name).DOCUMENTATION)["options"]
+    """What the module says of its options, by itself and by what advertisements have in common."""
+    plugins = "ansible_collections.vipcast.baremetal.plugins."
+    own = importlib.import_module(f"{plugins}modules.{MODULES[schema.kind]}").DOCUMENTATION
+    found = yaml.safe_load(own)
+    if "vipcast.baremetal.advertisement" in found["extends_documentation_fragment"]:
+        shared = importlib.import_module(f"{plugins}doc_fragments.advertisement").ModuleDocFragment
+        return {**yaml.safe_load(shared.DOCUMENTATION)["options"], **found["options"]}
+    return found["options"]
 
 
 def described(options: Sequence[Option], found: Any, path: str = "") -> list[tuple[str, str]]:
