@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long after a Service is created its route is in the router's kernel.
+"""How long after a Service is created its route is in the router's kernel, and a client gets an answer.
 
     sudo .venv/bin/python tests/bench/service_latency.py [--services N] [--json FILE]
-    .venv/bin/python tests/bench/service_latency.py --kubeconfig FILE --router 'ssh -F CONFIG router'
+    .venv/bin/python tests/bench/service_latency.py --inventory inventories/lab --like NAMESPACE/SERVICE
 
-Without a kubeconfig everything is made here, in two namespaces: etcd, API server, controller and speaker as
+Without an inventory everything is made here, in two namespaces: etcd, API server, controller and speaker as
 processes on the node's side, FRR on the other. Its zebra writes into the kernel, and `ip monitor` says when.
-With one, a cluster that is set up is measured, and `--router` is how to run a command on its router.
+With one, the lab is measured that it describes, running and rolled out: each new service has the endpoints of
+an existing one, and the lab's client asks for it from the moment it has an address until it gets HTTP 200.
+That is kube-proxy's time too. All hosts of the lab have one clock.
 
 Services are created one after the other, their EndpointSlices before them, so that only what the load
 balancer does is measured. Counted is from the moment before the request is sent, and, in brackets, from the
@@ -27,7 +29,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,6 +43,7 @@ from daemon.interop.frr import NODE, ROUTER, Router, missing  # noqa: E402
 from daemon.interop.speaker import enter  # noqa: E402
 from support import controllers, processes  # noqa: E402
 from support.apiserver import ApiServer  # noqa: E402
+from support.lab import Lab  # noqa: E402
 
 from vipcast.k8s import Client, Resource, find_access  # noqa: E402
 from vipcast.k8s import resource as resources  # noqa: E402
@@ -60,27 +63,74 @@ class Sample:
     address: float
     update: float | None
     kernel: float
+    page: float | None = None
 
 
-class Kernel:
-    """When the router's kernel got each host route, by ``ip monitor``."""
+class Lines:
+    """What a command says, line by line, from its `ready` on."""
 
-    def __init__(self, prefix: Sequence[str]) -> None:
-        self.routes: dict[str, float] = {}
-        self._process = subprocess.Popen(
-            [*prefix, "ip", "-4", "monitor", "route"], stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, command: Sequence[str], hear: Callable[[str], None]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != "ready\n":
+            raise SystemExit(f"this does not run: {shlex.join(command)}")
+        self._hear = hear
         threading.Thread(target=self._read, daemon=True).start()
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if found := _ADDED.match(line):
-                self.routes.setdefault(found[1], time.time())
+    def say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
 
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(5)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._hear(line)
+
+
+class Kernel(Lines):
+    """When the router's kernel got each host route. ``prefix``: a command that takes a line for a shell."""
+
+    def __init__(self, prefix: Sequence[str]) -> None:
+        self.routes: dict[str, float] = {}
+        super().__init__([*prefix, "echo ready; exec ip -4 monitor route"], self._note)
+
+    def _note(self, line: str) -> None:
+        if found := _ADDED.match(line):
+            self.routes.setdefault(found[1], time.time())
+
+
+_ASK = """
+import socket, sys, time
+print("ready", flush=True)
+for line in sys.stdin:
+    while True:
+        try:
+            with socket.create_connection((line.strip(), 80), 0.02) as sock:
+                sock.settimeout(1)
+                sock.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+                if b" 200 " in sock.recv(64):
+                    break
+        except OSError:
+            time.sleep(0.001)
+    print(line.strip(), time.time(), flush=True)
+"""
+
+
+class Pages(Lines):
+    """When a client got its first HTTP 200 from each address; what is not answered it asks again."""
+
+    def __init__(self, prefix: Sequence[str]) -> None:
+        self.got: dict[str, float] = {}
+        super().__init__([*prefix, f"exec python3 -u -c {shlex.quote(_ASK)}"], self._note)
+
+    def _note(self, line: str) -> None:
+        address, at = line.split()
+        self.got[address] = float(at)
 
 
 class Services:
@@ -111,40 +161,64 @@ class Moments:
     answered: float
     address: float
     kernel: float
+    page: float | None = None
 
     def sample(self, updates: Sequence[float]) -> Sample:
         """``updates``: when UPDATEs came to the router. The first one after the request is the service's."""
         update = next((at for at in updates if at > self.began), None)
-        moments = (self.answered, self.address, update, self.kernel)
+        moments = (self.answered, self.address, update, self.kernel, self.page)
         return Sample(*(None if at is None else 1000 * (at - self.began) for at in moments))  # type: ignore[arg-type]
 
 
-async def measure(client: Client, kernel: Kernel, node: str, count: int) -> list[Moments]:
-    services = Services(client)
+@dataclass(frozen=True)
+class World:
+    """What is measured; ``pages`` where there is a client."""
+
+    client: Client
+    kernel: Kernel
+    slices: Sequence[Json]
+    pages: Pages | None = None
+
+
+async def measure(world: World, count: int) -> list[Moments]:
+    services = Services(world.client)
     watching = asyncio.create_task(services.watch())
     await asyncio.sleep(0.5)
     found = []
     for number in range(count):
         name = f"s{number}"
-        await client.create(_SLICES.path(SPACE), endpoint_slice(name, node))
+        for each, written in enumerate(world.slices):
+            await world.client.create(_SLICES.path(SPACE), named(written, name, each))
         await asyncio.sleep(random.uniform(0.05, 0.15))
-        found.append(await _one(client, services, kernel, name))
+        found.append(await _one(world, services, name))
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching
     return found
 
 
-async def _one(client: Client, services: Services, kernel: Kernel, name: str) -> Moments:
+async def _one(world: World, services: Services, name: str) -> Moments:
     began = time.time()
-    await client.create(resources.SERVICES.path(SPACE), service(name))
+    await world.client.create(resources.SERVICES.path(SPACE), service(name))
     answered = time.time()
-    while name not in services.addresses or services.addresses[name][0] not in kernel.routes:
-        if time.time() - began > PATIENCE:
-            raise SystemExit(f"{name}: {services.addresses.get(name)}, and no route after {PATIENCE:g} s")
-        await asyncio.sleep(0.002)
+
+    async def until(there: Callable[[], bool], what: str) -> None:
+        while not there():
+            if time.time() - began > PATIENCE:
+                raise SystemExit(
+                    f"{name}: {services.addresses.get(name)}, and no {what} after {PATIENCE:g} s"
+                )
+            await asyncio.sleep(0.002)
+
+    await until(lambda: name in services.addresses, "address")
     address, shown = services.addresses[name]
-    return Moments(began, answered, shown, kernel.routes[address])
+    if world.pages:
+        world.pages.say(address)
+    await until(lambda: address in world.kernel.routes, "route")
+    if world.pages:
+        await until(lambda: address in world.pages.got, "page")
+    page = world.pages.got[address] if world.pages else None
+    return Moments(began, answered, shown, world.kernel.routes[address], page)
 
 
 _SLICES = resources.ENDPOINT_SLICES
@@ -156,16 +230,40 @@ def service(name: str) -> Json:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-def endpoint_slice(service: str, node: str) -> Json:
-    labels = {"kubernetes.io/service-name": service, "endpointslice.kubernetes.io/managed-by": "bench"}
+def endpoint_slice(node: str) -> Json:
+    """Of an endpoint that nobody asks."""
     return {
         "apiVersion": _SLICES.api_version,
         "kind": _SLICES.kind,
-        "metadata": {"name": f"{service}-1", "labels": labels},
         "addressType": "IPv4",
         "endpoints": [{"addresses": ["10.8.64.1"], "nodeName": node, "conditions": {"ready": True}}],
         "ports": [{"port": 80}],
     }
+
+
+def named(written: Json, service: str, number: int) -> Json:
+    """A copy that belongs to a service of ours."""
+    labels = {"kubernetes.io/service-name": service, "endpointslice.kubernetes.io/managed-by": "bench"}
+    return written | {"metadata": {"name": f"{service}-{number}", "labels": labels}}
+
+
+async def slices_of(client: Client, like: str) -> list[Json]:
+    """Those of an existing service, ``NAMESPACE/NAME``."""
+    space, _slash, name = like.partition("/")
+    listing = await client.list(_SLICES.path(space), label_selector=f"kubernetes.io/service-name={name}")
+    if not listing.items:
+        raise SystemExit(f"there is no EndpointSlice of a service {like}")
+    # The port of a service is found by its name, and ours has none.
+    kinds = {"apiVersion": _SLICES.api_version, "kind": _SLICES.kind}
+    return [
+        {
+            **kinds,
+            "addressType": item["addressType"],
+            "endpoints": item["endpoints"],
+            "ports": [{"port": item["ports"][0]["port"]}],
+        }
+        for item in listing.items
+    ]
 
 
 # -- a cluster of our own ----------------------------------------------------------------------------------
@@ -194,7 +292,7 @@ async def cluster_of_our_own() -> AsyncIterator[tuple[str, list[str], Tap]]:
             try:
                 controllers.until(controller.leads)
                 controllers.until(lambda: router.neighbor().get("bgpState") == "Established")
-                yield str(api.kubeconfig), ["ip", "netns", "exec", router.router], tap
+                yield str(api.kubeconfig), ["ip", "netns", "exec", router.router, "sh", "-c"], tap
             finally:
                 processes.stop(speaker)
                 controller.stop()
@@ -238,18 +336,22 @@ def _speaker(api: ApiServer) -> subprocess.Popen[bytes]:
 
 async def run(options: argparse.Namespace) -> list[Sample]:
     async with AsyncExitStack() as stack:
-        if options.kubeconfig is None:
-            kubeconfig, prefix, tap = await stack.enter_async_context(cluster_of_our_own())
+        lab = Lab(options.inventory) if options.inventory else None
+        if lab is None:
+            kubeconfig, router, tap = await stack.enter_async_context(cluster_of_our_own())
         else:
-            kubeconfig, prefix, tap = options.kubeconfig, shlex.split(options.router), None
+            kubeconfig, router, tap = str(lab.kubeconfig), [*lab.ssh, lab.router], None
         client = Client(find_access(kubeconfig))
         stack.push_async_callback(client.close)
         await client.create("/api/v1/namespaces", {"metadata": {"name": SPACE}})
         stack.push_async_callback(client.delete, f"/api/v1/namespaces/{SPACE}")
-        nodes = await client.list(resources.NODES.path())
-        kernel = Kernel(prefix)
+        slices = await slices_of(client, options.like) if lab else [endpoint_slice(_NODE_NAME)]
+        kernel = Kernel(router)
         stack.callback(kernel.close)
-        found = await measure(client, kernel, nodes.items[0]["metadata"]["name"], options.services)
+        pages = Pages([*lab.ssh, lab.client]) if lab else None
+        if pages:
+            stack.callback(pages.close)
+        found = await measure(World(client, kernel, slices, pages), options.services)
         updates = (
             [seen.at for seen in tap.messages() if (seen.sender, seen.kind) == (NODE, UPDATE)] if tap else []
         )
@@ -266,12 +368,12 @@ def row(name: str, values: list[float], since: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--services", type=int, default=200)
-    parser.add_argument("--kubeconfig", help="a cluster that is set up, with a pool and a peer")
-    parser.add_argument("--router", help="how to run a command on its router, such as 'ssh router'")
+    parser.add_argument("--inventory", type=Path, help="of a lab that is rolled out")
+    parser.add_argument("--like", help="the lab's service whose endpoints the new ones get: NAMESPACE/NAME")
     parser.add_argument("--json", type=Path, help="write every sample here")
     options = parser.parse_args()
-    if (options.kubeconfig is None) != (options.router is None):
-        parser.error("--kubeconfig and --router go together: a cluster and its router")
+    if (options.inventory is None) != (options.like is None):
+        parser.error("--inventory and --like go together: a lab and a service in it")
     samples = asyncio.run(run(options))
     if options.json:
         options.json.write_text(json.dumps([asdict(each) for each in samples], indent=1))
@@ -282,6 +384,9 @@ def main() -> None:
     if updates := [each.update for each in samples if each.update is not None]:
         print(row("the router gets the UPDATE", updates, answered))
     print(row("the route is in the kernel", [each.kernel for each in samples], answered))
+
+    if pages := [each.page for each in samples if each.page is not None]:
+        print(row("a client gets HTTP 200", pages, answered))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ BGP_PORT = 179
 RETRY = 1.0
 # So many are taken before the rest of the program gets its turn.
 _AT_ONCE = 16
-# Of so many addresses we remember that they were refused.
-_STRANGERS = 16
+# Of so many addresses we remember that they were refused, and of so many we say it: who tries one after the
+# other shall not fill a log.
+_STRANGERS, _SAID = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Listener:
     ) -> None:
         self.port = port
         self.always = always
-        self._met = met
+        self.refused = 0
+        self._met, self._said = met, 0
         self._strangers: dict[Address, Stranger] = {}
         self._doors: dict[tuple[int, str | None], _Door] = {}
 
@@ -107,11 +109,13 @@ class Listener:
         return self._strangers
 
     def count_refused(self, source: Address) -> None:
+        self.refused += 1
         before = self._strangers.pop(source, None)
         self._strangers[source] = Stranger(before.connections + 1 if before else 1, time.time())
         if len(self._strangers) > _STRANGERS:
             del self._strangers[next(iter(self._strangers))]
-        if before is None:
+        if before is None and self._said < _SAID:
+            self._said += 1
             self._met(source)
 
     def _door(self, expected: Expected) -> _Door | None:

@@ -13,7 +13,7 @@ import pytest
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, encode
 from vipcast.bgp.neighbour import refusal_message
-from vipcast.bgp.route import Route
+from vipcast.bgp.route import Address, Route
 from vipcast.net.listener import Listener
 from vipcast.net.peering import Peering, PeerSettings
 
@@ -92,7 +92,7 @@ async def test_a_passive_peer_is_waited_for_and_never_dialled(street: Street) ->
     calling = street.start(mirrored(settings))
     await until(lambda: waiting.status().established and calling.status().established)
     await until(lambda: calling.status().counters.prefixes_received == 1)
-    assert listener.refused == 0
+    assert not listener.strangers
 
 
 async def test_both_dial_and_both_listen_and_one_session_comes_of_it(street: Street) -> None:
@@ -121,15 +121,30 @@ async def test_both_dial_and_both_listen_and_one_session_comes_of_it(street: Str
 
 
 async def test_strangers_are_refused_and_counted(street: Street) -> None:
-    listener = Listener(free_port())
+    met: list[Address] = []
+    listener = Listener(free_port(), met=met.append)
     peering = street.start(peer_settings(listener.port, passive=True), listener)
     await until(lambda: peering.status().state is State.ACTIVE)
     for count in range(1, 4):
         reader, writer = await call(listener.port, "127.0.0.9")
         assert await reader.read() == refusal_message()
         writer.close()
-        assert (listener.refused, str(listener.last_refused)) == (count, "127.0.0.9")
+        (stranger,) = listener.strangers.items()
+        assert (str(stranger[0]), stranger[1].connections) == ("127.0.0.9", count)
+    assert met == list(listener.strangers)
     assert peering.status().state is State.ACTIVE
+
+
+async def test_only_the_latest_strangers_are_remembered(street: Street) -> None:
+    listener = Listener(free_port())
+    peering = street.start(peer_settings(listener.port, passive=True), listener)
+    await until(lambda: peering.status().state is State.ACTIVE)
+    for number in range(10, 60):
+        reader, writer = await call(listener.port, f"127.0.0.{number}")
+        assert await reader.read() == refusal_message()
+        writer.close()
+    assert len(listener.strangers) <= 16
+    assert str(list(listener.strangers)[-1]) == "127.0.0.59"
 
 
 async def test_who_calls_during_a_session_is_refused_and_the_session_stays(street: Street) -> None:

@@ -160,4 +160,5 @@ async def test_a_thousand_connections_leave_no_memory_behind(street: Street) -> 
     tracemalloc.stop()
     assert grown < 300_000
     assert listener.refused >= 500
+    assert len(listener.strangers) <= 16
     assert len(bad._connections) <= 2

@@ -75,7 +75,7 @@ async def has(cluster: Cluster, name: str, wanted: str | None) -> None:
 async def state(cluster: Cluster) -> Json:
     path = resources.CONFIGURATION_STATES.path(cluster.name)
     found: list[Json] = (await cluster.client.list(path)).items
-    return found[0]["status"] if found else {}
+    return found[0].get("status", {}) if found else {}
 
 
 async def said(cluster: Cluster, result: str, words: str = "") -> None:

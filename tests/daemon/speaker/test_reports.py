@@ -51,7 +51,7 @@ def reports(cluster: Cluster) -> Reports:
     return Reports(cluster)
 
 
-async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
+async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """The first answer that is true."""
     end = time.monotonic() + seconds
     while not (answer := await question()):

@@ -17,7 +17,7 @@ from support.following import until
 pytestmark = pytest.mark.apiserver
 
 
-async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
+async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """The first answer that is true."""
     end = time.monotonic() + seconds
     while not (answer := await _quietly(question)):
