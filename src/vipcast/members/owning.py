@@ -34,7 +34,7 @@ BUDGET = 2000
 
 
 class Owning:
-    """``wall``: milliseconds since 1970. ``doubt``: of a member's death, in seconds.
+    """``wall``: milliseconds since 1970. ``doubt``: puts off what follows of a member's death.
     ``side``: how many members we hear, ourselves too.
 
     ``settled``: everyone who is there has been heard. ``present``: the others know that we are alive.
@@ -250,7 +250,7 @@ class Owning:
             known = self._vacant[address] = reason, now
         at = self._turn(claim, want, reason, known[1])
         if at is not None and claim is not None and reason is Reason.OWNER_DEAD:
-            at += self._doubt_of(address, claim.owner, now)
+            at = self._doubt_of(address, claim.owner, at)
         if at is not None:
             at = max(at, self._listens.get(address, at))
         if at is None:
@@ -290,10 +290,9 @@ class Owning:
             return at + CANDIDATE_PATIENCE
         return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at
 
-    def _doubt_of(self, address: Address, owner: str, now: float) -> float:
+    def _doubt_of(self, address: Address, owner: str, at: float) -> float:
         """A claim that has come after its owner's death: it was dead for us alone, and is heard soon."""
-        doubt = self._doubt(owner, now)
-        return max(doubt, self.profile.dead_after) if address in self._posthumous else doubt
+        return at + self.profile.dead_after if address in self._posthumous else self._doubt(owner, at)
 
     def _present(self, name: str) -> bool:
         return self._shared.condition(name) is Condition.ALIVE

@@ -70,14 +70,18 @@ class Watch:
         if name in self.silent:
             self._listen(now)
 
-    def doubt(self, name: str, now: float) -> float:
-        """How long to wait whether a member that is said to be dead says otherwise.
+    def doubt(self, name: str, at: float) -> float:
+        """Not before then is anything taken from a member that is said to be dead: it may say otherwise.
 
         After a split each part learns that the other one found its members dead, and then that they are not.
         """
-        if name in self.neighbours or self.graph.full:
-            return self.profile.dead_after if self._post.heard(name, now) else 0.0
-        return HOPS_SECONDS
+        link = self._post.links.get(name)
+        if link is None or self._shared.condition(name) is Condition.LEFT:
+            return at
+        if name in self.neighbours:
+            silent_at = link.heard_at + self.profile.dead_after
+            return min(max(at, silent_at), at + self.profile.dead_after)
+        return at + HOPS_SECONDS
 
     def side(self) -> int:
         """How many are there that we hear, or that others hear; ourselves too."""
