@@ -43,7 +43,10 @@ def test_changes_come_as_events(net: Net) -> None:
 
     def work() -> None:
         links = Links()
-        names = lambda: {link.name for link in links.links.values()}  # noqa: E731
+
+        def names() -> set[str]:
+            return {link.name for link in links.links.values()}
+
         assert names() >= {"lo", "eth0"}
         assert not links.read()
         run("ip", "-n", node, "link", "add", "one", "type", "veth", "peer", "two")
