@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an answer of `vipcast layer2` takes, beside the kernel's own and a bare loop on a packet socket.
 

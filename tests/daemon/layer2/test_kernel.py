@@ -129,8 +129,8 @@ def test_the_kernel_takes_programs_of_thousands_of_addresses_even_with_little_me
     ends: Ends,
 ) -> None:
     some = random.Random(1)
-    four = [IPv4Address(some.getrandbits(32)) for _ in range(5000)]
-    six = [IPv6Address(some.getrandbits(128)) for _ in range(5000)]
+    four = [IPv4Address(some.getrandbits(32)) for _number in range(5000)]
+    six = [IPv6Address(some.getrandbits(128)) for _number in range(5000)]
 
     def constrained(ether_type: int, program: bytes) -> socket.socket:
         # Its own in each namespace since Linux 6.9; before, what the machine has.

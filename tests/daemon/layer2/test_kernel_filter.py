@@ -117,8 +117,8 @@ def test_whatever_the_addresses_none_is_missed_and_the_program_is_short(wanted: 
 
 def test_five_thousand_addresses_all_over_are_a_short_program_of_few_steps() -> None:
     some = random.Random(1)
-    four = [IPv4Address(some.getrandbits(32)) for _ in range(5000)]
-    six = [IPv6Address((0x20010DB8 << 96) + some.getrandbits(24)) for _ in range(5000)]
+    four = [IPv4Address(some.getrandbits(32)) for _number in range(5000)]
+    six = [IPv6Address((0x20010DB8 << 96) + some.getrandbits(24)) for _number in range(5000)]
     assert len(arp_filter(four)) <= 2 * (4 * MOST_RANGES + 2) + 20
     assert len(ndp_filter(six)) <= 4 * MOST_RANGES + 40
     assert all(execute(encode(arp_filter(four)), arp_frame(address)) for address in four[:50])

@@ -26,7 +26,7 @@ def shown(*infos: dict[str, Any], **values: Any) -> list[dict[str, Any]]:
 
 
 def inet(text: str, **values: Any) -> dict[str, Any]:
-    address, _, length = text.partition("/")
+    address, _slash, length = text.partition("/")
     return {"local": address, "prefixlen": int(length), **values}
 
 
