@@ -74,9 +74,8 @@ def main() -> None:
     for name, frame in FRAMES.items():
         figures = [microseconds(lambda one=one, frame=frame: one.answer(frame)) for one in (few, many)]
         print(f"{name:<30}{figures[0]:>12.1f}{figures[1]:>18.1f}")
-    print(
-        f"{TAKEN_OVER} addresses announced: {min(announcing() for _again in range(3)) * 1000:.0f} ms of CPU"
-    )
+    took = min(announcing() for _again in range(3))
+    print(f"{TAKEN_OVER} addresses announced: {took * 1000:.0f} ms of CPU")
     four = [OTHERS + 3 * number for number in range(MANY)]
     six = [OTHERS6 + 3 * number for number in range(MANY)]
     for name, build in (

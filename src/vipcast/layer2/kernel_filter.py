@@ -126,8 +126,8 @@ def _joined(apart: Sequence[Range], most: int) -> list[Range]:
         return []
     gaps = ((after[0] - before[1], before[1], after[0]) for before, after in itertools.pairwise(apart))
     widest = heapq.nlargest(most - 1, (gap for gap in gaps if gap[0] > 1))
-    starts = [apart[0][0], *sorted(start for _, _, start in widest)]
-    ends = [*sorted(end for _, end, _ in widest), apart[-1][1]]
+    starts = [apart[0][0], *sorted(start for _size, _end, start in widest)]
+    ends = [*sorted(end for _size, end, _start in widest), apart[-1][1]]
     return list(zip(starts, ends, strict=True))
 
 

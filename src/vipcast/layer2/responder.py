@@ -143,7 +143,8 @@ class Responder:
         return None
 
     def _answer_arp(self, frame: bytes) -> bytes | None:
-        destination, _, constant, operation, sender_mac, sender, _, target = arp.LAYOUT.unpack_from(frame)
+        destination, _source, constant, operation, *pair = arp.LAYOUT.unpack_from(frame)
+        sender_mac, sender, _target_mac, target = pair
         own = sender_mac in self._own_macs
         if (sender in self._noticed or sender == b"\0\0\0\0") and not own:
             self._notice_arp(constant, operation, sender_mac, sender, target)
