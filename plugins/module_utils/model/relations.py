@@ -21,7 +21,7 @@ from .layer2 import L2Advertisement
 from .objects import Entry, Form, Part
 from .peers import Peer
 from .pools import Pool
-from .problems import Report
+from .problems import ObjectRef, Report
 from .reasons import Reason
 
 _P = TypeVar("_P", Pool, Peer, BGPAdvertisement, L2Advertisement, BfdProfile, Community)
@@ -48,17 +48,49 @@ def parts(entries: Iterable[Entry], kind: type[_P]) -> list[_P]:
 def _accept_one_by_one(
     entries: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], bool]
 ) -> None:
-    """Each part meets those that are in force before it.
+    """Each part meets those that are in force before it; one that is refused falls back to what it was.
 
-    One that is refused falls back to what it was before.
+    Where the new form of another leaves nothing of it, that one falls back instead: what is in force stays.
     """
-    accepted: list[_P] = []
-    for entry in entries:
+    mine = [entry for entry in entries if isinstance(entry.part, kind)]
+    withdrawn: list[tuple[Entry, Form, Entry]] = []
+    while True:
+        known = [(entry, entry.form, list(entry.report.problems)) for entry in mine]
+        hit = _meet(mine, kind, refuse, {entry.ref for entry, _form, _victim in withdrawn})
+        if hit is None:
+            break
+        for entry, form, problems in known:
+            entry.form, entry.report.problems = form, problems
+        newcomer, victim = hit
+        assert newcomer.form is not None
+        withdrawn.append((newcomer, newcomer.form, victim))
+        newcomer.demote()
+    for newcomer, form, victim in withdrawn:  # in the words of what is in force now
+        refuse(form.part, victim.part, newcomer.report)  # type: ignore[arg-type]
+
+
+def _meet(
+    mine: list[Entry],
+    kind: type[_P],
+    refuse: Callable[[_P, _P, Report], bool],
+    withdrawn: set[ObjectRef],
+) -> tuple[Entry, Entry] | None:
+    """Whose new form takes down whose last good one; None where all have found their place."""
+    accepted: list[Entry] = []
+    for entry in mine:
         while isinstance(entry.part, kind):
-            if not any(refuse(entry.part, other, entry.report) for other in accepted):
-                accepted.append(entry.part)
+            # What it was before is written nowhere any more: nobody is told what is wrong with that.
+            written = not entry.stale and entry.ref not in withdrawn
+            report = entry.report if written else Report(entry.ref)
+            hit = next((each for each in accepted if refuse(entry.part, each.part, report)), None)  # type: ignore[arg-type]
+            if hit is None:
+                # By age, so that of several others the same one is named each time.
+                accepted = sorted([*accepted, entry], key=lambda each: each.age)
                 break
+            if entry.form == entry.before and hit.before is not None and hit.form != hit.before:
+                return hit, entry
             entry.demote()
+    return None
 
 
 def _refuse_overlap(pool: Pool, other: Pool, report: Report) -> bool:

@@ -109,6 +109,30 @@ def test_labels_of_now_count_for_an_object_that_stays_as_it_was() -> None:
         assert [each.name for each in found.advertisements_for("a")] == ["gold"]
 
 
+def test_what_is_in_force_in_an_earlier_form_is_not_taken_down_by_another_change() -> None:
+    cluster = Cluster()
+    cluster.put(pool("a", "10.0.1.0/24"))
+    cluster.put(pool("b", "10.0.0.0/24"))
+    cluster.reconcile()
+    cluster.put(pool("b", "10.0.1.0/24"))  # it stays what it was
+    before = cluster.reconcile()
+    cluster.put(pool("a", "10.0.0.0/24", "10.0.1.0/24"))
+    found = cluster.reconcile()
+    assert found.pools == before.pools
+    assert {problem.object.name for problem in found.problems} == {"a", "b"}
+    assert cluster.anew() == found
+
+
+def test_two_pools_may_change_places() -> None:
+    cluster = Cluster()
+    cluster.put(pool("a", "10.0.0.0/24"))
+    cluster.put(pool("b", "10.0.1.0/24"))
+    cluster.reconcile()
+    cluster.put(pool("a", "10.0.1.0/24"))
+    cluster.put(pool("b", "10.0.0.0/24"))
+    assert cluster.reconcile().problems == ()
+
+
 NAMES = st.sampled_from(["a", "b", "c"])
 RANGES = ["10.0.0.0/24", "10.0.0.128/25", "10.0.1.0/24", "fd00::/120", "nonsense"]
 ITEMS = st.one_of(
