@@ -11,7 +11,6 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from vipcast import __version__
 from vipcast.bfd.fsm import BfdState
@@ -31,7 +30,8 @@ from vipcast.punctual.channel import Channel
 from vipcast.punctual.control import Control
 from vipcast.punctual.health import Health
 from vipcast.punctual.loop import Loop
-from vipcast.punctual.succession import HEIR_SECONDS, Ending, offer
+from vipcast.punctual.program import Limits
+from vipcast.punctual.succession import Ending, offer
 
 # Counters are told so often; changes at once, but not one by one where many come together.
 REPORT_SECONDS = 2.0
@@ -40,15 +40,6 @@ BURST_SECONDS = 0.02
 FAREWELL_SECONDS = 4.0
 
 _log = log_for("bfd")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the process is given. Seconds, and the ``priority`` that the kernel gave."""
-
-    orphan: float
-    priority: str = "ordinary"
-    heir: float = HEIR_SECONDS
 
 
 class Charge:

@@ -6,19 +6,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vipcast import __version__
 from vipcast.bfdd import estate as estates
-from vipcast.bfdd.charge import Charge, Limits
+from vipcast.bfdd.charge import Charge
 from vipcast.bfdd.estate import Estate
-from vipcast.bfdd.wants import ORPHAN_SECONDS
-from vipcast.daemon.address import BadAddressError
-from vipcast.daemon.log import configure, log_for
+from vipcast.daemon.log import log_for
 from vipcast.net import bfd_protocol as protocol
-from vipcast.net.lines import USERS, ProtocolError, line
-from vipcast.punctual import control, health
+from vipcast.net.lines import line
+from vipcast.punctual import control, health, program
 from vipcast.punctual.loop import Loop
-from vipcast.punctual.priority import freeze, hurry
-from vipcast.punctual.succession import serve_in_turn
+from vipcast.punctual.priority import freeze
 
 __all__ = ["Options", "main"]
 
@@ -26,41 +22,25 @@ _log = log_for("bfd")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Options(program.Options):
     """The flags."""
 
-    namespace: str = "metallb-system"
-    log_level: str = "info"
     health_address: str = "127.0.0.1:17473"
-    orphan_seconds: float = ORPHAN_SECONDS
-    client_user: int | None = None  # who may ask for sessions besides root and our own user
 
 
 def main(options: Options) -> int:
     """Run until SIGTERM; the exit status."""
-    configure(options.log_level)
-    USERS.update([] if options.client_user is None else [options.client_user])
-    loop, priority = Loop(), hurry()
-    _log.info("started", program="bfd", version=__version__, namespace=options.namespace, priority=priority)
-    try:
-        serve_in_turn(loop, lambda: _begin(loop, options, priority), _log)
-    except (BadAddressError, ProtocolError, OSError) as error:
-        _log.error("failed", why=str(error))
-        return 2
-    finally:
-        loop.close()
-    _log.info("stopped")
-    return 0
+    return program.run("bfd", options, lambda loop, limits: _begin(loop, options, limits), _log)
 
 
-def _begin(loop: Loop, options: Options, priority: str) -> Charge:
+def _begin(loop: Loop, options: Options, limits: program.Limits) -> Charge:
     name = protocol.control_name(options.namespace)
     predecessor = control.connect(name)
     if predecessor is None:
         estate = Estate(control=control.listen(name), health=health.listen(options.health_address))
     else:
         estate = estates.ask(predecessor)
-    charge = Charge(loop, Limits(options.orphan_seconds, priority), estate, predecessor)
+    charge = Charge(loop, limits, estate, predecessor)
     if predecessor is not None:
         predecessor.sendall(line({"taken": 1}))
         _log.info("taken_over", sessions=len(estate.sessions), up=charge.up())

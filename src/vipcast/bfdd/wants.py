@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vipcast.bfd.settings import Address, BfdSettings
+from vipcast.punctual.program import ORPHAN_SECONDS
 
-# As long as a router may keep the routes of a speaker that restarts, and some.
-ORPHAN_SECONDS = 600.0
 # A new client may not know all its peers at once: for so long, what it has not asked for yet goes on too.
 SETTLE_SECONDS = 30.0
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from vipcast import __version__
 from vipcast.daemon.log import log_for
@@ -30,7 +30,8 @@ from vipcast.punctual.channel import Channel
 from vipcast.punctual.control import Control
 from vipcast.punctual.health import Health
 from vipcast.punctual.loop import Loop
-from vipcast.punctual.succession import HEIR_SECONDS, Ending, offer
+from vipcast.punctual.program import Limits
+from vipcast.punctual.succession import Ending, offer
 
 # Others get so long to take our addresses.
 FAREWELL_SECONDS = 4.0
@@ -38,15 +39,6 @@ FAREWELL_SECONDS = 4.0
 _LOOK_SECONDS = 0.02
 
 _log = log_for("layer2")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the process is given. Seconds, and the ``priority`` that the kernel gave."""
-
-    orphan: float
-    priority: str = "ordinary"
-    heir: float = HEIR_SECONDS
 
 
 class Charge:

@@ -15,10 +15,9 @@ from typing import Any
 from vipcast.layer2.wants import Address, AddressWant, Electorate, Layer2Wants
 from vipcast.net import layer2_protocol as protocol
 from vipcast.net.lines import ProtocolError
+from vipcast.punctual.program import ORPHAN_SECONDS
 
-__all__ = ["ORPHAN_SECONDS", "Demands"]
-
-ORPHAN_SECONDS = 600.0
+__all__ = ["Demands"]
 
 
 @dataclass(slots=True)
