@@ -71,9 +71,9 @@ def configure(api_server: ApiServer, shop: str, tmp_path: Path) -> Configure:
         }
         role = {"name": "vipcast.baremetal.load_balancer", "tasks_from": "configure"}
         task = {"name": "Configure", "ansible.builtin.include_role": role}
-        play = {"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": [task]}
+        written = {"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": [task]}
         path = tmp_path / "play.yml"
-        path.write_text(json.dumps([play]))
+        path.write_text(json.dumps([written]))
         return play(path, check)
 
     return run
