@@ -62,8 +62,8 @@ def _accept_one_by_one(
         for entry, form, problems in known:
             entry.form, entry.report.problems = form, problems
         newcomer, victim = hit
-        assert newcomer.form is not None
-        withdrawn.append((newcomer, newcomer.form, victim))
+        if newcomer.form is not None:  # it was accepted, so it has one
+            withdrawn.append((newcomer, newcomer.form, victim))
         newcomer.demote()
     for newcomer, form, victim in withdrawn:  # in the words of what is in force now
         refuse(form.part, victim.part, newcomer.report)  # type: ignore[arg-type]
