@@ -44,7 +44,7 @@ class Layer2Watch:
         self._options, self._spawn, self._on_change = options, spawn, on_change
         self._client = Layer2Client(self._changed, namespace=options.namespace)
         self._keys = MembersKeys(options.layer2_key_dir)
-        self._read: tuple[bytes, ...] = ()
+        self._read: tuple[bytes, ...] = ()  # decisions come many times a second, and keys change once a year
         self._needed = self._patient = True
         self._following = False
         self._task: asyncio.Task[None] | None = None
@@ -109,14 +109,13 @@ class Layer2Watch:
     def _tell(self, members: Mapping[str, tuple[Any, ...]]) -> None:
         settings = self._options.layer2
         excluded = (*settings.excluded_interfaces, *self.copies.excluded)
-        self._read = self._keys.read() if self._needed else ()
         self._client.want(
             Layer2Wants(
                 node=self._options.node_name,
                 members=members,
                 addresses=self.decision.addresses,
                 settings=replace(settings, excluded_interfaces=excluded),
-                keys=self._read,
+                keys=self._read if self._needed else (),
             )
         )
         if self._task is None:
@@ -124,7 +123,7 @@ class Layer2Watch:
             self._task = self._spawn("layer2", self._client.run())
 
     def _follow(self) -> None:
-        self._following = True
+        self._following, self._read = True, self._keys.read()
         for informer in self.copies.informers:
             self._spawn(f"layer2 {informer.resource.plural}", informer.run())
         self._spawn("layer2 first", self._tell_when_read())
@@ -139,8 +138,9 @@ class Layer2Watch:
     async def _follow_keys(self) -> None:
         while True:
             await asyncio.sleep(KEYS_SECONDS)
-            before = self._keys.problem
-            if self._needed and (self._keys.read() != self._read or self._keys.problem != before):
+            before = self._read, self._keys.problem
+            self._read = self._keys.read()
+            if self._needed and (self._read, self._keys.problem) != before:
                 self._on_change()
 
     def _changed(self) -> None:
