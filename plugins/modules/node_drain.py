@@ -14,18 +14,12 @@ description:
   - Pods stay where they are. O(cordon) only keeps new ones away.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
   platform:
     platforms: all
-    support: full
 options:
   name:
     description: The node's name in the cluster.

@@ -26,18 +26,12 @@ options:
     type: str
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.action
   - vipcast.baremetal.attributes.actiongroup_router
 attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
-  idempotent:
-    support: full
   platform:
     platforms: linux
-    support: full
 """
 
 EXAMPLES = r"""
