@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
@@ -19,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from daemon.bfd.client_thread import ClientThread
 from daemon.interop.frr import DAEMONS, Router
 from daemon.interop.network import NODE, NODE6, ROUTER, ROUTER6, Cable, eventually, run
-from daemon.interop.speaker import enter
 
 from vipcast.net.bfd import BfdClient, BfdSettings, BfdState, BfdStatus
 
@@ -92,16 +89,14 @@ class BfdProcess:
         return int(status), body
 
 
-class Asker:
-    """A BfdClient in a thread of its own, in the node's namespace; leaving is like the end of a speaker."""
+class Asker(ClientThread[BfdClient]):
+    """A speaker's sessions."""
 
     def __init__(self, namespace: str, sessions: Mapping[str, BfdSettings]) -> None:
         self.changes = 0
         self.history: list[tuple[float, BfdState]] = []
         self._sessions = dict(sessions)
-        self._loop = asyncio.new_event_loop()
-        self._client = BfdClient(self._changed)
-        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
+        super().__init__(namespace, BfdClient(self._changed), lambda: self._client.want(self._sessions))
 
     def _changed(self) -> None:
         self.changes += 1
@@ -109,30 +104,8 @@ class Asker:
             if not self.history or self.history[-1][1] is not status.state:
                 self.history.append((time.monotonic(), status.state))
 
-    def _run(self, namespace: str) -> None:
-        enter(namespace)
-        self._client.want(self._sessions)
-        self._task = self._loop.create_task(self._client.run())
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._task)
-
-    def __enter__(self) -> Asker:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._task.cancel)
-            self._thread.join(5)
-
-    def _call(self, step: Callable[[], Any]) -> Any:
-        async def inside() -> Any:
-            return step()
-
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
-
     def want(self, sessions: Mapping[str, BfdSettings]) -> None:
-        self._call(lambda: self._client.want(sessions))
+        self.call(lambda client: client.want(sessions))
 
     @property
     def names(self) -> list[str]:
@@ -145,7 +118,7 @@ class Asker:
         return self._client.connected
 
     def status(self, name: str = "r") -> BfdStatus:
-        status: BfdStatus = self._call(lambda: self._client.statuses().get(name, BfdStatus()))
+        status: BfdStatus = self.call(lambda client: client.statuses().get(name, BfdStatus()))
         return status
 
     def wait(self, condition: Callable[[BfdStatus], object], seconds: float = 10) -> BfdStatus:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import json
@@ -26,6 +25,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from daemon.bfd.client_thread import ClientThread
 from daemon.bfd.harness import BfdProcess
 from daemon.interop.network import eventually, run
 from daemon.interop.speaker import enter
@@ -192,40 +192,16 @@ def wants_of(
     )
 
 
-class Speaker:
-    """A Layer2Client in a thread of its own in the node's namespace; leaving is like a speaker's end."""
+class Speaker(ClientThread[Layer2Client]):
+    """A speaker's wants."""
 
     def __init__(self, namespace: str, wants: Layer2Wants) -> None:
         self.moves: list[Move] = []
         self.wants = wants
-        self._loop = asyncio.new_event_loop()
-        self._client = Layer2Client(self._changed)
-        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
+        super().__init__(namespace, Layer2Client(self._changed), lambda: self._client.want(self.wants))
 
     def _changed(self) -> None:
         self.moves += self._client.take_moves()
-
-    def _run(self, namespace: str) -> None:
-        enter(namespace)
-        self._client.want(self.wants)
-        self._task = self._loop.create_task(self._client.run())
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._task)
-
-    def __enter__(self) -> Speaker:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._task.cancel)
-            self._thread.join(5)
-
-    def call(self, step: Callable[[Layer2Client], Any]) -> Any:
-        async def inside() -> Any:
-            return step(self._client)
-
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
 
     def want(self, **changes: Any) -> None:
         self.wants = replace(self.wants, **changes)
