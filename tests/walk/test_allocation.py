@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 from support.lab import BIN, CHECKOUT, Lab, eventually, tool
+from support.web import PLACE, SERVICE, WEB, deployment, service
 
 SYSTEM = "metallb-system"
-PLACE = "nginx-quic"
-SERVICE = "nginx-lb-service"
-WEB = "nginx-lb"
 CONFIGURATION_KINDS = (
     "ipaddresspools,bgppeers,bgpadvertisements,l2advertisements,bfdprofiles,communities.metallb.io"
 )
@@ -50,38 +48,6 @@ def config_map(text: str) -> str:
     return json.dumps(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config": text}}
     )
-
-
-def service() -> dict[str, Any]:
-    """As the source document has it: four web servers behind an address that is asked for by number."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": SERVICE, "namespace": PLACE},
-        "spec": {
-            "type": "LoadBalancer",
-            "loadBalancerIP": "10.31.8.100",
-            "externalTrafficPolicy": "Cluster",
-            "selector": {"app": WEB},
-            "ports": [{"protocol": "TCP", "port": 80, "targetPort": "http"}],
-        },
-    }
-
-
-def deployment(lab: Lab) -> dict[str, Any]:
-    """Four replicas of the demonstration's web server."""
-    pod = lab.get("deployment", "web-1", "-n", "demo")["spec"]["template"]["spec"]
-    labels = {"app": WEB}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": WEB, "namespace": PLACE},
-        "spec": {
-            "replicas": 4,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -19,11 +19,11 @@ from support import segment
 from support.asking import Client
 from support.lab import CHECKOUT, Lab, eventually
 from support.segment import curl
+from support.web import ADDRESS, PLACE, SERVICE, WEB, deployment, service
 
 SYSTEM = "metallb-system"
-PLACE, SERVICE, WEB = "nginx-quic", "nginx-lb-service", "nginx-lb"
 # What the service asks for, and what makes room for it.
-VIP = "10.31.8.100"
+VIP = ADDRESS
 DEMO = {4: "10.31.8.150", 6: "fd00:31:8::150"}
 NEIGHBOR, GATEWAY = "neighbor", "gateway"
 each_family = pytest.mark.parametrize("version", [4, 6])
@@ -32,39 +32,6 @@ each_family = pytest.mark.parametrize("version", [4, 6])
 @pytest.fixture(scope="module")
 def lab() -> Lab:
     return Lab(CHECKOUT / "inventories/lab-layer2")
-
-
-def service(**more: Any) -> dict[str, Any]:
-    """As the source document has it: four web servers behind an address that is asked for by number."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": SERVICE, "namespace": PLACE},
-        "spec": {
-            "type": "LoadBalancer",
-            "loadBalancerIP": VIP,
-            "externalTrafficPolicy": "Cluster",
-            "selector": {"app": WEB},
-            "ports": [{"protocol": "TCP", "port": 80, "targetPort": "http"}],
-            **more,
-        },
-    }
-
-
-def deployment(lab: Lab) -> dict[str, Any]:
-    """Four replicas of the demonstration's web server."""
-    pod = lab.get("deployment", "web-1", "-n", "demo")["spec"]["template"]["spec"]
-    labels = {"app": WEB}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": WEB, "namespace": PLACE},
-        "spec": {
-            "replicas": 4,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
 
 
 def apply(lab: Lab, *items: dict[str, Any]) -> None:
