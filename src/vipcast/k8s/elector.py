@@ -152,9 +152,12 @@ class Elector:
         return replace(self, busy=False, attempt=attempt, doubt=self.doubt or conflict, next_at=again)
 
     def resigned(self, wall: datetime, now: float) -> tuple[Elector, Write | None]:
-        """Leads no more, from now on; the write that gives the Lease back, if it is ours."""
+        """Leads no more, from now on; the write that gives the Lease back, if we have it.
+
+        To be named in it is not enough: somebody may have written that while another leads.
+        """
         state = replace(self, held=None)
-        if self.seen is None or self.seen.holder != self.identity:
+        if self.held is None or self.seen is None:
             return state, None
         time = _micro(wall)
         record = replace(self.seen, holder="", duration=RELEASED_SECONDS, acquired=time, renewed=time)

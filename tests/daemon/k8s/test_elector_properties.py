@@ -197,3 +197,17 @@ def test_who_was_away_while_a_lease_came_and_went_waits_like_everybody() -> None
     world.at_most_one_leads()
     world.all_is_well_for_the_others(40, None)
     assert any(each.elector.leads(world.now(each)) for each in world.candidates)
+
+
+def test_who_was_named_by_hand_and_ends_gives_nothing_back() -> None:
+    world = Election()
+    world.begin([1.0, 1.0, 1.0], False)
+    world.all_is_well_for_the_others(40, None)
+    (leader,) = (number for number in range(CANDIDATES) if world.candidates[number].elector.held is not None)
+    named = (leader + 1) % CANDIDATES
+    world.somebody_overwrites_it(named, 3, False)
+    world.it_reads_everything(named)
+    world.it_resigns(named, 1.0)
+    assert not world.adrift
+    world.it_acts_with_a_good_network(named)
+    world.at_most_one_leads()
