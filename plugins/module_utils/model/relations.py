@@ -50,47 +50,66 @@ def _accept_one_by_one(
 ) -> None:
     """Each part meets those that are in force before it; one that is refused falls back to what it was.
 
-    Where the new form of another leaves nothing of it, that one falls back instead: what is in force stays.
+    Whose new form is accepted leaves its earlier one, and may make room: so until nothing changes. Judged
+    again, the same objects then come to the same. Each round but the last puts one more in force as written.
     """
     mine = [entry for entry in entries if isinstance(entry.part, kind)]
-    withdrawn: list[tuple[Entry, Form, Entry]] = []
-    while True:
-        known = [(entry, entry.form, list(entry.report.problems)) for entry in mine]
-        hit = _meet(mine, kind, refuse, {entry.ref for entry, _form, _victim in withdrawn})
-        if hit is None:
+    written = {entry.ref: entry.form for entry in mine if entry.form is not None and not entry.stale}
+    for _round in mine:
+        _accept_round(mine, kind, refuse)
+        left = [entry for entry in mine if written.get(entry.ref, entry.form) != entry.form]
+        if not left or all(entry.form == entry.before for entry in mine):
             break
-        for entry, form, problems in known:
-            entry.form, entry.report.problems = form, problems
-        newcomer, victim = hit
-        if newcomer.form is not None:  # it was accepted, so it has one
-            withdrawn.append((newcomer, newcomer.form, victim))
+        for entry in mine:
+            entry.before = entry.form
+        for entry in left:
+            entry.form = written[entry.ref]
+        mine.sort(key=lambda entry: entry.rank)
+    _say_refused(mine, written, refuse)
+
+
+def _accept_round(mine: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], bool]) -> None:
+    """Where the new form of another leaves nothing of one, that other falls back: what is in force stays."""
+    while True:
+        known = [(entry, entry.form) for entry in mine]
+        newcomer = _meet(mine, kind, refuse)
+        if newcomer is None:
+            return
+        for entry, form in known:
+            entry.form = form
         newcomer.demote()
-    for newcomer, form, victim in withdrawn:  # in the words of what is in force now
-        refuse(form.part, victim.part, newcomer.report)  # type: ignore[arg-type]
 
 
-def _meet(
-    mine: list[Entry],
-    kind: type[_P],
-    refuse: Callable[[_P, _P, Report], bool],
-    withdrawn: set[ObjectRef],
-) -> tuple[Entry, Entry] | None:
-    """Whose new form takes down whose last good one; None where all have found their place."""
+def _meet(mine: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], bool]) -> Entry | None:
+    """Whose new form takes down another's last good one; None where all have found their place."""
     accepted: list[Entry] = []
     for entry in mine:
+        quiet = Report(entry.ref)
         while isinstance(entry.part, kind):
-            # What it was before is written nowhere any more: nobody is told what is wrong with that.
-            written = not entry.stale and entry.ref not in withdrawn
-            report = entry.report if written else Report(entry.ref)
-            hit = next((each for each in accepted if refuse(entry.part, each.part, report)), None)  # type: ignore[arg-type]
+            hit = next((each for each in accepted if refuse(entry.part, each.part, quiet)), None)  # type: ignore[arg-type]
             if hit is None:
-                # By age, so that of several others the same one is named each time.
-                accepted = sorted([*accepted, entry], key=lambda each: each.age)
+                accepted.append(entry)
                 break
             if entry.form == entry.before and hit.before is not None and hit.form != hit.before:
-                return hit, entry
+                return hit
             entry.demote()
     return None
+
+
+def _say_refused(
+    mine: list[Entry], written: Mapping[ObjectRef, Form], refuse: Callable[[_P, _P, Report], bool]
+) -> None:
+    """In the words of what is in force in the end, and of several the oldest, so that all say the same.
+
+    What an object was before is written nowhere any more: nobody is told what is wrong with that.
+    """
+    in_force = sorted((entry for entry in mine if entry.part is not None), key=lambda entry: entry.age)
+    for entry in mine:
+        form = written.get(entry.ref)
+        if form is None or form == entry.form:
+            continue
+        others = (other.part for other in in_force if other is not entry)
+        next((other for other in others if refuse(form.part, other, entry.report)), None)  # type: ignore[arg-type]
 
 
 def _refuse_overlap(pool: Pool, other: Pool, report: Report) -> bool:

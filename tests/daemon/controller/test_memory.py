@@ -50,6 +50,13 @@ class Cluster:
                 item["status"] = _merged(item.get("status", {}), patch["status"])
         return self.configuration
 
+    def went_through(self, *items: dict[str, Any]) -> Configuration:
+        """One change after the other, each judged."""
+        for item in items:
+            self.put(item)
+            found = self.reconcile()
+        return found
+
     def anew(self) -> Configuration:
         """What somebody makes of it who has never seen it before."""
         return parse(copy.deepcopy(list(self.objects.values())))
@@ -131,6 +138,30 @@ def test_two_pools_may_change_places() -> None:
     cluster.put(pool("a", "10.0.1.0/24"))
     cluster.put(pool("b", "10.0.0.0/24"))
     assert cluster.reconcile().problems == ()
+
+
+def test_who_made_room_for_another_is_judged_by_what_is_in_force_in_the_end() -> None:
+    """The last change lets c say what it has long been meant to; b says the same, and is told so."""
+    cluster = Cluster()
+    first = (advert("b", localPref=3), advert("c", localPref=1), advert("a", localPref=2))
+    found = cluster.went_through(*first, advert("c", localPref=2), advert("b", localPref=2))
+    assert {problem.object.name for problem in found.problems} == {"b", "c"}
+    found = cluster.went_through(advert("a", localPref=1))
+    assert {each.name: each.local_pref for each in found.advertisements} == {"a": 1, "b": 3, "c": 2}
+    (problem,) = found.problems
+    assert problem.object.name == "b"
+    assert problem.message == "says the same as BGPAdvertisement c; remove one of them"
+    assert cluster.anew() == found
+
+
+def test_of_several_that_a_pool_overlaps_the_oldest_is_named_each_time() -> None:
+    cluster = Cluster()
+    first = (pool("b", "fd00::/120"), pool("c", "10.0.0.128/25"))
+    refused = (pool("b", "10.0.1.0/24", "10.0.0.128/25"), pool("c", "10.0.1.0/24", "fd00::/120"))
+    found = cluster.went_through(*first, *refused, pool("a", "10.0.1.0/24"))
+    (problem,) = found.problems_of("IPAddressPool", "b")
+    assert "of IPAddressPool c" in problem.message
+    assert cluster.anew() == found
 
 
 NAMES = st.sampled_from(["a", "b", "c"])
