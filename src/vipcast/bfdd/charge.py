@@ -70,7 +70,7 @@ class Charge:
             now = self._loop.turn(self._until())
             if self._due(now):
                 # We may have been kept from running: whoever is alive has sent something meanwhile.
-                self._receive_all(now)
+                self._receive_all()
                 self._table.handle_timers(now)
             if self._wants.expire(now):
                 self._apply(now)
@@ -101,20 +101,26 @@ class Charge:
 
     def _watch(self, receiver: socket.socket) -> None:
         if receiver is self._table.echo.sock:
-            self._loop.read(receiver, self._table.receive_echoes)
+            self._loop.read(receiver, lambda _now: self._receive_echoes())
             return
         key = next(key for key, sock in self._table.receivers.items() if sock is receiver)
+        self._loop.read(receiver, lambda _now: self._receive(key, receiver))
 
-        self._loop.read(receiver, lambda now: self._receive(key, receiver, now))
-
-    def _receive(self, key: sockets.ReceiverKey, receiver: socket.socket, now: float) -> None:
+    def _receive(self, key: sockets.ReceiverKey, receiver: socket.socket) -> None:
+        """Each with the time after it was read. The time of waking may be from before a pause of ours:
+        all that came during it would be as old, and nothing would be left to show that the peer is there.
+        """
         for datagram in sockets.receive_all(receiver):
-            self._table.receive(key, datagram, now)
+            self._table.receive(key, datagram, time.monotonic())
 
-    def _receive_all(self, now: float) -> None:
+    def _receive_all(self) -> None:
         for key, receiver in list(self._table.receivers.items()):
-            self._receive(key, receiver, now)
-        self._table.receive_echoes(now)
+            self._receive(key, receiver)
+        self._receive_echoes()
+
+    def _receive_echoes(self) -> None:
+        returned = self._table.echo.receive()
+        self._table.echoes_returned(returned, time.monotonic())
 
     # ---- clients ----
 

@@ -8,7 +8,7 @@ import heapq
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from vipcast.bfd.fsm import BfdState
 from vipcast.bfd.packet import ControlPacket, Drop, decode
@@ -101,8 +101,8 @@ class Table:
             entry.drop(drop)
         self._after(known, entry, now)
 
-    def receive_echoes(self, now: float) -> None:
-        for discriminator in self.echo.receive():
+    def echoes_returned(self, discriminators: Iterable[int], now: float) -> None:
+        for discriminator in discriminators:
             known = self._by_discriminator.get(discriminator)
             if known is not None:
                 self.entries[known].session.echo_returned(now)

@@ -13,6 +13,7 @@ import pytest
 from daemon.bfd.harness import (
     NODE,
     NODE6,
+    PUNCTUAL,
     ROUTER,
     ROUTER6,
     Asker,
@@ -48,7 +49,7 @@ class Bird(Cable):
         text += "".join(f' neighbor {address} dev "eth0";' for address in neighbors) + " }\n" + bgp
         (self.folder / "bird.conf").write_text(text)
         control = self.folder / "bird.ctl"
-        self.spawn("bird", "bird", "-f", "-c", f"{self.folder}/bird.conf", "-s", str(control))
+        self.spawn("bird", *PUNCTUAL, "bird", "-f", "-c", f"{self.folder}/bird.conf", "-s", str(control))
         eventually(control.exists, "BIRD answers")
 
     def session(self, address: str = NODE) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from daemon.bfd.harness import (
     NODE,
     NODE6,
+    PROGRAM,
     ROUTER,
     ROUTER6,
     Asker,
@@ -29,6 +30,24 @@ from daemon.interop.speaker import enter
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.net.bfd_protocol import control_name
+
+
+class _PausingProcess(BfdProcess):
+    """Once in a while it stands still between waking for a packet and reading it: so long, more come."""
+
+    program = f"""
+import time
+from vipcast.net import bfd_sockets
+read, calls = bfd_sockets.receive_all, 0
+def slow(sock):
+    global calls
+    calls += 1
+    if calls % 15 == 0:
+        time.sleep(1)
+    return read(sock)
+bfd_sockets.receive_all = slow
+{PROGRAM}
+"""
 
 
 def _usable(namespace: str) -> str:
@@ -212,6 +231,17 @@ def test_a_pause_of_our_own_is_not_the_peer_s_death(cable: Cable, far: Ends, nea
             os.kill(near.process.pid, signal.SIGCONT)
             time.sleep(0.3)
         assert asker.status().counters.down_events == 0
+
+
+def test_a_pause_before_what_has_come_is_read_is_not_the_peer_s_death(cable: Cable, far: Ends) -> None:
+    with (
+        _PausingProcess(cable.node, cable.folder),
+        Asker(cable.node, {"r": settings(transmit_interval=0.02, receive_interval=0.1)}) as asker,
+    ):
+        far[1].want({"r": settings(NODE, receive_interval=2.0)})
+        before = asker.wait(lambda status: status.detection_time == pytest.approx(0.3)).counters.packets_in
+        status = asker.wait(lambda status: status.counters.packets_in > before + 40, 20)
+        assert status.counters.down_events == 0
 
 
 def test_a_peer_that_stands_still_is_noticed(cable: Cable, far: Ends, near: BfdProcess) -> None:

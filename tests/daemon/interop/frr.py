@@ -47,28 +47,33 @@ class Router(Cable):
         for path in self.folder.iterdir():
             if path.is_file():
                 shutil.chown(path, "frr", "frr")
-        self._start("zebra")
-        self._start("bgpd")
+        self.start_daemon("zebra")
+        self.start_daemon("bgpd")
         self.until(lambda: "summary" in self.vtysh("show bgp summary").lower())
 
-    def _start(self, daemon: str) -> None:
-        folder = str(self.folder)
+    def start_daemon(self, daemon: str, *options: str, under: tuple[str, ...] = ()) -> None:
+        """Start it and wait for its control socket; ``under``: the command that runs it.
+
+        FRR leaves its sockets behind. Taken for the new zebra's, an old one lets the others ask before it
+        listens, and they ask again after ten seconds.
+        """
+        folder, control = str(self.folder), self.folder / f"{daemon}.vty"
         command = [
-            str(DAEMONS / daemon),
+            *under, str(DAEMONS / daemon),
             "-f", f"{folder}/{daemon}.conf",
             "-i", f"{folder}/{daemon}.pid",
             "-z", f"{folder}/zserv.api",
             "--vty_socket", folder,
             "-A", "127.0.0.1", "-P", "0",
         ]  # fmt: skip
-        self.spawn(daemon, *command)
-        self.until((self.folder / f"{daemon}.vty").exists)
+        control.unlink(missing_ok=True)
+        self.spawn(daemon, *command, *options)
+        self.until(control.exists)
 
     def restart_bgpd(self) -> None:
         """As a crash: the kernel closes its connections."""
         self.kill("bgpd")
-        (self.folder / "bgpd.vty").unlink(missing_ok=True)
-        self._start("bgpd")
+        self.start_daemon("bgpd")
 
     def signal_bgpd(self, number: int) -> None:
         """SIGSTOP and SIGCONT."""
