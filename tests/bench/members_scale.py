@@ -27,12 +27,18 @@ from daemon.members.simulation import Cable, Node, Segment, addresses, want  # n
 from vipcast.members import PROFILES, MemberChanged, MemberState  # noqa: E402
 from vipcast.members.words import Address  # noqa: E402
 
+# So many are started all at once; more begin as some time after it, or it would take an hour.
+STARTED = 200
+
 
 def segment(count: int, profile: str, wanted: list[Address], seed: int = 1, loss: float = 0.0) -> Segment:
     names = [f"node-{number:04}" for number in range(count)]
     made = Segment(names, profile, seed=seed, cable=Cable(loss=loss))
     made.want({address: want(address, names) for address in wanted})
-    made.start()
+    if count <= STARTED:
+        made.start()
+    else:
+        made.start_settled()
     made.run(8 * PROFILES[profile].dead_after)
     return made
 

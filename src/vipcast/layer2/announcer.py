@@ -16,6 +16,7 @@ is for switches and routers that forget. Times are seconds of any monotonic cloc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
@@ -30,6 +31,8 @@ from vipcast.layer2.wants import Address
 
 # RFC 5227 section 2.4: nobody defends an address more often (section 1.1, DEFEND_INTERVAL).
 DEFEND_INTERVAL = 10.0
+# Refreshes of one tick go out together: a process that wakes for each of many addresses never sleeps.
+TICK = 0.5
 
 _Key = tuple[str, Address]
 
@@ -175,7 +178,8 @@ class Announcer:
 
     def _plan_refresh(self, key: _Key, due: float) -> None:
         if self._refresh > 0:
-            self._later.put(key, due)
+            tick = min(TICK, self._refresh / 20)
+            self._later.put(key, math.ceil(due / tick) * tick)
         else:
             self._later.drop(key)
 

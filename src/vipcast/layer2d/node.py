@@ -39,6 +39,7 @@ class Node:
         self._segments = segments
         segments.exclude(wants.settings.excluded_interfaces)
         self._retry_at: float | None = None
+        self._due = 0.0  # when the members were to be looked at, as was told last
         self._held: frozenset[Address] = frozenset()
         profile = _profile(wants)
         epoch = time.time() - now
@@ -82,7 +83,8 @@ class Node:
     def timer(self) -> float | None:
         times = [self.holdings.timer()]
         if not self.frozen:
-            times += [self.members.timer(), self._retry_at]
+            self._due = self.members.timer()
+            times += [self._due, self._retry_at]
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -108,8 +110,11 @@ class Node:
         for data, source in self.port.receive(sock):
             self.members.receive(data, source, now)
 
-    def flush(self, now: float) -> None:
-        """Do what was decided, then tell the others: who hears of our claim may stop answering."""
+    def flush(self, now: float) -> bool:
+        """Do what was decided, then tell the others: who hears of our claim may stop answering.
+
+        Whether there was anything to do.
+        """
         moved = self.members.settled is not self._settled
         if moved:
             self._settled = self.news = True
@@ -121,12 +126,14 @@ class Node:
                 self.news = True
                 _tell(event)
                 self.holdings.member_changed(event, now)
-        if moved or self.members.held is not self._held:
+        moved = moved or self.members.held is not self._held
+        if moved:
             self._held = self.members.held
             self.holdings.apply(now)
             self.holdings.handle_timer(now)
         for (address, port), data in self.members.output():
             self.port.send(data, address, port)
+        return moved
 
     # ---- sockets ----
 
@@ -137,10 +144,12 @@ class Node:
 
     def _listen(self, sock: socket.socket) -> None:
         def read(now: float) -> None:
+            """Of most heartbeats nothing follows but that somebody is still there."""
             self._receive(sock, now)
-            self.flush(now)
+            if self.flush(now) or self.news or self.members.timer() < self._due:
+                self._loop.stirred = True
 
-        self._loop.read(sock, read)
+        self._loop.read_quickly(sock, read)
 
     def freeze(self) -> None:
         """What comes from now on waits in the sockets: for the heir, or until `thaw`."""

@@ -3,8 +3,9 @@
 """Who takes an address, and when: this node's claims.
 
 A claim of a living node stays. Of an address without an owner, the first candidate in the order takes it at
-once; each later one waits a grace longer for those before it. An owner that is to have it no longer asks to
-be relieved, and answers until another one's claim has come.
+once; each later one waits a grace longer for those before it, and where the address is new a moment besides:
+they may not have heard of it. An owner that is to have it no longer asks to be relieved, and answers until
+another one's claim has come.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from vipcast.members.words import Address, Profile
 
 # An owner that nobody relieves goes on for so long.
 YIELD_SECONDS = 3.0
+# Of a new address: nobody misses it yet, and the speaker of the first candidate may be busy.
+NEW_PATIENCE = 0.5
 # An owner that is no candidate for us may not have heard of it yet, or may know better.
 CANDIDATE_PATIENCE = 2.0
 # Why a healthy owner loses an address to somebody that has not heard of it.
@@ -29,6 +32,8 @@ OF_A_SPLIT = (Reason.OWNER_DEAD, Reason.OWNER_RELEASED, Reason.VACANT)
 PREEMPT_PATIENCE = 5.0
 # Of a node that hears others, which do not hear it: they decide first.
 MUTE_PATIENCE = 2.0
+# Who is back, and was missed: others that are back too are heard first.
+BACK_PATIENCE = 0.05
 # Hashes in one go: some milliseconds. Heartbeats have to go out in between.
 BUDGET = 2000
 
@@ -38,7 +43,8 @@ class Owning:
     ``side``: how many members we hear, ourselves too.
 
     ``settled``: everyone who is there has been heard. ``present``: the others know that we are alive.
-    ``mute``: we hear others, and they do not hear us.
+    ``mute``: we hear others, and they do not hear us. ``missed``: an address has nobody, because the others
+    take us for dead: it is time to tell them.
     """
 
     def __init__(
@@ -55,7 +61,7 @@ class Owning:
         self.wants: Mapping[Address, AddressWant] = {}
         self.told = False  # what is wanted: an heir that has not been told gives nothing up
         self.unable: frozenset[Address] = frozenset()
-        self.settled = self.present = self.leaving = self.mute = False
+        self.settled = self.present = self.leaving = self.mute = self.missed = False
         self.preempt = False
         self.stable_since = 0.0
         self.least_side = 0  # lately; 0 while that is not known
@@ -139,6 +145,8 @@ class Owning:
         self.look([address])
 
     def node_changed(self, name: str) -> None:
+        if self._shared.there(name):
+            self._posthumous.difference_update(self._shared.owned.get(name, ()))
         self.look(self._shared.owned.get(name, ()))
         self.look(list(self._vacant))
         if self.preempt:
@@ -177,6 +185,7 @@ class Owning:
         self._yields.pop(address, None)
         if want is None or not self._may_take(address, want):
             self._vacant.pop(address, None)
+            self.missed = self.missed or (want is not None and self._is_missed(address, claim, want))
             return 1
         return self._consider(address, claim, want, now)
 
@@ -230,10 +239,21 @@ class Owning:
         self._hold(address, True)
         return True
 
+    def _is_missed(self, address: Address, claim: Ownership | None, want: AddressWant) -> bool:
+        """Whether it is free, and we would take it if the others did not take us for dead."""
+        return (
+            not self.present
+            and self._can_take(address, want)
+            and self._vacancy(address, claim, want) is not None
+            and not self._somebody_else(want.electorate)
+        )
+
     def _may_take(self, address: Address, want: AddressWant) -> bool:
+        return self.present and self._can_take(address, want)
+
+    def _can_take(self, address: Address, want: AddressWant) -> bool:
         return (
             self.settled
-            and self.present
             and not self.leaving
             and address not in self.unable
             and _within(want.electorate, self.name)
@@ -263,7 +283,7 @@ class Owning:
 
     def _vacancy(self, address: Address, claim: Ownership | None, want: AddressWant) -> Reason | None:
         """Why somebody else should have it, or None."""
-        if claim is None:
+        if claim is None or (claim.hold is Hold.RELEASED and claim.reason is Reason.NOT_WANTED):
             return Reason.VACANT
         unspent = address not in self._spent
         reasons = {
@@ -277,15 +297,19 @@ class Owning:
 
     def _turn(self, claim: Ownership | None, want: AddressWant, reason: Reason, since: float) -> float | None:
         """When this node takes it, if nobody else has."""
-        out = claim.owner if claim is not None and reason is not Reason.PREEMPTED else None
+        out = claim.owner if claim is not None and reason not in (Reason.VACANT, Reason.PREEMPTED) else None
         place = election.rank(
             want.key, want.electorate, self.name, lambda name: name != out and self._present(name)
         )
         if place is None or (reason is Reason.PREEMPTED and place > 0):
             return None
         at = since + place * self.profile.grace + (MUTE_PATIENCE if self.mute else 0.0)
-        if claim is not None and self._shared.condition(claim.owner) is None:
-            at += 2 * self.profile.dead_after  # its claim may have come before the owner's own entry
+        if reason is Reason.VACANT and place > 0:
+            at += NEW_PATIENCE
+        if claim is not None:
+            if self._shared.condition(claim.owner) is None:
+                at += 2 * self.profile.dead_after  # its claim may have come before the owner's own entry
+            at = max(at, self.stable_since + BACK_PATIENCE)
         if reason is Reason.OWNER_NO_CANDIDATE:
             return at + CANDIDATE_PATIENCE
         return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at

@@ -83,9 +83,14 @@ class Watch:
             return min(max(at, silent_at), at + self.profile.dead_after)
         return at + HOPS_SECONDS
 
-    def side(self) -> int:
-        """How many are there that we hear, or that others hear; ourselves too."""
-        return sum(self._shared.there(name) for name in self.graph.names - self.silent)
+    def hurry(self, now: float) -> None:
+        """No time to lose: should the others take us for dead, they are told otherwise at once."""
+        if self.refute_at is not None:
+            self.refute_at = min(self.refute_at, now)
+
+    def side(self) -> set[str]:
+        """Who is there and heard, by us or by others; ourselves too."""
+        return {name for name in self.graph.names - self.silent if self._shared.there(name)}
 
     # ---- what follows ----
 

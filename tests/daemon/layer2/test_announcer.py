@@ -112,6 +112,19 @@ def test_refresh_can_be_changed_and_switched_off_and_on() -> None:
     assert len(times(run(one, 550.0, start=500.0))) in (9, 10, 11)
 
 
+def test_many_addresses_are_refreshed_once_a_minute_each_and_a_few_of_them_at_a_time() -> None:
+    one = announcer()
+    for address in many(1000):
+        one.claim(address, 0.0)
+    run(one, 100.0)
+    said = run(one, 160.0, start=100.0)
+    frames = [each.frame for each in said if isinstance(each.frame, arp.ArpFrame)]
+    refreshed = Counter(frame.target for frame in frames if frame.operation is arp.Operation.REQUEST)
+    assert set(refreshed) == set(many(1000))
+    assert set(refreshed.values()) == {1}
+    assert 100 < len(times(said)) <= 121
+
+
 def test_a_refresh_that_is_changed_during_the_repeats_leaves_them_alone() -> None:
     one = announcer()
     one.claim(VIP, 0.0)

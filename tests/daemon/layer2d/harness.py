@@ -19,6 +19,7 @@ import struct
 import tempfile
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
@@ -62,9 +63,13 @@ class Layer2Process(BfdProcess):
         return found
 
     def processor_time(self) -> float:
-        """Seconds, of user and kernel."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_time(self.process.pid)
+
+
+def processor_time(pid: int) -> float:
+    """Seconds, of user and kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Net:
@@ -275,7 +280,10 @@ class Asking:
         """Questions in a row that nobody answered before the next one; the machine may be busy for longer."""
         times = [at for at, _mac in self.answers]
         between = itertools.pairwise([self.asked[0], *times])
-        return max(sum(before < at < after for at in self.asked) - 1 for before, after in between)
+        asked = (
+            (bisect_right(self.asked, before), bisect_left(self.asked, after)) for before, after in between
+        )
+        return max(end - begin - 1 for begin, end in asked)
 
     def macs(self, since: float = 0.0) -> set[str]:
         return {mac for at, mac in self.answers if at >= since}
@@ -307,6 +315,10 @@ class Cluster:
 
     def start(self, name: str) -> None:
         self.processes[name] = self.process(name)
+        self.attend(name)
+
+    def attend(self, name: str) -> None:
+        """A speaker for what runs there."""
         wants = wants_of(name, self.namespaces, self._addresses, **self._settings)
         speaker = self._stack.enter_context(Speaker(self.namespaces[name], wants))
         self.speakers[name] = speaker

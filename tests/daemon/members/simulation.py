@@ -11,12 +11,15 @@ import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
 
+from vipcast import election
 from vipcast.layer2.wants import AddressWant
-from vipcast.members import PROFILES, ClaimChanged, Members, Profile
+from vipcast.members import PROFILES, ClaimChanged, Members, Profile, entries, estate
+from vipcast.members.entries import Key, Kind, Value
+from vipcast.members.graph import Graph
 from vipcast.members.words import Address, Endpoint, Event
 
 KEY = b"a key for tests, of thirty-two octets"[:32]
@@ -94,6 +97,44 @@ class Segment:
     def start(self, *names: str, preempt: bool = False, keys: tuple[bytes, ...] = (KEY,)) -> None:
         for name in names or self.names:
             self._begin(name, self._new(name, keys), preempt)
+
+    def start_settled(self) -> None:
+        """All, as some time after a start: everybody is known to all, and each address has its first owner.
+
+        A start of all at once is work that grows with the square of their number.
+        """
+        graph = Graph(self.names)
+        pairs = {name: graph.neighbours(name, lambda _other: True) for name in self.names}
+        tokens = {(name, other): self.random.getrandbits(64) for name in self.names for other in pairs[name]}
+        lives = {name: self.random.getrandbits(64) or 1 for name in self.names}
+        known = estate.write_entries(self._settled_entries())
+        for name in self.names:
+            links = {
+                other: {
+                    **dict.fromkeys(("number", "highest", "seen", "asked", "asks"), 0),
+                    "mine": tokens[name, other],
+                    "theirs": tokens[other, name],
+                    "life": lives[other],
+                }
+                for other in pairs[name]
+            }
+            written = {"version": estate.VERSION, "name": name, "number": 1, "settled": True}
+            node = self._new(name, (KEY,))
+            node.members.restore(
+                {**written, "life": lives[name], "entries": known, "links": links}, self.time(node)
+            )
+            self._begin(name, node)
+
+    def _settled_entries(self) -> Iterator[tuple[Key, Value]]:
+        for name in self.names:
+            yield (Kind.NODE, name), entries.Node(1, entries.Condition.ALIVE)
+        for address, wanted in self.wants[self.names[0]].items():
+            owner = election.order(wanted.key, self.names)[0]
+            held = entries.Hold.HELD, entries.Reason.VACANT
+            yield (
+                (Kind.CLAIM, address),
+                entries.Ownership(1, owner, *held, 0, min(len(self.names), entries.MAX_SUPPORT)),
+            )
 
     def _new(self, name: str, keys: tuple[bytes, ...]) -> Node:
         number = self.names.index(name) + 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from daemon.members.scenes import (
     ALL,
+    FAILOVER,
     HEALED,
     ONE,
     THREE,
@@ -60,6 +61,27 @@ def test_after_a_split_the_larger_part_keeps_what_it_had() -> None:
     assert not [
         move for move in made.moves() if move.address in kept and move.new.owner in before and move.old
     ]
+
+
+@pytest.mark.parametrize("profile", ["default", "fast"])
+@pytest.mark.parametrize("names", [THREE, THREE[:2], (*THREE, "node-d")])
+def test_owners_that_are_cut_off_one_after_the_other_are_replaced_in_time_every_time(
+    names: tuple[str, ...], profile: str
+) -> None:
+    """Those that are left were found dead a moment ago themselves, and again and again."""
+    made = segment(names, profile)
+    for _again in range(20):
+        (victim,) = made.owners(ONE)
+        others = [name for name in names if name != victim]
+        made.split([victim], others)
+        taken = made.run_until(lambda others=others: len(set(made.owners(ONE)) & set(others)) == 1, 60)
+        assert taken < FAILOVER
+        made.run(1.5)
+        (heir,) = set(made.owners(ONE)) & set(others)
+        made.heal()
+        made.run(2.0)
+        assert all_owned(made)
+        assert made.owners(ONE) == [heir] or len(others) == 1, "of two equal sides either may keep it"
 
 
 def test_who_slept_has_no_say_in_what_the_others_did() -> None:

@@ -72,6 +72,45 @@ def test_an_address_that_prefers_nodes_goes_to_one_of_them() -> None:
         assert of(made, preferred) == ALL
 
 
+def test_the_first_candidate_has_it_though_others_hear_of_it_before() -> None:
+    """Its speaker is busy: the API says it to everybody, but not to everybody at once."""
+    made = Segment(THREE)
+    made.want({})
+    made.start()
+    made.run(2)
+    late, *others = election.order(str(ONE), THREE)
+    made.want({ONE: want(ONE, THREE)}, *others)
+    made.run(0.4)
+    assert made.owners(ONE) == []
+    made.want({ONE: want(ONE, THREE)}, late)
+    made.run(2)
+    assert made.owners(ONE) == [late]
+    assert len(made.moves()) == 1
+
+
+@pytest.mark.parametrize("preferred", THREE)
+def test_an_address_that_is_wanted_again_is_a_new_one(preferred: str) -> None:
+    """Who gave it up because nobody wanted it may have it again: others do not come before it for that."""
+    made = segment()
+    made.want({})
+    made.run(0.2)
+    assert all(made.owners(address) == [] for address in ALL)
+    moves = len(made.moves())
+    made.want({address: want(address, THREE, [preferred]) for address in ALL})
+    made.run(2)
+    assert of(made, preferred) == ALL
+    assert len(made.moves()) == moves + len(ALL)
+
+
+def test_who_hears_late_that_an_address_is_not_wanted_any_more_does_not_take_it() -> None:
+    made = segment()
+    moves = len(made.moves())
+    for name in THREE:
+        made.want({}, name)
+        made.run(0.1)
+    assert len(made.moves()) == moves
+
+
 # ---- failing ----
 
 
@@ -242,7 +281,7 @@ def test_of_candidates_that_cannot_answer_the_next_one_steps_in() -> None:
     order = election.order(str(ONE), THREE)
     for name in order[:2]:
         made.do(name, lambda members, now: members.set_unable([ONE], now))
-    assert made.run_until(lambda: made.owners(ONE) == [order[2]], 1.0) < 0.7
+    assert made.run_until(lambda: made.owners(ONE) == [order[2]], 2.0) < 1.2
 
 
 def test_an_owner_that_has_not_heard_that_it_is_no_candidate_is_replaced() -> None:
