@@ -41,8 +41,9 @@ class Informer:
     """Keeps `items` like the collection and calls `on_change(key, object or None)` for every difference.
 
     `on_change` is called in the event loop, after `items` changed. `slim` may cut an object down before it is
-    kept; `on_problem` hears of every new `problem`, and None when it is over. With `optional`, a collection
-    that the cluster doesn't know (no CRD) is an empty one.
+    kept; `on_problem` hears of every new `problem`, and None when it is over. `on_listed` is called after
+    every list: what came and went while nobody watched made no difference. With `optional`, a collection that
+    the cluster doesn't know (no CRD) is an empty one.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Informer:
         slim: Callable[[Json], Json] = without_managed_fields,
         idle: float = 100.0,
         on_problem: Callable[[str | None], None] = lambda _: None,
+        on_listed: Callable[[], None] = lambda: None,
     ) -> None:
         self.resource = resource
         self.synced = asyncio.Event()
@@ -66,7 +68,8 @@ class Informer:
         self._client = client
         self._path = resource.path(namespace)
         self._labels, self._fields = label_selector, field_selector
-        self._on_change, self._on_problem, self._slim = on_change, on_problem, slim
+        self._on_change, self._on_problem, self._on_listed = on_change, on_problem, on_listed
+        self._slim = slim
         self._optional, self._idle = optional, idle
         self._items: dict[Key, Json] = {}
         self._version: str | None = None  # where the next watch begins; None: list first
@@ -125,6 +128,7 @@ class Informer:
 
     def _listed(self, askers: list[asyncio.Future[None]]) -> None:
         self.synced.set()
+        self._on_listed()
         self._askers = [each for each in self._askers if each not in askers]
         for each in askers:
             if not each.done():  # it may have been cancelled

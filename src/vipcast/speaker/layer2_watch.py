@@ -75,6 +75,11 @@ class Layer2Watch:
         return None if self._patient else self._client.problem
 
     @property
+    def known(self) -> bool:
+        """Whether `verdicts` is so. While the process is missed another node may have taken over."""
+        return self._client.connected or not (self._patient and self._needed)
+
+    @property
     def connected(self) -> bool:
         """Whether the process is there."""
         return self._client.connected

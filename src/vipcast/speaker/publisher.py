@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from vipcast.daemon.log import log_for
@@ -64,6 +65,7 @@ _OF_SERVICE = {
     SERVICE_L2_STATUSES.kind: _OfService(lambda _node, key: layer2_name(key), layer2_object),
 }
 _Verdicts = Mapping[Key, tuple[Any, ...]]
+_NOTHING: Mapping[Key, tuple[Layer2Verdict, ...]] = MappingProxyType({})
 
 
 class Publisher:
@@ -76,6 +78,7 @@ class Publisher:
         self._sessions: dict[_What, Json] = {}
         self._services: dict[_What, Key] = {}  # of which there is an object; made when it is written
         self._verdicts: dict[str, _Verdicts] = {}  # by kind
+        self._unknown: set[str] = set()  # kinds: what should be there is not known at the moment
         self._pace: Pace[_What] = Pace()
         self._troubles: dict[_What, str] = {}  # what could not be written, and why
         self._wake = asyncio.Event()
@@ -88,6 +91,7 @@ class Publisher:
             self._client,
             resource,
             on_change=lambda key, _item: self._look((resource.kind, key[1])),
+            on_listed=lambda: self._look_at_kind(resource.kind),
             namespace=self._namespace,
             label_selector=selector(self._node),
             slim=slim,
@@ -118,23 +122,22 @@ class Publisher:
         views: Iterable[PeerView],
         verdicts: Mapping[Key, tuple[Verdict, ...]],
         drain: str | None = None,
-        layer2: Mapping[Key, tuple[Layer2Verdict, ...]] | None = None,
+        layer2: Mapping[Key, tuple[Layer2Verdict, ...]] | None = _NOTHING,
     ) -> None:
-        """Everything that is so now. Without a Node (`node_uid` None) there is nobody to say it of."""
+        """Everything that is so now. Without a Node (`node_uid` None) there is nobody to say it of.
+
+        `layer2` None: it is not known. Those objects stay as they are, whoever wrote them.
+        """
         before = self._owner
         self._owner = Owner(self._node, node_uid, self._namespace) if node_uid else None
         if self._owner is None:
             return
-        new = self._owner != before
         self._publish_sessions([session_object(self._owner, view, drain) for view in views])
-        said: dict[str, _Verdicts] = {
-            SERVICE_BGP_STATUSES.kind: verdicts,
-            SERVICE_L2_STATUSES.kind: layer2 or {},
-        }
-        for kind, each in said.items():
-            self._publish_services(kind, {} if new else self._verdicts.get(kind, {}), each)
-        if new:
-            self._look_at_all()
+        self._publish_services(SERVICE_BGP_STATUSES.kind, verdicts)
+        self._publish_services(SERVICE_L2_STATUSES.kind, layer2)
+        if self._owner != before:
+            for kind in RESOURCES:
+                self._look_at_kind(kind)
 
     def _publish_sessions(self, items: list[Json]) -> None:
         before, self._sessions = self._sessions, {_what(item): item for item in items}
@@ -142,8 +145,15 @@ class Publisher:
             if before.get(what) != self._sessions.get(what):
                 self._look(what)
 
-    def _publish_services(self, kind: str, old: _Verdicts, new: _Verdicts) -> None:
+    def _publish_services(self, kind: str, new: _Verdicts | None) -> None:
         """Only those that changed are looked at: there are thousands, and one changes at a time."""
+        if new is None:
+            self._unknown.add(kind)
+            return
+        if kind in self._unknown:
+            self._unknown.discard(kind)
+            self._look_at_kind(kind)
+        old = self._verdicts.get(kind, {})
         for key in old.keys() - new.keys():
             what = self._service(kind, key)
             self._services.pop(what, None)
@@ -158,10 +168,11 @@ class Publisher:
     def _service(self, kind: str, key: Key) -> _What:
         return kind, _OF_SERVICE[kind].name(self._node, key)
 
-    def _look_at_all(self) -> None:
-        for kind, items in self._present.items():
-            for _namespace, name in items:
-                self._look((kind, name))
+    def _look_at_kind(self, kind: str) -> None:
+        """What is there, and what should be: that may never have been seen in our copy."""
+        wanted = [what for what in (*self._sessions, *self._services) if what[0] == kind]
+        for what in {*wanted, *((kind, name) for _namespace, name in self._present[kind])}:
+            self._look(what)
 
     def _look(self, what: _What) -> None:
         if self._owner is not None:  # otherwise all are looked at when there is one
@@ -215,7 +226,7 @@ class Publisher:
     async def _make(self, what: _What) -> bool:
         """Make it so; whether anything had to be written."""
         kind, name = what
-        if self._owner is None:
+        if self._owner is None or kind in self._unknown:
             return False
         path = RESOURCES[kind].path(self._namespace, name)
         wanted, present = self._wanted(self._owner, what), self._present[kind].get((self._namespace, name))

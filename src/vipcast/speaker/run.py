@@ -250,8 +250,9 @@ class Speaker:
     def _publish(self, statuses: Mapping[str, PeerStatus]) -> None:
         """Say it in the API's objects too."""
         phase = phase_of(self.decision.drain)
+        layer2 = self._layer2_told if self.layer2.known else None
         self.publisher.publish(
-            self.copies.node_uid, self._views(statuses), self.decision.verdicts, phase, self._layer2_told
+            self.copies.node_uid, self._views(statuses), self.decision.verdicts, phase, layer2
         )
 
     def _views(self, statuses: Mapping[str, PeerStatus]) -> list[PeerView]:

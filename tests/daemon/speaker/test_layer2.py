@@ -209,6 +209,18 @@ async def test_a_dead_node_is_relieved_and_its_object_does_not_stay_behind(fleet
     assert {each["name"]: each["state"] for each in members}[fleet.node(first)] == "dead"
 
 
+async def test_a_speaker_whose_process_died_leaves_the_object_to_the_new_owner(fleet: Fleet) -> None:
+    """It is patient, for the process may only be replaced; meanwhile it does not know who answers."""
+    first, _report = await fleet.owner()
+    fleet.processes[first].process.kill()
+    second, _report = await fleet.owner(besides=first)
+    said, end = set(), time.monotonic() + 5
+    while time.monotonic() < end:
+        said.add((await fleet.report()).get("node"))
+        await asyncio.sleep(0.05)
+    assert said == {fleet.node(second)}
+
+
 async def test_the_end_of_a_speaker_moves_nothing(fleet: Fleet) -> None:
     first, report = await fleet.owner()
     await fleet.speakers[first].end(signal.SIGKILL)
