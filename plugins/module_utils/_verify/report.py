@@ -17,7 +17,7 @@ from .layer2 import expect_owners, read_macs
 from .layer2 import row as owner_row
 from .owners import compare_owners, heard, not_asked, not_told, remembered
 from .probes import index, judge
-from .table import counts, duration, table
+from .table import counts, duration, some, table
 from .worst_case import rows as worst_cases
 
 
@@ -175,6 +175,7 @@ def lines(report: Mapping[str, Any], differences: Sequence[str]) -> list[str]:
         *_session_table(report["sessions"]),
         *_route_table(report["routes"]),
         *_owner_table(report["owners"]),
+        *_other_table(report["owners"]),
         *_failure_table(report["failures"]),
         *_probe_table(report["probes"]),
         *_distribution(report["probes"]),
@@ -264,6 +265,20 @@ def _owner_table(owners: Sequence[Data]) -> list[str]:
     ]
     header = ("address", "services", "owner", "since", "interface", "asked from", "answered by", "MAC", "ms")
     return table("Layer 2", header, rows)
+
+
+def _other_table(owners: Sequence[Data]) -> list[str]:
+    """Who could take over, and why not the other nodes. Addresses of which the same is true share a row."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for one in owners:
+        others = [name for name in one["candidates"] if name != one["owner"]]
+        reasons: dict[str, list[str]] = {}
+        for name, why in one["without"].items():
+            reasons.setdefault(why, []).append(name)
+        refused = [f"{some(names)}: {why}" for why, names in reasons.items()]
+        rows.setdefault((some(others) or "nobody", "; ".join(refused) or "-"), []).append(one["address"])
+    named = [(some(addresses), *words) for words, addresses in rows.items()]
+    return table("Who else could answer", ("address", "nodes", "why not the others"), named)
 
 
 def _heard_from(asked: Data) -> tuple[str, str, str, str]:

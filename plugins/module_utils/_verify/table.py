@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+NAMED = 8
+
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """A title, a header and rows; columns of numbers are right-aligned. Nothing where there are no rows."""
@@ -32,6 +34,12 @@ def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) 
 def counts(names: dict[str, int]) -> str:
     """`node1 9, node2 8`."""
     return ", ".join(f"{name} {count}" for name, count in names.items())
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few, and how many more there are: `a, b, c and 97 more`."""
+    left = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def duration(seconds: int | float | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from vipcast.cli.sessions import age
 from vipcast.cli.table import table
+from vipcast.net.links import Refusal
 
 __all__ = ["answers", "layer2_lines", "owned", "owners", "process_lines"]
 
@@ -59,7 +60,9 @@ def _time(wall: float) -> str | None:
 def answers(entry: _Json, now: datetime) -> tuple[str, str]:
     """Whether this node answers for an address, and in words: since when, or why not and who does."""
     words = [owned(entry, now)] if entry.get("node") else []
-    if not entry["announced"]:
+    if entry.get("reason") == "notOwner" and words:
+        words = [f"notOwner: {words[0]}"]
+    elif not entry["announced"]:
         words.insert(0, f"{entry['reason']}: {entry['message']}")
     if entry.get("foreign"):
         words.append(f"{', '.join(entry['foreign'])} answers too, a stranger")
@@ -113,8 +116,15 @@ def _interface_notes(interfaces: Sequence[_Json], *, wide: bool) -> Iterator[str
         if each.get("problem"):
             yield f"  interface {each['name']}: {each['problem']}"
         elif wide:
-            told = f"not used: {each['refused']}" if each.get("refused") else f"answers with {each['mac']}"
+            told = (
+                f"not used: {_why(each['refused'])}" if each.get("refused") else f"answers with {each['mac']}"
+            )
             yield f"  interface {each['name']}: {told}"
+
+
+def _why(refusal: str) -> str:
+    """In words; a process of another version may have names that this one does not know."""
+    return Refusal[refusal].value if refusal in Refusal.__members__ else refusal
 
 
 def _alternatives(services: Sequence[_Json]) -> Iterator[str]:

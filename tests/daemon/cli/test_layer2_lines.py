@@ -61,7 +61,7 @@ def test_a_node_says_who_has_an_address_where_since_when_and_why() -> None:
     assert told[4:7] == [
         "SERVICE   ADDRESS   ANNOUNCED  PREFIXES AND PEERS, OR OWNER, OR WHY NOT",
         f"web/shop  10.9.0.1  yes        n1 answers on eth0 {MAC} since 00:02:00 (n2 is dead)",
-        "web/shop  10.9.0.2  no         notOwner: n2 answers; n2 answers since 00:02:00",
+        "web/shop  10.9.0.2  no         notOwner: n2 answers since 00:02:00",
     ]
 
 
@@ -87,13 +87,16 @@ def test_a_process_that_is_missing_and_problems_are_told() -> None:
 def test_interfaces_that_refuse_are_told_always_and_all_of_them_when_asked() -> None:
     interfaces = [
         {"name": "eth0", "mac": MAC, "refused": "", "problem": None},
-        {"name": "lo", "mac": "", "refused": "excluded", "problem": None},
+        {"name": "lo", "mac": "", "refused": "EXCLUDED", "problem": None},
         {"name": "eth1", "mac": MAC, "refused": "", "problem": "no memory for the filter"},
     ]
     notes = [line for line in lines(layer2=layer2(interfaces=interfaces)) if line.startswith("  interface")]
     assert notes == ["  interface eth1: no memory for the filter"]
     wide = [line for line in lines(wide=True, layer2=layer2(interfaces=interfaces)) if "interface" in line]
-    assert wide[:2] == [f"  interface eth0: answers with {MAC}", "  interface lo: not used: excluded"]
+    assert wide[:2] == [
+        f"  interface eth0: answers with {MAC}",
+        "  interface lo: not used: its name is excluded",
+    ]
 
 
 def test_wide_says_who_would_take_over_and_why_not_the_others() -> None:

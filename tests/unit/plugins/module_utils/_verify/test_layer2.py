@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -66,6 +67,13 @@ def differences(cluster_: dict[str, Any], *results: dict[str, Any], **more: Any)
     return list(verified(cluster_, *results, **more)["texts"])
 
 
+def others(cluster_: dict[str, Any]) -> list[list[str]]:
+    """The rows of "Who else could answer", as columns."""
+    lines = verified(cluster_)["lines"]
+    begin = lines.index("Who else could answer") + 2
+    return [re.split(r"  +", line.strip()) for line in lines[begin : lines.index("", begin)]]
+
+
 def test_nothing_differs_where_the_owner_alone_answers() -> None:
     found = verified(owned(owner()), heard(MACS["n1"], kernel=MACS["n1"]))
     assert found["ok"], found["texts"]
@@ -80,6 +88,16 @@ def test_the_report_says_who_owns_what_since_when_and_where() -> None:
     lines = verified(owned(owner()), heard(MACS["n1"]))["lines"]
     first = lines[lines.index("Layer 2") + 2]
     assert first.split() == [VIP, "default/web", "n1", SINCE, "eth0", "c1", "n1", MACS["n1"], "0.2"]
+
+
+def test_the_report_says_who_could_take_over_and_why_not_the_other_nodes() -> None:
+    row = [VIP, "n2", "n3: not ready: NodeStatusUnknown"]
+    assert others(owned(owner(), n3={"ready": False, "reason": "NodeStatusUnknown"})) == [row]
+
+
+def test_where_nobody_could_take_over_the_report_says_so() -> None:
+    gone = {name: {"ready": False, "reason": "NodeStatusUnknown"} for name in ("n2", "n3")}
+    assert others(owned(owner(), **gone)) == [[VIP, "nobody", "n2, n3: not ready: NodeStatusUnknown"]]
 
 
 def test_nobody_who_answers_is_a_difference() -> None:
