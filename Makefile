@@ -72,12 +72,16 @@ sanity: venv ## ansible-test sanity, no ignore file
 unit: venv ## unit tests of plugins, by ansible-test
 	.ci/ansible-test units --venv --color no --num-workers 2
 
+# Tests that wait for an API server and not for a packet: what runs beside them changes nothing.
+TWO_AT_ONCE = $(addprefix tests/daemon/,cli controller k8s model)
+
 .PHONY: daemon
 daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
 	.ci/packages $(ROUTERS) iproute2 iputils-arping ndisc6
 	pytest -n 2 tests/daemon/ipam
 	pytest -n 4 tests/daemon/interop
-	pytest tests/daemon --ignore tests/daemon/ipam --ignore tests/daemon/interop
+	pytest -n 2 --dist loadfile $(TWO_AT_ONCE)
+	pytest tests/daemon $(patsubst %,--ignore %,$(TWO_AT_ONCE) tests/daemon/ipam tests/daemon/interop)
 
 .PHONY: integration
 integration: venv lab-build ## tests of roles and modules against a real API server and a real router
@@ -95,6 +99,14 @@ molecule: venv ## the lab scenarios (SCENARIOS="default drift allocation dual-st
 .PHONY: test
 test: ## everything that decides whether a change is good
 	@.ci/test lint sanity unit daemon integration molecule
+
+ROUNDS ?= 20
+
+.PHONY: search
+search: venv ## looks at random for what breaks a property (ROUNDS=20 times the examples of make daemon)
+	for round in $$(seq $(ROUNDS)); do \
+		pytest -q -n 2 --hypothesis-profile search -m hypothesis tests/daemon || exit 1; \
+	done
 
 SECONDS ?= 60
 TARGETS ?=
