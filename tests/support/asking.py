@@ -15,6 +15,8 @@ from support.lab import Lab
 
 # `ip -ts monitor`: [2026-11-22T08:15:00.123456] and the event; more next hops follow on lines of their own.
 STAMPED = re.compile(r"^\[(?P<time>[^\]]+)\]\s*(?P<event>.*)$")
+# How late `ip monitor` may stamp an event where a whole lab shares two cores; seconds.
+LATE = 0.1
 
 
 class Events:
@@ -74,6 +76,18 @@ def routes_seen(lab: Lab) -> Events:
     return seen
 
 
-def changes(events: list[tuple[float, str]], address: str) -> list[str]:
-    """What happened to the route of an address."""
-    return [event for _moment, event in events if address in event.split()]
+def changes(events: list[tuple[float, str]], address: str) -> list[tuple[float, str]]:
+    """What happened to the route of an address, and when."""
+    return [(moment, event) for moment, event in events if address in event.split()]
+
+
+def unexplained(failures: list[dict[str, Any]], changed: list[tuple[float, str]]) -> list[dict[str, Any]]:
+    """Requests that failed and were not under way when a route changed.
+
+    Those that were may be reset: a Linux router sends some of their packets to another node from then on.
+    """
+    return [
+        one
+        for one in failures
+        if not any(one["at"] <= moment <= one["at"] + one["seconds"] + LATE for moment, _event in changed)
+    ]

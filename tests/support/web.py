@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from support.lab import Lab
 
-__all__ = ["ADDRESS", "PLACE", "SERVICE", "WEB", "deployment", "service"]
+__all__ = ["ADDRESS", "PLACE", "SERVICE", "WEB", "apply", "deployment", "service"]
 
 PLACE, SERVICE, WEB = "nginx-quic", "nginx-lb-service", "nginx-lb"
 ADDRESS = "10.31.8.100"
@@ -44,3 +45,8 @@ def deployment(lab: Lab) -> dict[str, Any]:
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
+
+
+def apply(lab: Lab, *items: dict[str, Any]) -> None:
+    for item in items:
+        lab.kubectl("apply", "-f", "-", stdin=json.dumps(item))

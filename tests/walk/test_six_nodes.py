@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from support.asking import Client, changes, routes_seen
+from support.asking import Client, changes, routes_seen, unexplained
 from support.lab import CHECKOUT, Lab, eventually
 
 FIRST = "172.16.10.0"
@@ -109,7 +109,8 @@ def test_check_mode_drains_nobody(lab: Lab) -> None:
 
 
 def test_a_client_does_not_notice_a_drain(lab: Lab, tmp_path: Any) -> None:
-    client = Client(lab, f"http://{FIRST}/")
+    """But for a request that is under way in the millisecond in which the router's hash changes."""
+    routes, client = routes_seen(lab), Client(lab, f"http://{FIRST}/")
     try:
         out = lab.playbook("drain", drain_nodes=VICTIM, drain_wait="3s", drain_cordon=True).expect()
         without = lab.next_hops(FIRST)
@@ -119,7 +120,7 @@ def test_a_client_does_not_notice_a_drain(lab: Lab, tmp_path: Any) -> None:
         back = lab.playbook("drain", drain_nodes=VICTIM, drain_state="undrained").expect()
         restored = lab.next_hops(FIRST)
     finally:
-        seen = client.stop()
+        seen, moved = client.stop(), changes(routes.stop(), FIRST)
     assert (out.changed, again.changed, back.changed) == ({"localhost": 1}, {}, {"localhost": 1})
     assert without == everyone(lab) - {lab.node_address(VICTIM)}
     assert cordoned is True
@@ -127,7 +128,8 @@ def test_a_client_does_not_notice_a_drain(lab: Lab, tmp_path: Any) -> None:
     assert "none (drained: annotated vipcast.io/drain)" in expected.expect().output
     assert restored == everyone(lab)
     assert seen["requests"] > 1000
-    assert seen["failures"] == []
+    assert unexplained(seen["failures"], moved) == []
+    assert len(seen["failures"]) <= len(moved)
 
 
 def test_a_client_does_not_notice_a_speaker_that_is_killed(lab: Lab) -> None:

@@ -10,97 +10,30 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import segment
 from support.asking import Client
-from support.lab import CHECKOUT, Lab, eventually
+from support.lab import Lab, eventually
+from support.owners import (
+    DEMO,
+    NEIGHBOR,
+    SYSTEM,
+    VIP,
+    answering,
+    answers_alone,
+    control_plane,
+    owner,
+    remembered,
+    settled,
+    statuses,
+)
 from support.segment import curl
-from support.web import ADDRESS, PLACE, SERVICE, WEB, deployment, service
+from support.web import PLACE, SERVICE, WEB, apply, service
 
-SYSTEM = "metallb-system"
-# What the service asks for, and what makes room for it.
-VIP = ADDRESS
-DEMO = {4: "10.31.8.150", 6: "fd00:31:8::150"}
-NEIGHBOR, GATEWAY = "neighbor", "gateway"
+GATEWAY = "gateway"
 each_family = pytest.mark.parametrize("version", [4, 6])
-
-
-@pytest.fixture(scope="module")
-def lab() -> Lab:
-    return Lab(CHECKOUT / "inventories/lab-layer2")
-
-
-def apply(lab: Lab, *items: dict[str, Any]) -> None:
-    for item in items:
-        lab.kubectl("apply", "-f", "-", stdin=json.dumps(item))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shop(lab: Lab) -> Iterator[None]:
-    """The document's service, and the demonstration's with other addresses; then the lab as it was."""
-    wish = f"metallb.io/loadBalancerIPs={DEMO[4]},{DEMO[6]}"
-    lab.kubectl("annotate", "service", "web-1", "-n", "demo", "--overwrite", wish)
-    place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE}}
-    apply(lab, place, deployment(lab), service())
-    lab.kubectl("rollout", "status", "-n", PLACE, f"deployment/{WEB}", "--timeout=120s")
-    assert eventually(lambda: lab.address(SERVICE, PLACE) == VIP, timeout=30)
-    assert eventually(lambda: all(len(answering(lab, one)) == 1 for one in (VIP, *DEMO.values())), timeout=30)
-    yield
-    lab.kubectl("delete", "namespace", PLACE, "--wait=true")
-    lab.kubectl("annotate", "service", "web-1", "-n", "demo", "metallb.io/loadBalancerIPs-")
-
-
-# -- who is it? -------------------------------------------------------------------------------------------
-
-
-def answering(lab: Lab, address: str) -> set[str]:
-    return segment.answering(lab, NEIGHBOR, address)
-
-
-def remembered(lab: Lab, address: str) -> str | None:
-    return segment.remembered(lab, NEIGHBOR, address)
-
-
-@pytest.fixture(scope="module")
-def macs(lab: Lab) -> dict[str, str]:
-    """MAC address of the segment's interface to node."""
-    hosts = lab.group("nodes")
-    return {lab.run(host, "cat /sys/class/net/eth0/address").strip(): lab.node_name(host) for host in hosts}
-
-
-def statuses(lab: Lab, name: str = SERVICE, namespace: str = PLACE) -> list[dict[str, Any]]:
-    """What the owners of a service's addresses say."""
-    labels = f"metallb.io/service-name={name},metallb.io/service-namespace={namespace}"
-    items = lab.get("servicel2statuses.metallb.io", "-n", SYSTEM, "-l", labels)["items"]
-    return [item["status"] for item in items]
-
-
-def owner(lab: Lab, name: str = SERVICE, namespace: str = PLACE) -> str | None:
-    """The one node that says that it owns the service's addresses."""
-    found = {status["node"] for status in statuses(lab, name, namespace)}
-    return found.pop() if len(found) == 1 else None
-
-
-def answers_alone(lab: Lab, macs: dict[str, str], address: str = VIP) -> str | None:
-    """The node of the one MAC address that answers."""
-    found = answering(lab, address)
-    return macs.get(found.pop()) if len(found) == 1 else None
-
-
-def settled(lab: Lab, macs: dict[str, str], timeout: float = 30) -> str:
-    """The owner, as soon as the segment and the status agree on it."""
-
-    def agreed() -> str | None:
-        said = owner(lab)
-        return said if said and said == answers_alone(lab, macs) else None
-
-    found = eventually(agreed, timeout=timeout)
-    assert found, (statuses(lab), answering(lab, VIP))
-    return str(found)
 
 
 def verified(lab: Lab, tmp_path: Path, **more: Any) -> dict[str, Any]:
@@ -169,6 +102,7 @@ def test_status_tells_people_who_has_what(lab: Lab, macs: dict[str, str]) -> Non
     for flags in ((), ("--check",)):
         run = lab.playbook("status", *flags).expect()
         assert re.search(rf"{re.escape(VIP)} +{PLACE}/{SERVICE} +{name} .*{mac}", run.output), run.output
+        assert re.search(rf"(?s)Who else could answer.*{re.escape(VIP)}", run.output), run.output
         assert run.changed == {}
 
 
@@ -231,10 +165,6 @@ def test_a_pool_that_somebody_uses_is_refused(lab: Lab) -> None:
 
 
 # -- what moves an address, and what does not -------------------------------------------------------------
-
-
-def control_plane(lab: Lab) -> str:
-    return next(host for host in lab.group("nodes") if lab.variables(host).get("lab_control_plane"))
 
 
 def settled_on_a_worker(lab: Lab, macs: dict[str, str]) -> str:
