@@ -4,8 +4,9 @@
     tests/bench/arp_answers.py [--requests 3000] [--rate 5000] [--seconds 5]
 
 A client on a segment in namespaces asks each of them in turn, in one run: one request after the other
-(latency), and so many requests a second (what arrives, and what it costs the process). Then three nodes do
-nothing: what that costs. Needs root. The client is Python: what it takes itself is in every row.
+(latency), and so many requests a second (what arrives, and what it costs the process). Then it asks four
+times as often for addresses that are nobody's, and three nodes do nothing: what that costs. Needs root. The
+client is Python: what it takes itself is in every row.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
 from daemon.interop.speaker import enter  # noqa: E402
-from daemon.layer2d.harness import Cluster, Net  # noqa: E402
+from daemon.layer2d.harness import Cluster, Net, processor_time  # noqa: E402
 
-KERNEL, BARE, FIRST = "10.31.8.11", "10.31.15.1", "10.31.16.0"
+KERNEL, BARE, FIRST, FOREIGN = "10.31.8.11", "10.31.15.1", "10.31.16.0", "10.31.200.0"
 # What is asked for nobody: Python's least.
 BARE_LOOP = """
 import socket, sys
@@ -109,11 +110,6 @@ def ask(net: Net, targets: list[str], method: str, *arguments: Any) -> Any:
     return found
 
 
-def processor_time(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def row(name: str, net: Net, targets: list[str], pid: int | None, options: argparse.Namespace) -> None:
     ask(net, targets, "latencies", 200)  # warm
     latencies = sorted(ask(net, targets, "latencies", options.requests))
@@ -167,8 +163,19 @@ def main() -> None:
             with ours(net, count) as (addresses, cluster):
                 process = cluster.processes["n1"].process
                 row(f"vipcast layer2, {count}", net, addresses, process.pid, options)
+                flood(net, process.pid, options)
                 print(f"  {count} addresses: {cluster.processes['n1'].memory() / 2**20:.0f} MiB")
     idle(options.seconds)
+
+
+def flood(net: Net, pid: int, options: argparse.Namespace) -> None:
+    """A busy segment: requests that are not for us."""
+    foreign = [str(ip_address(FOREIGN) + number) for number in range(1000)]
+    before = processor_time(pid)
+    asked, answered = ask(net, foreign, "offered", 4 * options.rate, options.seconds)
+    share = (processor_time(pid) - before) / options.seconds
+    rate = asked / options.seconds
+    print(f"  {rate:.0f} foreign requests a second: {share:.1%} of a core, {answered} answers")
 
 
 def idle(seconds: float) -> None:

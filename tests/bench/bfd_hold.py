@@ -14,7 +14,6 @@ and tcpdump.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -24,19 +23,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
+from bench.burning import ONE_TOO_MANY, loaded  # noqa: E402
 from daemon.bfd.harness import NODE, ROUTER, Asker, BfdProcess, BfdRouter, eventually, settings  # noqa: E402
 from daemon.interop.frr import missing  # noqa: E402
 from daemon.interop.network import run  # noqa: E402
 
 _ORDINARY = ("setpriv", "--inh-caps=-sys_nice", "--bounding-set=-sys_nice")
-
-
-def burn(until: float) -> None:
-    """Busy as an ordinary program is: arithmetic, and memory that it walks through."""
-    block = bytearray(1 << 20)
-    while time.monotonic() < until:
-        for place in range(0, len(block), 64):
-            block[place] = (block[place] + 1) & 0xFF
 
 
 def addresses(cable: BfdRouter, sessions: int) -> list[tuple[str, str]]:
@@ -104,17 +96,6 @@ def capturing(router: BfdRouter, capture: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["ip", "netns", "exec", router.node, *command], stderr=subprocess.DEVNULL)
 
 
-def loaded(seconds: float, load: int) -> None:
-    """Return when the seconds are over."""
-    end = time.monotonic() + seconds
-    burners = [multiprocessing.Process(target=burn, args=(end,), daemon=True) for _core in range(load)]
-    for burner in burners:
-        burner.start()
-    for burner in burners:
-        burner.join()
-    time.sleep(max(0.0, end - time.monotonic()))
-
-
 def report(
     milliseconds: int, options: argparse.Namespace, router: BfdRouter, process: BfdProcess, asker: Asker
 ) -> None:
@@ -148,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--intervals", default="100,50,30")
-    parser.add_argument("--load", type=int, default=(os.cpu_count() or 1) + 1)
+    parser.add_argument("--load", type=int, default=ONE_TOO_MANY)
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--realtime", action="store_true", help="leave it CAP_SYS_NICE, which it uses")
     parser.add_argument("--router-realtime", action="store_true", help="FRR does not share the load")

@@ -269,7 +269,7 @@ def bgpd(bench: Bench, _number: int) -> Round:
         bench.on(bench.lab.router, "/usr/lib/frr/watchfrr.sh restart bgpd")
         eventually(lambda: bench.hops() == everyone, timeout=120, interval=0.2)
         seen = routes.stop()
-    back = [moment for moment, event in seen if bench.address in event.split()]
+    back = [moment for moment, _event in changes(seen, bench.address)]
     one.seconds = round(back[-1] - killed, 3) if back else 0.0
     one.hidden = not back
     if one.outage is not None:

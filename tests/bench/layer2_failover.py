@@ -14,8 +14,10 @@ connections. Holders: `default`, `fast` and `calm` are the profiles of `vipcast 
   upgrade     another process takes over on the same node (keepalived has none: it is restarted)
   drain       the node is no candidate any more (keepalived: it is told to stop)
 
-Printed are the seconds from the event to the first answer to a question asked after it, and the questions
-without an answer within two seconds. Between rounds everything is as at the beginning.
+Printed are the longest time after the event in which no question was answered that was asked after it, the
+questions without an answer within two seconds, and apart from them those that were cut off: their connection
+was open at the old owner, and the new one knows nothing of it. A round begins when all agree on one owner; of
+the others one may have been cut off a moment ago, and be waiting until it counts again.
 """
 
 from __future__ import annotations
@@ -60,13 +62,14 @@ with socket.create_server(("", {PORT}), backlog=256) as server:
 
 @dataclass(frozen=True)
 class Round:
-    """Seconds without an answer, and questions of how many in vain."""
+    """Seconds without an answer; of the questions that were asked, those in vain, and those cut off."""
 
     holder: str
     event: str
     seconds: float
     asked: int
     failed: int
+    cut: int
 
 
 @dataclass
@@ -75,6 +78,7 @@ class Question:
 
     asked: float
     answered: float | None = None
+    cut: bool = False
 
 
 class Client:
@@ -119,10 +123,18 @@ class Client:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 reader, writer = await asyncio.open_connection(VIP, PORT)
-                writer.write(b"?")
-                if await reader.read(8) == b"yes":
-                    question.answered = time.monotonic()
-                writer.close()
+                try:
+                    await self._talk(question, reader, writer)
+                except ConnectionError:
+                    question.cut = True
+
+    async def _talk(
+        self, question: Question, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(b"?")
+        if await reader.read(8) == b"yes":
+            question.answered = time.monotonic()
+        writer.close()
 
 
 class Holder(ABC):
@@ -161,12 +173,13 @@ class Vipcast(Holder):
     def owner(self) -> str | None:
         owners = self._cluster.owners()
         told = {each.status(VIP).owner for each in self._cluster.speakers.values()}
-        alive = {
+        states = {
             (name, member.state)
             for each in self._cluster.speakers.values()
             for name, member in each.call(lambda client: dict(client.members())).items()
         }
-        return owners[0] if len(owners) == 1 and told == set(owners) and len(alive) == 3 else None
+        agreed = len(states) == 3 and told == set(owners)
+        return owners[0] if agreed and len(owners) == 1 else None
 
     def kill(self, name: str) -> None:
         self._cluster.processes[name].process.kill()
@@ -209,6 +222,8 @@ class Keepalived(Holder):
     def _start(self, name: str) -> None:
         folder = self.net.folder / f"keepalived-{name}"
         folder.mkdir(exist_ok=True)
+        for left in ("pid", "vrrp"):  # of one that was killed; the number may be another program's by now
+            (folder / left).unlink(missing_ok=True)
         (folder / "conf").write_text(
             "global_defs {\n vrrp_version 3\n}\nvrrp_instance v {\n state BACKUP\n nopreempt\n"
             f" interface eth0\n virtual_router_id 51\n priority {100 + int(name[1:])}\n"
@@ -226,7 +241,8 @@ class Keepalived(Holder):
 
     def owner(self) -> str | None:
         has = [node for node in self.net.nodes if VIP in run("ip", "-n", node, "addr", "show", "dev", "eth0")]
-        return self.net.name(has[0]) if len(has) == 1 and len(self._running) == 3 else None
+        alive = [each for each in self._running.values() if each.poll() is None]
+        return self.net.name(has[0]) if len(has) == 1 and len(alive) == 3 else None
 
     def kill(self, name: str) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -311,13 +327,15 @@ def measure(net: Net, holder: Holder, named: str, event: str) -> Round:
         eventually(lambda: len(client.answered_since(0.0)) > RATE / 4, "the client gets answers", 20)
         began = time.monotonic()
         EVENTS[event](holder, name)
-        eventually(lambda: client.answered_since(began + 0.001), "an answer again", 60)
+        over = time.monotonic()
+        eventually(lambda: client.answered_since(over), "an answer again", 60)
         # The first answer may be the old owner's, whom a client still knows.
         time.sleep(4.5 if named in ("calm", "keepalived-1s") else 1.5)
     _plug_again(holder, name)
     holder.restore(name)
-    failed = sum(each.answered is None for each in client.questions)
-    return Round(named, event, _longest(client, began), len(client.questions), failed)
+    asked, cut = len(client.questions), sum(each.cut for each in client.questions)
+    failed = sum(each.answered is None for each in client.questions) - cut
+    return Round(named, event, _longest(client, began), asked, failed, cut)
 
 
 def _longest(client: Client, began: float) -> float:
@@ -339,14 +357,14 @@ def rounds(options: argparse.Namespace) -> Iterator[Round]:
 
 
 def table(found: list[Round]) -> list[str]:
-    head = ("holder", "event", "rounds", "median", "p99", "max", "asked", "failed")
+    head = ("holder", "event", "rounds", "median", "p99", "max", "asked", "failed", "cut off")
     rows = [head]
     for named, event in dict.fromkeys((each.holder, each.event) for each in found):
         mine = [each for each in found if (each.holder, each.event) == (named, event)]
         seconds = sorted(each.seconds for each in mine)
         late = seconds[min(len(seconds), math.ceil(0.99 * len(seconds))) - 1]
         figures = (statistics.median(seconds), late, seconds[-1])
-        counts = (sum(each.asked for each in mine), sum(each.failed for each in mine))
+        counts = (sum(getattr(each, name) for each in mine) for name in ("asked", "failed", "cut"))
         rows.append((named, event, str(len(mine)), *(f"{each:.3f}" for each in figures), *map(str, counts)))
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
