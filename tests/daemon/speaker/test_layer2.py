@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -71,6 +72,19 @@ class Fleet:
             inside = ("ip", "netns", "exec", network)
             speaker = Speaker(self.cluster, kubeconfig, *flags, inside=inside, node=self.node(name))
             self.speakers[name] = await stack.enter_async_context(speaker)
+        await eventually(self.acquainted, 60)
+
+    async def acquainted(self) -> bool:
+        """Whether each has read the API, and hears of all: one that has not can not take over yet."""
+        try:
+            found = [(await each.status())["layer2"] for each in self.speakers.values()]
+        except (OSError, ValueError, subprocess.CalledProcessError):  # its page is not there yet
+            return False
+        everybody = {self.node(name): "alive" for name in self.speakers}
+        return all(
+            each is not None and {one["name"]: one["state"] for one in each["members"]} == everybody
+            for each in found
+        )
 
     async def make_node(self, name: str, **annotations: str) -> None:
         labels = {CORNER: self.cluster.name}
