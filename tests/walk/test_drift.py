@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.lab import Lab, eventually
@@ -25,12 +24,14 @@ class Case:
     name: str
     make: Callable[[Lab], object]
     named: tuple[str, ...]  # what the one line about it must contain
+    shown: str  # in the differences that check mode shows
     concerned: Callable[[Lab], set[str]] = lambda lab: set()  # the neighbours whose session may go down
     sessions: int = 0  # and how many of them at most
 
 
-def last_node(lab: Lab) -> str:
-    return lab.node_address(lab.group("nodes")[-1])
+def node(lab: Lab, number: int) -> str:
+    """Its address; -1 is the last one."""
+    return lab.node_address(lab.group("nodes")[number])
 
 
 def configure(lab: Lab, *lines: str) -> str:
@@ -71,43 +72,68 @@ def edit_image(lab: Lab) -> str:
 
 
 CASES = [
-    Case("strict ARP flipped", flip_strict_arp, ("strictARP", "true", "false")),
+    Case("strict ARP flipped", flip_strict_arp, ("strictARP", "true", "false"), "+  strictARP: true"),
     Case(
         "a neighbour removed",
-        lambda lab: configure(lab, router_bgp(lab), f"no neighbor {last_node(lab)}"),
+        lambda lab: configure(lab, router_bgp(lab), f"no neighbor {node(lab, -1)}"),
         ("neighbor",),
-        lambda lab: {last_node(lab)},
+        " timers connect 5",
+        lambda lab: {node(lab, -1)},
         1,
     ),
     Case(
         "a neighbour with another AS",
-        lambda lab: configure(lab, router_bgp(lab), f"neighbor {last_node(lab)} remote-as 64999"),
+        lambda lab: configure(lab, router_bgp(lab), f"neighbor {node(lab, 0)} remote-as 64999"),
         ("64999", "64513"),
-        lambda lab: {last_node(lab)},
+        " remote-as 64999",
+        lambda lab: {node(lab, 0)},
         1,
     ),
-    Case("the pool edited", edit_pool, ("IPAddressPool", "10.99.0.0/24")),
+    Case("the pool edited", edit_pool, ("IPAddressPool", "10.99.0.0/24"), "-  - 10.99.0.0/24"),
     Case(
         "the speaker's image edited",
         edit_image,
         ("speaker", "example.invalid/vipcast:edited"),
+        "image: example.invalid/vipcast:edited",
         # The update takes down one speaker, finds no image for the next, and goes no further.
         lambda lab: {lab.node_address(host) for host in lab.group("nodes")},
         1,
     ),
-    Case("the router's filter removed", remove_filter, ("inbound filter", "VIPCAST-IN")),
+    Case(
+        "the router's filter removed",
+        remove_filter,
+        ("inbound filter", "VIPCAST-IN"),
+        "route-map VIPCAST-IN in",
+    ),
 ]
 
 
-def drift_report(lab: Lab, path: Path) -> tuple[int, list[dict[str, Any]], str]:
+def drift_report(lab: Lab, path: Path) -> list[str]:
+    """What has drifted, a line each; the exit status has to say the same."""
+    path.unlink(missing_ok=True)
     run = lab.playbook("drift", drift_report_path=str(path))
     assert path.exists(), run.output
-    return run.returncode, json.loads(path.read_text())["drift"], run.output
+    found = json.loads(path.read_text())["drift"]
+    run.expect(2 if found else 0)
+    return [json.dumps(entry) for entry in found]
+
+
+def names(lines: list[str], case: Case) -> bool:
+    return any(all(word in line for word in case.named) for line in lines)
+
+
+def expect_sessions(lab: Lab, before: dict[str, int], concerned: set[str], most: int) -> None:
+    """The sessions of before, and of those that may have been reset so many at most are new."""
+    assert eventually(lambda: set(lab.established()) == set(before), timeout=60)
+    after = lab.established()
+    # FRR computes the moment from an uptime in whole seconds: it wobbles by one.
+    moved = {peer for peer in before if abs(after[peer] - before[peer]) > 2}
+    assert moved <= concerned, f"sessions that were reset without need: {moved}"
+    assert len(moved) <= most, f"more sessions were reset than needed: {moved}"
 
 
 def test_without_drift_the_report_is_empty_and_the_exit_status_is_0(lab: Lab, tmp_path: Path) -> None:
-    code, drift, output = drift_report(lab, tmp_path / "drift.json")
-    assert (code, drift) == (0, []), output
+    assert drift_report(lab, tmp_path / "drift.json") == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -115,23 +141,30 @@ def test_drift_is_named_and_repaired(lab: Lab, case: Case, tmp_path: Path) -> No
     before = lab.established()
     assert before
     case.make(lab)
+    # Alone: so what was repaired before it is repaired for good.
+    lines = drift_report(lab, tmp_path / "drift.json")
+    assert names(lines, case), lines
+    if case.name == "a neighbour removed":
+        # Its policy lines go with it; everything else is one line.
+        assert all(node(lab, -1) in line for line in lines), lines
+    else:
+        assert len(lines) == 1, lines
+    lab.playbook("site").expect()
+    expect_sessions(lab, before, case.concerned(lab), case.sessions)
 
-    assert lab.playbook("site", "--check", "--diff").changed
-    # The drift report after it shows that check mode changed nothing.
-    code, drift, output = drift_report(lab, tmp_path / "drift.json")
-    assert code == 2, output
-    lines = [json.dumps(entry) for entry in drift]
-    assert any(all(word in line for word in case.named) for line in lines), lines
-    if case.name != "a neighbour removed":
-        # A neighbour's removal takes its policy lines along; everything else is one line.
-        assert len(drift) == 1, lines
+
+def test_check_mode_names_everything_and_changes_nothing(lab: Lab, tmp_path: Path) -> None:
+    before = lab.established()
+    for case in CASES:
+        case.make(lab)
+    lines = drift_report(lab, tmp_path / "drift.json")
+    assert [case.name for case in CASES if not names(lines, case)] == []
+    checked = lab.playbook("site", "--check", "--diff")
+    assert set(checked.changed) == {"localhost", lab.router}, checked.output
+    assert [case.name for case in CASES if case.shown not in checked.output] == [], checked.output
+    assert drift_report(lab, tmp_path / "drift.json") == lines
 
     lab.playbook("site").expect()
-    assert drift_report(lab, tmp_path / "after.json")[:2] == (0, [])
-
-    assert eventually(lambda: set(lab.established()) == set(before), timeout=60)
-    after = lab.established()
-    # FRR computes the moment from an uptime in whole seconds: it wobbles by one.
-    moved = {peer for peer in before if abs(after[peer] - before[peer]) > 2}
-    assert moved <= case.concerned(lab), f"sessions that were reset without need: {moved}"
-    assert len(moved) <= case.sessions, f"more sessions were reset than needed: {moved}"
+    concerned = set().union(*(case.concerned(lab) for case in CASES))
+    expect_sessions(lab, before, concerned, sum(case.sessions for case in CASES))
+    assert drift_report(lab, tmp_path / "drift.json") == []
