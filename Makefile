@@ -72,8 +72,8 @@ sanity: venv ## ansible-test sanity, no ignore file
 unit: venv ## unit tests of plugins, by ansible-test
 	.ci/ansible-test units --venv --color no --num-workers 2
 
-# Tests that wait for an API server and not for a packet: what runs beside them changes nothing.
-TWO_AT_ONCE = $(addprefix tests/daemon/,cli controller k8s model)
+# Tests that wait for an API server, or for seconds: what runs beside them changes nothing.
+TWO_AT_ONCE = $(addprefix tests/daemon/,bgp cli controller k8s model speaker)
 
 .PHONY: daemon
 daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
