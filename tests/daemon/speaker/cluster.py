@@ -91,6 +91,11 @@ class Cluster:
     async def delete(self, kind: str, name: str) -> None:
         await self.client.delete(KINDS[kind].path(self.name, name))
 
+    async def give_back(self) -> None:
+        """Delete the services: an address that one has is not given to another's, of whatever class."""
+        for item in (await self.client.list(resources.SERVICES.path(self.name))).items:
+            await self.delete("Service", item["metadata"]["name"])
+
     async def configure(self, **ports: int) -> None:
         """A pool, an advertisement for everything, and a peer per router."""
         await self.apply("IPAddressPool", "pool", spec={"addresses": ["10.9.0.0/16"]})

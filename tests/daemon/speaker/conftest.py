@@ -25,7 +25,9 @@ def configured(api_server: ApiServer) -> ApiServer:
 @pytest.fixture
 async def cluster(configured: ApiServer) -> AsyncIterator[Cluster]:
     client = Client(find_access(str(configured.kubeconfig)))
-    yield Cluster(configured, client)
+    made = Cluster(configured, client)
+    yield made
+    await made.give_back()
     await client.close()
 
 
