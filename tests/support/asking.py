@@ -15,6 +15,7 @@ from support.lab import Lab
 
 # `ip -ts monitor`: [2026-11-22T08:15:00.123456] and the event; more next hops follow on lines of their own.
 STAMPED = re.compile(r"^\[(?P<time>[^\]]+)\]\s*(?P<event>.*)$")
+LINK_ADDRESS = re.compile(r"\blladdr (\S+)")
 # How late `ip monitor` may stamp an event where a whole lab shares two cores; seconds.
 LATE = 0.1
 
@@ -76,15 +77,33 @@ def routes_seen(lab: Lab) -> Events:
     return seen
 
 
+def neighbours_seen(lab: Lab, host: str) -> Events:
+    """Everything that the host's kernel learns of its neighbours from now on."""
+    seen = Events([*lab.ssh, host, "ip -ts monitor neigh"])
+    time.sleep(0.5)
+    return seen
+
+
+def moves(events: list[tuple[float, str]], address: str, mac: str) -> list[tuple[float, str]]:
+    """To which MAC addresses the neighbour went after ``mac``, and when."""
+    found: list[tuple[float, str]] = []
+    for moment, event in changes(events, address):
+        heard = LINK_ADDRESS.search(event)
+        if heard and heard[1] != mac:
+            mac = heard[1]
+            found.append((moment, mac))
+    return found
+
+
 def changes(events: list[tuple[float, str]], address: str) -> list[tuple[float, str]]:
     """What happened to the route of an address, and when."""
     return [(moment, event) for moment, event in events if address in event.split()]
 
 
 def unexplained(failures: list[dict[str, Any]], changed: list[tuple[float, str]]) -> list[dict[str, Any]]:
-    """Requests that failed and were not under way when a route changed.
+    """Requests that failed and were not under way when a route changed, or the neighbour's MAC address.
 
-    Those that were may be reset: a Linux router sends some of their packets to another node from then on.
+    Those that were may be reset: some or all of their packets go to another node from then on.
     """
     return [
         one

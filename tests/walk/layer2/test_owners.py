@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.asking import Client
+from support.asking import Client, moves, neighbours_seen, unexplained
 from support.lab import Lab, eventually
 from support.owners import (
     DEMO,
@@ -214,9 +214,11 @@ def test_a_speaker_that_is_killed_moves_nothing(lab: Lab, macs: dict[str, str]) 
 
 
 def test_a_drain_moves_it_and_costs_no_request(lab: Lab, macs: dict[str, str]) -> None:
-    """But one that is under way at that moment: its connection comes to a node that knows nothing of it."""
+    """But what is under way at that moment: the connection comes to a node that knows nothing of it."""
     name = settled(lab, macs)
-    client = Client(lab, f"http://{VIP}/", host=NEIGHBOR, rate=100)
+    assert curl(lab, NEIGHBOR, VIP) == "200"
+    before = str(remembered(lab, VIP))
+    learnt, client = neighbours_seen(lab, NEIGHBOR), Client(lab, f"http://{VIP}/", host=NEIGHBOR, rate=100)
     try:
         lab.playbook("drain", drain_nodes=name, drain_wait="1s").expect()
         other = eventually(lambda: (now := answers_alone(lab, macs)) and now != name and now, timeout=20)
@@ -224,12 +226,13 @@ def test_a_drain_moves_it_and_costs_no_request(lab: Lab, macs: dict[str, str]) -
         lab.playbook("drain", drain_nodes=name, drain_state="undrained").expect()
         after = settled(lab, macs)
     finally:
-        seen = client.stop()
+        seen, moved = client.stop(), moves(learnt.stop(), VIP, before)
     assert other, "nobody else took it"
     expected.expect()
     assert after == other, "the node that came back took it back"
     assert seen["requests"] > 500
-    assert len(seen["failures"]) <= 1, seen["failures"]
+    assert [macs[mac] for _moment, mac in moved] == [other]
+    assert unexplained(seen["failures"], moved) == []
 
 
 def test_a_node_without_power_is_replaced_and_takes_nothing_back(lab: Lab, macs: dict[str, str]) -> None:
