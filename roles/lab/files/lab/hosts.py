@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cables
 import machines
+import store
 from shell import LabError, run
 from topology import Host, Lab, Site
 
@@ -65,9 +66,9 @@ def mount(lab: Lab, host: Host) -> bool:
 
 def _podman(lab: Site) -> tuple[str, ...]:
     """podman with a store of the lab's own: the user's containers and ours do not see each other."""
-    store = (
+    places = (
         "--root",
-        f"{lab.folder}/podman",
+        str(store.folder(lab.folder)),
         "--runroot",
         f"{runtime(lab)}/podman",
         "--tmpdir",
@@ -75,7 +76,7 @@ def _podman(lab: Site) -> tuple[str, ...]:
     )
     settings = ("--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
     # crun refuses the hybrid of cgroup v1 and v2 that some machines have.
-    return ("podman", "--runtime", "runc", *store, *settings)
+    return ("podman", "--runtime", "runc", *places, *settings)
 
 
 def running(lab: Site) -> set[str]:
@@ -191,8 +192,13 @@ def clear(lab: Site) -> bool:
 
 
 def _check_folder(folder: Path) -> None:
-    """LabError where a folder that is to be removed is not a lab's. Ansible may have made `cp` in it."""
+    """LabError where a folder that is to be removed is not a lab's.
+
+    Ansible may have made `cp` in it, and podman an empty store after its lab was removed.
+    """
     found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if store.is_empty(store.folder(folder)):
+        found.discard(store.folder(folder).name)
     if found - {"cp"} and TOPOLOGY not in found:
         raise LabError(
             f"{folder} has files, but no {TOPOLOGY}, so it is no lab's: give lab_folder a new folder"
@@ -201,11 +207,12 @@ def _check_folder(folder: Path) -> None:
 
 def _stop_everything(lab: Site) -> None:
     """Stop the containers, and the processes in the lab's namespaces that podman does not know."""
-    if (lab.folder / "podman").exists():
+    if store.folder(lab.folder).exists():
         run(*_podman(lab), "rm", "-f", "-a", "-t", "0", check=False)
     for name in cables.namespaces(lab):
         for pid in run("ip", "netns", "pids", name, check=False).split():
             run("kill", "-KILL", pid, check=False)
+    store.wait_until_unused(store.folder(lab.folder))
 
 
 def _mounts_below(folder: Path) -> list[str]:
