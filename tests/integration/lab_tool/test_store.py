@@ -15,7 +15,12 @@ import pytest
 
 TOOL = Path(__file__).parents[3] / "roles" / "lab" / "files" / "lab"
 # What a podman that clears up does to a store that is gone; the word for itself stands before its arguments.
-LATE = 'sleep 2; mkdir -p "$2/vfs-layers"; : >"$2/vfs-layers/layers.lock"'
+LATE = """\
+sleep 2
+mkdir -p "$2/vfs-containers" "$2/libpod"
+: >"$2/vfs-containers/containers.lock"
+echo notes >"$2/libpod/bolt_state.db"
+"""
 
 
 @pytest.fixture

@@ -18,6 +18,10 @@ PATIENCE = 30.0
 KILL_LIMIT = 5.0
 
 
+# podman's own notes, by the two kinds of database that it has had. What belongs to somebody lies beside them.
+_NOTES = ("libpod/bolt_state.db", "db.sql")
+
+
 def folder(lab: Path) -> Path:
     """Where the store of the lab in this folder is."""
     return lab / "podman"
@@ -34,8 +38,9 @@ def wait_until_unused(store: Path) -> None:
 
 
 def is_empty(store: Path) -> bool:
-    """Whether there is nothing in it but what podman makes when it looks: folders and locks."""
-    return all(path.is_dir() or path.suffix == ".lock" for path in store.rglob("*"))
+    """Whether there is nothing in it but what podman makes when it looks: folders, locks and its notes."""
+    notes = {store / name for name in _NOTES}
+    return all(path.is_dir() or path.suffix == ".lock" or path in notes for path in store.rglob("*"))
 
 
 def _unused_within(store: Path, seconds: float) -> bool:
