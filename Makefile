@@ -102,6 +102,10 @@ lab-build: venv
 molecule: venv ## scenarios on the lab (SCENARIOS="default"; also: drift layer2 allocation dual-stack six-nodes ipvs ...)
 	for scenario in $(SCENARIOS); do molecule test -s "$$scenario"; done
 
+.PHONY: check
+check: venv ## after each edit: lint, types, layers, the units of what changed (BASE=commit to compare with)
+	@python .ci/check.py $(if $(BASE),--base $(BASE))
+
 STAGES ?=
 
 .PHONY: test
