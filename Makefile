@@ -106,6 +106,16 @@ molecule: venv ## scenarios on the lab (SCENARIOS="default"; also: drift layer2 
 check: venv ## after each edit: lint, types, layers, the units of what changed (BASE=commit to compare with)
 	@python .ci/check.py $(if $(BASE),--base $(BASE))
 
+.PHONY: installed
+installed: venv ## the collection as users have it: built, installed in an empty home, run by its name on a lab
+	$(PYTEST) -x tests/installed
+
+PYTHONS ?= 3.12 3.13
+
+.PHONY: pythons
+pythons: venv test-packages lab-build ## the daemons' tests on other Pythons, where they are installed, against the wheel (PYTHONS="3.12 3.13")
+	for version in $(PYTHONS); do .ci/test-python "$$version"; done
+
 STAGES ?=
 
 .PHONY: test
@@ -145,6 +155,20 @@ bench: venv ## the figures of README and docs
 	python tests/bench/layer2_codec.py
 	python tests/bench/arp_answers.py
 	python tests/bench/demo.py
+
+.PHONY: bench-once
+bench-once: venv test-packages lab-build ## each bench once, as small as it can be: they still run (no figures)
+	python tests/bench/bgp_scale.py --prefixes 1000 --rounds 1
+	python tests/bench/service_latency.py --services 5
+	python tests/bench/controller_scale.py --own-server --services 100 --rounds 1
+	python tests/bench/controller_failover.py --kills 1 --services 10
+	python tests/bench/bfd_hold.py --seconds 5 --intervals 300
+	python tests/bench/layer2_codec.py
+	python tests/bench/layer2_start.py --rounds 1
+	python tests/bench/layer2_hold.py --seconds 5 --profile default
+	python tests/bench/arp_answers.py --requests 200 --seconds 2
+	python tests/bench/status_reports.py --services 20
+	python tests/bench/members_scale.py --sizes 10 --deaths 1 --hours 1
 
 .PHONY: bench-failover
 bench-failover: LAB = inventories/lab-six-nodes

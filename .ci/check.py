@@ -25,6 +25,7 @@ _DAEMON = "tests/daemon/"
 RULES: tuple[tuple[str, tuple[str, ...] | None], ...] = (
     ("tests/unit/", None),
     ("tests/daemon/", None),
+    ("tests/integration/stages/", None),
     ("tests/support/", ("tests/daemon/ipam", "tests/daemon/layer2")),
     ("tests/", ()),
     ("src/vipcast/bgp/", (f"{_DAEMON}bgp", f"{_DAEMON}fuzz/test_bgp.py")),
