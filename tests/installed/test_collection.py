@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The collection as its users have it: built, installed in a home of its own, run by its name on a lab.
 
-The steps follow each other, as README has them. Nothing of the checkout is used but the archive that is built of it.
+The steps follow each other, as README has them. Nothing of the checkout is used but the archive built of it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,20 @@ import pytest
 pytestmark = pytest.mark.timeout(900)
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+# What README tells users to install, and nothing of the checkout.
+ENVIRONMENT = ROOT / ".cache/user"
+BIN = ENVIRONMENT / "bin"
+PACKAGES = ("ansible-core", "kubernetes", "PyYAML")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 NAME = "ansible_collections/vipcast/baremetal"
 
 
 @dataclass(frozen=True)
 class User:
-    """A user with an empty home, in which the collection is installed; the cache of built programs is shared."""
+    """A user with an empty home, in which the collection is installed.
+
+    The cache of built programs is shared.
+    """
 
     home: Path
     archive: Path
@@ -65,8 +71,18 @@ class User:
         return self.run("ansible-playbook", inventory, f"vipcast.baremetal.{name}", *arguments, status=status)
 
 
+def make_environment() -> None:
+    """Make the virtual environment of a user where it is not there yet."""
+    if (BIN / "ansible-galaxy").exists():
+        return
+    subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True, timeout=120)
+    pip = [BIN / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-c", ROOT / "requirements/lock.txt", *PACKAGES], check=True, timeout=600)
+
+
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    make_environment()
     home = tmp_path_factory.mktemp("home")
     copy = subprocess.run(
         [ROOT / ".ci/collection-copy"], capture_output=True, text=True, check=True, timeout=120
