@@ -13,6 +13,7 @@ import argparse
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -25,9 +26,11 @@ from pathlib import Path
 
 from support import processes
 from support.pki import Authority, Pair
+from support.ports import free_port
 
 START_SECONDS = 90.0  # about 5 on an idle machine; several suites share two cores
 _ISSUER = "https://kubernetes.default.svc"
+_GO_MOD = Path(__file__).parents[2] / "roles/lab/files/kubernetes/go.mod"
 
 
 class MissingBinariesError(RuntimeError):
@@ -35,23 +38,24 @@ class MissingBinariesError(RuntimeError):
 
 
 def binaries() -> Path:
-    """The folder with etcd, kube-apiserver and kubectl: the newest, or ``VIPCAST_KUBERNETES_VERSION``."""
+    """The folder with etcd, kube-apiserver and kubectl of the lab's version of Kubernetes.
+
+    ``VIPCAST_KUBERNETES_VERSION`` names another version. It has to be built, as the lab's has.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vipcast" / "kubernetes"
-    wanted = os.environ.get("VIPCAST_KUBERNETES_VERSION", "v*")
-    found = [folder for folder in cache.glob(wanted) if _complete(folder)]
-    if not found:
+    folder = cache / (os.environ.get("VIPCAST_KUBERNETES_VERSION") or pinned_version())
+    if not all((folder / name).is_file() for name in ("etcd", "kube-apiserver", "kubectl")):
         raise MissingBinariesError(
-            f"no etcd, kube-apiserver and kubectl in {cache}/{wanted}: build them once with `make lab`"
+            f"no etcd, kube-apiserver and kubectl in {folder}: build them once with `make lab`"
         )
-    return max(found, key=_version)
+    return folder
 
 
-def _complete(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in ("etcd", "kube-apiserver", "kubectl"))
-
-
-def _version(folder: Path) -> tuple[int, ...]:
-    return tuple(int(part) for part in folder.name.lstrip("v").split(".") if part.isdigit())
+def pinned_version() -> str:
+    """The version of Kubernetes that the lab is built from, such as ``v1.34.4``."""
+    found = re.search(r"k8s\.io/kubernetes (v\S+)", _GO_MOD.read_text(encoding="utf-8"))
+    assert found is not None, f"{_GO_MOD} names no version of k8s.io/kubernetes"
+    return found[1]
 
 
 class ApiServer:
@@ -67,8 +71,7 @@ class ApiServer:
         self.folder = Path(tempfile.mkdtemp(prefix="vipcast-api-"))
         self._etcd: subprocess.Popen[bytes] | None = None
         self._api: subprocess.Popen[bytes] | None = None
-        self.port = processes.free_port()
-        self._etcd_port, self._etcd_peer_port = processes.free_port(), processes.free_port()
+        self.port, self._etcd_port, self._etcd_peer_port = free_port(), free_port(), free_port()
         self.authority = Authority(self.folder)
         self._serving = self.authority.server("apiserver", "IP:127.0.0.1,DNS:localhost")
         self._admin = self.authority.client("admin", ("system:masters",))

@@ -20,6 +20,7 @@ import yaml
 
 from support import processes
 from support.apiserver import ApiServer
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "roles/load_balancer/files/crds"
@@ -86,7 +87,7 @@ class Controller:
     def __init__(self, api: ApiServer, folder: Path, name: str = "controller") -> None:
         self.kubeconfig = api.write_kubeconfig(f"{name}-{id(self)}", token=api.token(NAMESPACE, "controller"))
         self.log = folder / f"{name}.log"
-        self.health, self.metrics_port = processes.free_port(), processes.free_port()
+        self.health, self.metrics_port = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *arguments: str) -> None:

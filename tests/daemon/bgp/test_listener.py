@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
+from support.ports import free_port
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, encode
@@ -19,12 +20,6 @@ from vipcast.net.peering import Peering, PeerSettings
 
 VIP = Route(ip_network("10.9.0.1/32"))
 OPEN = encode(Open.of(64512, 9, IPv4Address("192.0.2.2")))
-
-
-def free_port(host: str = "") -> int:
-    with socket.create_server((host, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def peer_settings(port: int, **values: object) -> PeerSettings:

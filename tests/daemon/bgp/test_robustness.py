@@ -9,7 +9,8 @@ import tracemalloc
 from ipaddress import ip_address, ip_network
 
 import pytest
-from daemon.bgp.test_listener import OPEN, Street, call, free_port, mirrored, peer_settings, until
+from daemon.bgp.test_listener import OPEN, Street, call, mirrored, peer_settings, until
+from support.ports import free_port
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, encode

@@ -16,7 +16,7 @@ import pytest
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.router import Router
 from daemon.speaker.test_reports import Reports, eventually, no_trouble_of, services_are, session_is
-from support.processes import free_port
+from support.ports import free_port
 
 from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
 

@@ -12,7 +12,7 @@ import pytest
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.router import Router
 from support.following import until
-from support.processes import free_port
+from support.ports import free_port
 
 from vipcast.k8s import Json, Resource
 from vipcast.k8s.resource import BGP_SESSION_STATES, CONFIG_MAPS, NODES, SERVICE_BGP_STATUSES
