@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from support import processes
+from support.etcd import Contents, Etcd
 from support.pki import Authority, Pair
 from support.ports import free_port
 
@@ -72,6 +72,7 @@ class ApiServer:
         self._etcd: subprocess.Popen[bytes] | None = None
         self._api: subprocess.Popen[bytes] | None = None
         self.port, self._etcd_port, self._etcd_peer_port = free_port(), free_port(), free_port()
+        self._storage, self._marked = Etcd(self._etcd_port), Contents()
         self.authority = Authority(self.folder)
         self._serving = self.authority.server("apiserver", "IP:127.0.0.1,DNS:localhost")
         self._admin = self.authority.client("admin", ("system:masters",))
@@ -118,8 +119,17 @@ class ApiServer:
 
     def compact(self) -> None:
         """Forget every etcd revision but the newest, as the API server does every five minutes."""
-        revision = self._ask_etcd("kv/range", {"key": base64.b64encode(b"\0").decode()})["header"]["revision"]
-        self._ask_etcd("kv/compaction", {"revision": revision, "physical": True})
+        self._storage.compact()
+
+    def mark(self) -> None:
+        """Remember what is stored now, for `reset`."""
+        self._marked = self._storage.contents()
+
+    def reset(self) -> None:
+        """Start the API server if it is stopped, and store what was stored at `mark`, nothing else."""
+        if self._api is None or self._api.poll() is not None:
+            self.start_api()
+        self._storage.put_back(self._marked)
 
     def token(self, namespace: str, service_account: str, *, seconds: int = 3600) -> str:
         """A signed token of an existing service account."""
@@ -188,12 +198,6 @@ class ApiServer:
     def _last_words(self) -> str:
         logs = [self.folder / "apiserver.log", self.folder / "etcd.log"]
         return "\n".join(line for log in logs if log.exists() for line in log.read_text().splitlines()[-15:])
-
-    def _ask_etcd(self, what: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
-        url = f"http://127.0.0.1:{self._etcd_port}/v3/{what}"
-        with urllib.request.urlopen(url, data=json.dumps(body).encode(), timeout=10) as answer:
-            answered: dict[str, dict[str, str]] = json.load(answer)
-            return answered
 
     def _etcd_command(self) -> list[str]:
         client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._etcd_peer_port}"
