@@ -186,11 +186,15 @@ class ApiServer:
         processes.stop(self._api, kill=kill)
         self._api = None
 
-    def _ready(self) -> bool:
+    def tls(self) -> ssl.SSLContext:
+        """Return what a client needs that asks as administrator."""
         context = ssl.create_default_context(cafile=str(self.certificate_authority))
         context.load_cert_chain(self._admin.certificate, self._admin.key)
+        return context
+
+    def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=context) as answer:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=self.tls()) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
