@@ -29,10 +29,10 @@ def render() -> str:
 
 
 def _cell(feature: Feature, name: str, notes: list[str]) -> str:
-    reason = CANNOT.get((feature, name))
-    if reason is None:
+    cannot = CANNOT.get((feature, name))
+    if cannot is None:
         return "yes"
-    note = f"{name}: {reason}."
+    note = f"{name}: {cannot.why}."
     if note not in notes:
         notes.append(note)
     return f"no ({notes.index(note) + 1})"
