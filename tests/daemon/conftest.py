@@ -43,6 +43,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> shares.Share
     return shares.Shares(config, log)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is judged by time."""
+    if shares.is_timed(item.nodeid):
+        item.add_marker("timed")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest shares first, for workers alone: one process keeps the order that it was asked for."""

@@ -132,9 +132,10 @@ async def test_others_get_their_turn_while_a_hundred_thousand_routes_go_out(stre
     await until(lambda: bad.status().established)
     bad.set_routes(routes)
     counters, turns = bad._neighbour.memory.counters, 0
-    while counters.prefixes_sent < len(routes):
-        turns += 1
-        await asyncio.sleep(0)
+    async with asyncio.timeout(120):
+        while counters.prefixes_sent < len(routes):
+            turns += 1
+            await asyncio.sleep(0)
     assert turns >= 5
     await until(lambda: calling.status().counters.prefixes_received == len(routes), 60)
     assert undisturbed(good)

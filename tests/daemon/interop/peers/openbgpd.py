@@ -24,8 +24,9 @@ def config(setup: Setup, control: str) -> str:
         f'socket "{control}"',
         "fib-update no",
         "log updates",
-        f"listen on {setup.router}",
     ]
+    if setup.over != "link-local":
+        lines.append(f"listen on {setup.router}")
     if setup.network is not None:
         lines.append(f"network {setup.network}")
     lines += [f"neighbor {setup.node} {{", remote, " announce IPv4 unicast", " announce IPv6 unicast"]
