@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -23,8 +24,8 @@ BIN = Path(sys.executable).parent
 COUNTS = ("changed", "unreachable", "failed")
 RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=.*?" + r"\s+".join(rf"{name}=(?P<{name}>\d+)" for name in COUNTS))
 
-# Each playbook that was run, with its arguments, and its seconds.
-PLAYED: list[tuple[str, float]] = []
+# Each playbook that was run with its arguments, its seconds, and how many seconds a processor worked for it.
+PLAYED: list[tuple[str, float, float]] = []
 
 
 def _environment() -> dict[str, str]:
@@ -33,6 +34,12 @@ def _environment() -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_"))
     }
     return {**mine, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+
+def _worked() -> float:
+    """The processor's seconds for the programs that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def tool(*command: str | Path, timeout: float) -> subprocess.CompletedProcess[str]:
@@ -99,9 +106,9 @@ class Lab:
         """Runs ``playbooks/NAME.yml`` with extra variables, to the end."""
         extra = ["--extra-vars", json.dumps(variables)] if variables else []
         command = ["ansible-playbook", *self.sources, f"playbooks/{name}.yml", *arguments, *extra]
-        started = time.monotonic()
+        started, worked = time.monotonic(), _worked()
         done = tool(*command, timeout=timeout)
-        PLAYED.append((" ".join((name, *arguments)), time.monotonic() - started))
+        PLAYED.append((" ".join((name, *arguments)), time.monotonic() - started, _worked() - worked))
         if name == "lab_power":
             self.shells.hang_up(variables["lab_host"])
         return Run(done.returncode, done.stdout)
