@@ -19,6 +19,7 @@ from ipaddress import (
 from pathlib import Path
 from typing import Any
 
+import programs
 from shell import LabError
 
 MANAGEMENT = "mgmt"
@@ -107,6 +108,11 @@ class Kubernetes:
     proxy_image: str
     pause_image: str
     grace: int
+
+    @property
+    def minor(self) -> int:
+        """The second number of its version: some settings came or went with one."""
+        return int(self.version.split(".")[1])
 
 
 @dataclass(frozen=True)
@@ -240,6 +246,8 @@ def _identity(data: dict[str, Any]) -> str:
     for folder in (templates / "host", templates / "cluster", Path(__file__).parent):
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
             digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    notes = Path(data["kubernetes"]["programs"]) / programs.NOTES
+    digest.update(notes.read_bytes() if notes.exists() else b"")
     # Images are large and deterministic: their size and time say enough.
     for path in sorted(Path(data["images"]).glob("*.tar")):
         digest.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
