@@ -92,7 +92,10 @@ async def test_a_drain_asks_for_another_way_then_withdraws_then_ends_the_session
     cluster: Cluster, frr: BfdRouter
 ) -> None:
     """Each step is read from the router's log, where none is missed that lasts a second."""
-    frr.start(config() + f"\ndebug bgp updates in\nlog file {frr.folder}/bgpd.log debugging")
+    frr.start(
+        config("bgp log-neighbor-changes")
+        + f"\ndebug bgp updates in\nlog file {frr.folder}/bgpd.log debugging"
+    )
     kubeconfig = await announced(cluster)
     async with (
         api_reachable_in(frr.node, cluster.api.port),
@@ -108,7 +111,7 @@ async def test_a_drain_asks_for_another_way_then_withdraws_then_ends_the_session
         assert (await speaker.status())["drain"] == "ended"
         assert drain_phases(speaker) == ["shuttingDown", "withdrawn", "ended"]
         told = [word for line in frr.log()[begun:].splitlines() if (word := heard(line))]
-        assert told == ["graceful-shutdown", "withdrawn", "%NOTIFICATION: received"]
+        assert told == ["graceful-shutdown", "withdrawn", "Notification received"]
         await cluster.apply("Node", cluster.node)
         await until_told(lambda: communities(frr) == [""])
 
@@ -119,7 +122,7 @@ def drain_phases(speaker: Speaker) -> list[str]:
 
 def heard(line: str) -> str | None:
     """Return what FRR has been told, if a line of its log is about that."""
-    words = ("graceful-shutdown", "withdrawn", "%NOTIFICATION: received")
+    words = ("graceful-shutdown", "withdrawn", "Notification received")
     return next((word for word in words if word in line), None)
 
 
