@@ -141,7 +141,7 @@ def test_our_admin_down_is_what_bird_sees(bird: Bird, process: BfdProcess) -> No
     with Asker(bird.node, {"r": settings()}) as asker:
         settle(bird, asker)
         asker.want({})
-        eventually(lambda: bird.session()[2:3] == ["Down"], "BIRD is down", 1)
+        eventually(lambda: bird.session()[2:3] == ["Down"], "BIRD is down")
         asker.want({"r": settings()})
         settle(bird, asker)
 

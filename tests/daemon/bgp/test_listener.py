@@ -174,7 +174,7 @@ async def test_many_half_open_calls_of_a_peer_cost_one_session(street: Street) -
 
 async def test_a_peer_that_fails_too_often_is_kept_waiting_and_then_served(street: Street) -> None:
     listener = Listener(free_port())
-    peering = street.start(peer_settings(listener.port, passive=True, connect_time=0.5), listener)
+    peering = street.start(peer_settings(listener.port, passive=True, connect_time=1), listener)
     await until(lambda: peering.status().state is State.ACTIVE)
     for _again in range(2):
         reader, writer = await call(listener.port)

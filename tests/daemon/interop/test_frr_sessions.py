@@ -194,9 +194,14 @@ def test_a_speaker_that_leaves_says_whether_routes_are_to_stay(router: Router, p
     eventually(lambda: router.neighbor().get("bgpState") != "Established", "FRR noticing")
     if preserve:
         assert installed(router, VIP)
+
+        def back() -> bool:
+            assert installed(router, VIP), "the route went away before we were back"
+            return speaker.status().established and not speaker.status().pending
+
         with Speaker(router.node, peer(restart_time=60)) as speaker:
             speaker.set_routes(Route(VIP))
-            speaker.wait_up()
+            eventually(back, "it is back", 40)
             assert installed(router, VIP)
     else:
         # The restart time is 60 s.

@@ -203,9 +203,14 @@ def test_how_we_leave_decides_whether_routes_stay(peer: Peer, preserve: bool) ->
         lost(peer, Route(VIP), 15)  # the restart time is 20 s
         return
     assert peer.paths(str(VIP))
+
+    def back() -> bool:
+        assert peer.paths(str(VIP)), "the route went away before we were back"
+        return speaker.status().established and not speaker.status().pending
+
     with Speaker(peer.node, ours(setup, restart_time=20)) as speaker:
         speaker.set_routes(Route(VIP))
-        eventually(lambda: peer.paths(str(VIP)) and speaker.status().established, "it is back")
+        eventually(back, "it is back", 15)
         assert peer.paths(str(VIP))
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import signal
 
@@ -68,8 +67,11 @@ async def test_routes_outlive_a_pod_that_is_replaced_and_not_a_node_that_is_shut
             await cluster.delete("Pod", "speaker-x")
         assert await speaker.terminate() == 0
         await until_told(lambda: frr.neighbor()["bgpState"] != "Established")
-        await asyncio.sleep(2)
-        assert bool(in_kernel(frr)) == replaced
+        if replaced:
+            await until_told(lambda: [path.get("stale") for path in frr.paths("10.9.0.1/32")] == [True])
+            assert in_kernel(frr)
+        else:
+            await until_told(lambda: not in_kernel(frr))
 
 
 async def test_without_graceful_restart_the_routes_go_with_the_speaker(

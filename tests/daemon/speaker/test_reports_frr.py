@@ -117,7 +117,7 @@ async def test_a_node_that_leaves_is_told_phase_by_phase_and_in_events(
     async with AsyncExitStack() as stack:
         speaker = await speaker_in(stack, cluster, frr, kubeconfig)
         await eventually(session_is(reports, bgpStatus="Established", prefixes=ANNOUNCED))
-        await cluster.apply("Node", cluster.node, annotations={"vipcast.io/drain": "4s"})
+        await cluster.apply("Node", cluster.node, annotations={"vipcast.io/drain": "8s"})
         await eventually(session_is(reports, bgpStatus="Established", drain="shuttingDown"))
         assert 'vipcast_speaker_drain{phase="shuttingDown"} 1' in await speaker.metrics()
         await eventually(session_is(reports, bgpStatus="NotStarted", drain="ended"))

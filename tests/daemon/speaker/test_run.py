@@ -258,14 +258,17 @@ async def _established(speaker: Speaker) -> bool:
     return bool(peer["state"] == "Established")
 
 
+async def _misses_the_api(speaker: Speaker) -> bool:
+    return any(each["problem"] for each in (await speaker.status())["copies"])
+
+
 async def test_it_goes_on_announcing_while_the_api_server_is_away(cluster: Cluster, router: Router) -> None:
     kubeconfig = await cluster.prepare_web(router.port)
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: "10.9.0.1/32" in router.routes)
         await asyncio.to_thread(cluster.api.stop_api, kill=True)
         try:
-            await asyncio.sleep(1)
-            assert any(each["problem"] for each in (await speaker.status())["copies"])
+            await eventually(lambda: _misses_the_api(speaker))
             router.hang_up()  # even a session that is lost comes back without the API
             await until(lambda: router.sessions == 2 and "10.9.0.1/32" in router.routes)
         finally:
