@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support import declarations
 from support.lab import CHECKOUT, PLAYED, Lab
 from support.quiet import WALKER
 
+LabWith = Callable[[str], Lab]
 # Seconds for one step. The longest runs five playbooks.
 STEP = 300
 MARKER = "declaration(name): what has to be rolled out on the lab"
@@ -54,19 +56,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def whole() -> dict[str, Lab]:
-    """The lab with each declaration; one inventory is read once."""
-    return {name: declarations.declared(name) for name in declarations.KINDS}
+def lab_with(request: pytest.FixtureRequest) -> LabWith:
+    """``lab_with("bgp")``: the lab, with this declaration in force. An inventory is read once."""
+    given = request.config.getoption("--lab")
+    known = {} if given else {name: declarations.declared(name) for name in declarations.KINDS}
+
+    def get(name: str) -> Lab:
+        if not given:
+            declarations.roll_out(known[name], name)
+        return known.setdefault(name, Lab(CHECKOUT / (given or "")))
+
+    return get
 
 
 @pytest.fixture(scope="module")
-def lab(request: pytest.FixtureRequest, whole: dict[str, Lab]) -> Lab:
+def lab(request: pytest.FixtureRequest, lab_with: LabWith) -> Lab:
     """The lab, with the module's declaration in force."""
-    given = request.config.getoption("--lab")
-    if given:
-        return Lab(CHECKOUT / given)
     marker = request.node.get_closest_marker("declaration")
-    assert marker, "the module says nothing about its declaration: run it with --lab"
-    (name,) = marker.args
-    declarations.roll_out(whole[name], name)
-    return whole[name]
+    assert marker, f"{request.node.name} does not name its declaration"
+    return lab_with(*marker.args)

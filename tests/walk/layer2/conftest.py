@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The services of a walk through the lab at layer 2; then the lab is as it was."""
+"""The services of both walks through the lab at layer 2; then the lab is as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.lab import Lab, eventually
@@ -11,12 +11,18 @@ from support.owners import DEMO, VIP, answering, read_macs
 from support.web import PLACE, SERVICE, WEB, apply, deployment, service
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
+def lab(lab_with: Callable[[str], Lab]) -> Lab:
+    """The lab, with addresses on the nodes' own segment."""
+    return lab_with("layer2")
+
+
+@pytest.fixture(scope="package")
 def macs(lab: Lab) -> dict[str, str]:
     return read_macs(lab)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def shop(lab: Lab) -> Iterator[None]:
     """The document's service, and the demonstration's with other addresses."""
     wish = f"metallb.io/loadBalancerIPs={DEMO[4]},{DEMO[6]}"

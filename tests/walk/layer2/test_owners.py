@@ -34,8 +34,6 @@ from support.quiet import alone
 from support.segment import curl
 from support.web import PLACE, SERVICE, WEB, apply, service
 
-pytestmark = pytest.mark.declaration("layer2")
-
 each_family = pytest.mark.parametrize("version", [4, 6])
 
 

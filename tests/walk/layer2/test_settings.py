@@ -19,8 +19,6 @@ from support.web import PLACE, apply, service
 
 from vipcast.election import order
 
-pytestmark = pytest.mark.declaration("layer2")
-
 POOL = "aside"
 ADDRESS = "10.31.9.10"
 SERVICE = "aside"
