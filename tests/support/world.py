@@ -57,7 +57,7 @@ class Api:
         """Create the service, or change its specification and annotations."""
         old = self.objects.get(key)
         number = next(self._versions)
-        metadata = {
+        metadata: Json = {
             "namespace": key[0],
             "name": key[1],
             "uid": f"uid-{number}",
@@ -221,6 +221,7 @@ class Runner:
         if item is None:
             return
         outcome, view = self.decider.outcome(key), self.decider.views[key]
+        assert outcome is not None, key
         change = make_change(item, view, outcome, lambda shown: self.decider.why_not(key, shown), NOW)
         if change.patch is None:
             self._observe(key)

@@ -151,3 +151,26 @@ def test_labels_of_the_nodes_are_told_to_the_speaker(deploy: Deploy) -> None:
     arguments = pod(found["speaker"])["containers"][0]["args"]
     assert "--layer2-node-selector=role=edge,disk=" in arguments
     assert set(deploy()) == {"speaker"}
+
+
+def test_resources_and_tolerations_are_what_the_variables_say(
+    deploy: Deploy, api_server: ApiServer, namespace: str
+) -> None:
+    programs = ("speaker", "bfd", "layer2", "controller")
+    wanted = {
+        name: {"requests": {"cpu": f"{number}1m"}, "limits": {"memory": f"{number}11Mi"}}
+        for number, name in enumerate(programs, 1)
+    }
+    on_nodes = [{"key": "example.com/edge", "operator": "Exists", "effect": "NoExecute"}]
+    elsewhere = [{"key": "example.com/control", "operator": "Equal", "value": "x", "effect": "NoSchedule"}]
+    found = deploy(
+        load_balancer_bfd=True,
+        load_balancer_layer2=True,
+        load_balancer_speaker_tolerations=on_nodes,
+        load_balancer_controller_tolerations=elsewhere,
+        **{f"load_balancer_{name}_resources": resources for name, resources in wanted.items()},
+    )
+    where = ("--namespace", namespace, "-o", "json")
+    found["controller"] = json.loads(api_server.kubectl("get", "deployment", "controller", *where))["spec"]
+    assert {name: pod(spec)["containers"][0]["resources"] for name, spec in found.items()} == wanted
+    assert [pod(found[name])["tolerations"] for name in programs] == [*[on_nodes] * 3, elsewhere]

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The load balancer's image, as the role makes it: what is in it, that it runs, that it is reproducible."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+ROLE = "vipcast.baremetal.load_balancer"
+PACKAGE = "usr/lib/python3/dist-packages/vipcast"
+Json = dict[str, Any]
+# As the role's image_build.yml does it, without what looks for an archive in the user's cache.
+STEPS = (
+    {"ansible.builtin.stat": {"path": "{{ _load_balancer_base }}"}, "register": "base"},
+    ("image_base", "not base.stat.exists"),
+    ("image_archive", "true"),
+)
+
+
+def play(folder: Path, **variables: Any) -> Path:
+    """Return the archive that the role makes in the folder; variables take the place of the role's own."""
+    tasks: list[Json] = [
+        {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "image_name", "public": True}}
+    ]
+    for step in STEPS:
+        if isinstance(step, dict):
+            tasks.append(step)
+        else:
+            tasks.append(
+                {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": step[0]}, "when": step[1]}
+            )
+    archive = folder / "image.tar"
+    given = {
+        "_load_balancer_archive": str(archive),
+        "ansible_python_interpreter": sys.executable,
+        **variables,
+    }
+    (folder / "play.yml").write_text(
+        json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
+    )
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    done = subprocess.run(
+        [
+            program,
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "--extra-vars",
+            json.dumps(given),
+            str(folder / "play.yml"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return archive
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive."""
+    return play(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def tree(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file tree of a container of it."""
+    root = tmp_path_factory.mktemp("root")
+    root.chmod(0o755)
+    with tarfile.open(archive) as packed:
+        for name in manifest(archive)["Layers"]:
+            with tarfile.open(fileobj=packed.extractfile(name)) as layer:
+                layer.extractall(root, filter="tar")
+    return root
+
+
+def manifest(archive: Path) -> Json:
+    with tarfile.open(archive) as packed:
+        file = packed.extractfile("manifest.json")
+        assert file is not None
+        (found,) = json.load(file)
+    return dict(found)
+
+
+def configuration(archive: Path) -> Json:
+    with tarfile.open(archive) as packed:
+        file = packed.extractfile(manifest(archive)["Config"])
+        assert file is not None
+        return dict(json.load(file))
+
+
+@pytest.mark.timeout(600)
+def test_it_runs_as_nobody_and_has_a_name_that_no_registry_serves(archive: Path) -> None:
+    (name,) = manifest(archive)["RepoTags"]
+    assert name.startswith("localhost/vipcast:")
+    config = configuration(archive)["config"]
+    assert (config["User"], config["Entrypoint"]) == ("65534:65534", ["/usr/bin/vipcast"])
+    assert set(config["Env"]) == {"PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1"}
+
+
+@pytest.mark.timeout(600)
+def test_the_programs_of_the_source_run_in_it(tree: Path) -> None:
+    """The tree's own interpreter runs them, as nobody, with nothing of this machine."""
+    enter = ["/usr/sbin/chroot", "--userspec=65534:65534", str(tree), "/usr/bin/vipcast"]
+    for arguments in (["--version"], ["speaker", "--help"], ["controller", "--help"], ["bfd", "--help"]):
+        done = subprocess.run(
+            [*enter, *arguments], capture_output=True, text=True, timeout=60, check=False, env={}
+        )
+        assert done.returncode == 0, done.stderr
+        assert "vipcast" in done.stdout
+
+
+@pytest.mark.timeout(600)
+def test_all_of_the_source_is_in_it_with_bytecode(tree: Path) -> None:
+    source = ROOT / "src/vipcast"
+    names = {path.relative_to(source) for path in source.rglob("*.py")}
+    assert {path.relative_to(tree / PACKAGE) for path in (tree / PACKAGE).rglob("*.py")} >= names
+    assert (tree / PACKAGE / "cli").exists() or (tree / PACKAGE / "cli.py").exists()
+    for name in names:
+        compiled = list((tree / PACKAGE / name.parent / "__pycache__").glob(f"{name.stem}.*.pyc"))
+        assert len(compiled) == 1, name
+
+
+@pytest.mark.timeout(600)
+def test_no_bytecode_is_compared_with_times_that_the_image_does_not_keep(tree: Path) -> None:
+    """PEP 552: hash-based, unchecked. Else the interpreter compiles it again whenever a container starts."""
+    compiled = list(tree.rglob("*.pyc"))
+    assert len(compiled) > 500
+    timed = [path.name for path in compiled if int.from_bytes(path.read_bytes()[4:8], "little") != 1]
+    assert timed == []
+
+
+@pytest.mark.timeout(600)
+def test_there_is_no_shell_no_package_manager_and_nothing_with_the_powers_of_root(tree: Path) -> None:
+    programs = [
+        path for folder in ("bin", "sbin", "usr/bin", "usr/sbin") for path in (tree / folder).glob("*")
+    ]
+    names = {path.name for path in programs}
+    assert {"python3", "openssl", "vipcast"} <= names
+    assert not names & {"sh", "bash", "dash", "apt", "apt-get", "dpkg", "perl", "su", "mount"}
+    assert not (tree / "usr/lib/dpkg").exists()
+    assert [path for path in tree.rglob("*") if path.is_file() and path.lstat().st_mode & 0o6000] == []
+
+
+@pytest.mark.timeout(600)
+def test_a_copy_of_the_source_elsewhere_gives_the_same_image(archive: Path, tmp_path: Path) -> None:
+    """Other times, another path, bytecode beside it: the name and every byte are the same."""
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / "src/vipcast", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    again = play(tmp_path, _load_balancer_source=str(copy))
+    assert manifest(again)["RepoTags"] == manifest(archive)["RepoTags"]
+    assert configuration(again)["rootfs"] == configuration(archive)["rootfs"]
+    assert again.read_bytes() == archive.read_bytes()
+
+
+@pytest.mark.timeout(600)
+def test_another_source_gives_another_name(archive: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "other"
+    shutil.copytree(ROOT / "src/vipcast", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with (copy / "__init__.py").open("a") as source:
+        source.write("# another\n")
+    other = play(tmp_path, _load_balancer_source=str(copy))
+    assert manifest(other)["RepoTags"] != manifest(archive)["RepoTags"]
