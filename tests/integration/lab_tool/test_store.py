@@ -12,8 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.lab import eventually
 
 TOOL = Path(__file__).parents[3] / "roles" / "lab" / "files" / "lab"
+sys.path.insert(0, str(TOOL))
+
+import hosts  # noqa: E402
+import topology  # noqa: E402
+
 # What a podman that clears up does to a store that is gone; the word for itself stands before its arguments.
 LATE = """\
 sleep 2
@@ -75,3 +81,33 @@ def test_a_folder_that_is_no_labs_is_left_alone(folder: Path, name: str) -> None
 def test_where_there_is_nothing_nothing_is_done(folder: Path) -> None:
     folder.rmdir()
     assert down(folder) == (0, {"changed": False}, "")
+
+
+@pytest.fixture
+def busy(folder: Path) -> Iterator[None]:
+    """Hold the lock of another lab beside this one, as its tool does."""
+    other = topology.Site("other", folder.with_name("other"))
+    with hosts.alone(other):
+        yield
+
+
+def test_nobody_waits_for_another_lab(folder: Path, busy: None) -> None:
+    (folder / "topology.json").write_text("{}")
+    assert down(folder) == (0, {"changed": True}, "")
+
+
+def test_whoever_works_on_the_same_lab_is_waited_for(folder: Path) -> None:
+    (folder / "topology.json").write_text("{}")
+    command = [sys.executable, "-B", str(TOOL), "down", f"trial{os.getpid()}", str(folder)]
+    with hosts.alone(topology.Site("trial", folder)):
+        waiting = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        assert eventually(lambda: waits_for_a_lock(waiting.pid), interval=0.2)
+        assert folder.exists()
+    assert waiting.wait(60) == 0
+    assert not folder.exists()
+
+
+def waits_for_a_lock(pid: int) -> bool:
+    """Return whether the kernel has a process waiting for a lock (proc(5), /proc/locks)."""
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any(words[1] == "->" and str(pid) in words for words in lines)

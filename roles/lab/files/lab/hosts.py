@@ -36,14 +36,17 @@ def runtime(lab: Site) -> Path:
 
 @contextlib.contextmanager
 def alone(lab: Site) -> Iterator[None]:
-    """Wait for whoever works on this lab: the tool of an interrupted playbook goes on for a while."""
+    """Wait for whoever works on this lab: the tool of an interrupted playbook goes on for a while.
+
+    The lock is a file beside the lab's folder, which comes and goes; other labs there have their own.
+    """
     lab.folder.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(lab.folder.parent, os.O_RDONLY)
+    lock = os.open(lab.folder.with_name(f"{lab.folder.name}.lock"), os.O_RDONLY | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(folder)
+        os.close(lock)
 
 
 def disk(lab: Lab, host: Host) -> Path:
@@ -220,12 +223,19 @@ def _mounts_below(folder: Path) -> list[str]:
     return [entry["target"] for entry in found if entry["target"].startswith(f"{folder}/")]
 
 
-def _remove_cgroups(lab: Site) -> None:
-    """Control groups outlive what ran in them; they go from the innermost outwards, and one in use stays.
+def _others(lab: Site) -> list[Path]:
+    """Return the folders of other labs that run on this machine."""
+    return [path for path in runtime(lab).parent.glob("*-lab") if path != runtime(lab)]
 
-    k8s.io is where containerd puts pods whose kubelet names no group, which is so without cgroupsPerQOS.
+
+def _remove_cgroups(lab: Site) -> None:
+    """Remove control groups, which outlive what ran in them; one that is in use stays.
+
+    k8s.io is where containerd puts pods whose kubelet names no group, which is so without cgroupsPerQOS. It
+    is left to the last lab on this machine: another one may just have made a group that is empty yet.
     """
-    for name in (f"{lab.name}-lab", "k8s.io"):
+    shared = () if _others(lab) else ("k8s.io",)
+    for name in (f"{lab.name}-lab", *shared):
         for top in [CGROUPS / name, *CGROUPS.glob(f"*/{name}")]:
             for folder, _folders, _files in os.walk(top, topdown=False):
                 with contextlib.suppress(OSError):
