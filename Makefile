@@ -14,7 +14,7 @@ export COLUMNS ?= 160
 
 LAB ?= inventories/lab
 PLAYBOOK = ansible-playbook -i $(LAB)
-SCENARIOS ?= default drift allocation dual-stack six-nodes layer2
+SCENARIOS ?= default
 # Debian's packages of the routers that interop tests and benches meet.
 ROUTERS = frr bird2 gobgpd exabgp openbgpd
 
@@ -72,33 +72,61 @@ sanity: venv ## ansible-test sanity, no ignore file
 unit: venv ## unit tests of plugins, by ansible-test
 	.ci/ansible-test units --venv --color no --num-workers 2
 
-# Tests that wait for an API server, or for seconds: what runs beside them changes nothing.
-TWO_AT_ONCE = $(addprefix tests/daemon/,bgp cli controller k8s model speaker)
+# THOROUGH=yes runs also what only `make test-all` runs.
+PYTEST = pytest $(if $(THOROUGH),--thorough) $(if $(VIPCAST_JUNIT),--junitxml=$(VIPCAST_JUNIT)) --durations=15 --durations-min=3
+# Tests that are judged by time, and sessions with real routers: nothing but fillers may run beside them.
+TIMED = $(addprefix tests/daemon/,bfd interop layer2d)
+
+.PHONY: test-packages
+test-packages:
+	@.ci/packages $(ROUTERS) iproute2 iputils-arping ndisc6 nftables
+
+.PHONY: timed
+timed: venv test-packages ## tests of the daemons that are judged by time: BFD, layer 2, sessions with real routers
+	$(PYTEST) -n 4 tests/daemon/interop
+	$(PYTEST) $(filter-out %/interop,$(TIMED))
 
 .PHONY: daemon
-daemon: venv lab-build ## tests of the daemons: units, wire, interop with real routers, a real API server
-	.ci/packages $(ROUTERS) iproute2 iputils-arping ndisc6
-	pytest -n 2 tests/daemon/ipam
-	pytest -n 4 tests/daemon/interop
-	pytest -n 2 --dist loadfile $(TWO_AT_ONCE)
-	pytest tests/daemon $(patsubst %,--ignore %,$(TWO_AT_ONCE) tests/daemon/ipam tests/daemon/interop)
+daemon: venv test-packages lab-build ## the other tests of the daemons: units, wire, a real API server
+	$(PYTEST) -n 2 --dist loadfile tests/daemon $(addprefix --ignore ,$(TIMED))
 
 .PHONY: integration
-integration: venv lab-build ## tests of roles and modules against a real API server and a real router
-	.ci/packages frr iproute2 iputils-arping ndisc6 nftables
-	pytest -n 2 tests/integration
+integration: venv test-packages lab-build ## tests of roles and modules against a real API server and a real router
+	$(PYTEST) -n 2 tests/integration
 
 .PHONY: lab-build
 lab-build: venv
 	@$(PLAYBOOK) playbooks/lab_build.yml
 
 .PHONY: molecule
-molecule: venv ## the lab scenarios (SCENARIOS="default drift allocation dual-stack six-nodes layer2"; also: ipvs)
+molecule: venv ## scenarios on the lab (SCENARIOS="default"; also: drift layer2 allocation dual-stack six-nodes ipvs ...)
 	for scenario in $(SCENARIOS); do molecule test -s "$$scenario"; done
 
+.PHONY: check
+check: venv ## after each edit: lint, types, layers, the units of what changed (BASE=commit to compare with)
+	@python .ci/check.py $(if $(BASE),--base $(BASE))
+
+.PHONY: installed
+installed: venv ## the collection as users have it: built, installed in an empty home, run by its name on a lab
+	$(PYTEST) -x tests/installed
+
+PYTHONS ?= 3.12 3.13
+
+.PHONY: pythons
+pythons: venv test-packages lab-build ## the daemons' tests on other Pythons, where they are installed, against the wheel (PYTHONS="3.12 3.13")
+	for version in $(PYTHONS); do .ci/test-python "$$version"; done
+
+STAGES ?=
+
 .PHONY: test
-test: ## everything that decides whether a change is good
-	@.ci/test lint sanity unit daemon integration molecule
+test: venv ## everything that decides whether a change is good (STAGES="lab daemon": some of it)
+	@python .ci/pipeline.py test $(STAGES)
+
+PART ?=
+
+.PHONY: test-all
+test-all: venv ## what searches: all topologies, routers, versions; hours (PART="ipvs": one of its parts)
+	@python .ci/pipeline.py all $(PART)
 
 ROUNDS ?= 20
 
@@ -127,6 +155,20 @@ bench: venv ## the figures of README and docs
 	python tests/bench/layer2_codec.py
 	python tests/bench/arp_answers.py
 	python tests/bench/demo.py
+
+.PHONY: bench-once
+bench-once: venv test-packages lab-build ## each bench once, as small as it can be: they still run (no figures)
+	python tests/bench/bgp_scale.py --prefixes 1000 --rounds 1
+	python tests/bench/service_latency.py --services 5
+	python tests/bench/controller_scale.py --own-server --services 100 --rounds 1
+	python tests/bench/controller_failover.py --kills 1 --services 10
+	python tests/bench/bfd_hold.py --seconds 5 --intervals 300
+	python tests/bench/layer2_codec.py
+	python tests/bench/layer2_start.py --rounds 1
+	python tests/bench/layer2_hold.py --seconds 5 --profile default
+	python tests/bench/arp_answers.py --requests 200 --seconds 2
+	python tests/bench/status_reports.py --services 20
+	python tests/bench/members_scale.py --sizes 10 --deaths 1 --hours 1
 
 .PHONY: bench-failover
 bench-failover: LAB = inventories/lab-six-nodes

@@ -24,7 +24,7 @@ def verify_report(
     ignore_exclude_label: bool = False,
 ) -> dict[str, Any]:
     """Expected, found and the difference, as data and as lines."""
-    if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping) or "services" not in cluster:
+    if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping):
         raise AnsibleFilterError(
             "use it as: declaration | vipcast.baremetal.verify_report(cluster, routers, probes)"
         )

@@ -32,7 +32,8 @@ options:
     default: drained
   wait:
     description:
-      - How long the speaker announces the routes as ones that will go, for example V(30s).
+      - How long the speaker announces the routes as ones that will go, for example V(30s) or V(1m30s).
+      - A number is seconds. An hour is the most.
       - A node that is out already keeps what it was told first.
     type: str
     default: 10s
@@ -62,6 +63,13 @@ patch:
   returned: success
   type: dict
   sample: {"metadata": {"annotations": {"vipcast.io/drain": "30s"}}}
+seconds:
+  description:
+    - How long the node's speaker announces the routes as ones that will go, from when it was told first.
+    - Zero for a node that is put back.
+  returned: success
+  type: float
+  sample: 30.0
 """
 
 from typing import Any
@@ -89,10 +97,12 @@ def drain(module: AnsibleModule, api: Api) -> dict[str, Any]:
     wanted = module.params
     node = nodes.find(api, wanted["name"])
     leave = wanted["state"] == "drained"
+    if leave:
+        nodes.seconds(wanted["wait"])
     change = nodes.out(node, wanted["wait"], wanted["cordon"]) if leave else nodes.back(node)
     if change and not module.check_mode:
         nodes.apply(api, wanted["name"], change)
-    result = {"changed": bool(change), "patch": change.patch()}
+    result = {"changed": bool(change), "patch": change.patch(), "seconds": nodes.left(node, change)}
     if module._diff:
         result["diff"] = {"before": _shown(node), "after": _shown(node, change)}
     return result

@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import workload
 from support import processes
 from support.apiserver import ApiServer
+from support.ports import free_port
 from workload import NAMESPACE, SINGLE, Json, address_of
 
 from vipcast.k8s import Client, find_access
@@ -68,7 +69,7 @@ class Program:
     def __init__(self, kubeconfig: str, log: Path) -> None:
         self._kubeconfig, self.log = kubeconfig, log
         self._process: subprocess.Popen[bytes] | None = None
-        self._health = ("127.0.0.1", processes.free_port())
+        self._health = ("127.0.0.1", free_port())
 
     def start(self) -> None:
         address = ":".join(map(str, self._health))

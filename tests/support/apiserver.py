@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -24,10 +24,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from support import processes
+from support.etcd import Contents, Etcd
 from support.pki import Authority, Pair
+from support.ports import free_port
 
 START_SECONDS = 90.0  # about 5 on an idle machine; several suites share two cores
 _ISSUER = "https://kubernetes.default.svc"
+_GO_MOD = Path(__file__).parents[2] / "roles/lab/files/kubernetes/go.mod"
 
 
 class MissingBinariesError(RuntimeError):
@@ -35,23 +38,24 @@ class MissingBinariesError(RuntimeError):
 
 
 def binaries() -> Path:
-    """The folder with etcd, kube-apiserver and kubectl: the newest, or ``VIPCAST_KUBERNETES_VERSION``."""
+    """The folder with etcd, kube-apiserver and kubectl of the lab's version of Kubernetes.
+
+    ``VIPCAST_KUBERNETES_VERSION`` names another version. It has to be built, as the lab's has.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vipcast" / "kubernetes"
-    wanted = os.environ.get("VIPCAST_KUBERNETES_VERSION", "v*")
-    found = [folder for folder in cache.glob(wanted) if _complete(folder)]
-    if not found:
+    folder = cache / (os.environ.get("VIPCAST_KUBERNETES_VERSION") or pinned_version())
+    if not all((folder / name).is_file() for name in ("etcd", "kube-apiserver", "kubectl")):
         raise MissingBinariesError(
-            f"no etcd, kube-apiserver and kubectl in {cache}/{wanted}: build them once with `make lab`"
+            f"no etcd, kube-apiserver and kubectl in {folder}: build them once with `make lab`"
         )
-    return max(found, key=_version)
+    return folder
 
 
-def _complete(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in ("etcd", "kube-apiserver", "kubectl"))
-
-
-def _version(folder: Path) -> tuple[int, ...]:
-    return tuple(int(part) for part in folder.name.lstrip("v").split(".") if part.isdigit())
+def pinned_version() -> str:
+    """The version of Kubernetes that the lab is built from, such as ``v1.34.4``."""
+    found = re.search(r"k8s\.io/kubernetes (v\S+)", _GO_MOD.read_text(encoding="utf-8"))
+    assert found is not None, f"{_GO_MOD} names no version of k8s.io/kubernetes"
+    return found[1]
 
 
 class ApiServer:
@@ -67,8 +71,8 @@ class ApiServer:
         self.folder = Path(tempfile.mkdtemp(prefix="vipcast-api-"))
         self._etcd: subprocess.Popen[bytes] | None = None
         self._api: subprocess.Popen[bytes] | None = None
-        self.port = processes.free_port()
-        self._etcd_port, self._etcd_peer_port = processes.free_port(), processes.free_port()
+        self.port, self._etcd_port, self._etcd_peer_port = free_port(), free_port(), free_port()
+        self._storage, self._marked = Etcd(self._etcd_port), Contents()
         self.authority = Authority(self.folder)
         self._serving = self.authority.server("apiserver", "IP:127.0.0.1,DNS:localhost")
         self._admin = self.authority.client("admin", ("system:masters",))
@@ -115,8 +119,17 @@ class ApiServer:
 
     def compact(self) -> None:
         """Forget every etcd revision but the newest, as the API server does every five minutes."""
-        revision = self._ask_etcd("kv/range", {"key": base64.b64encode(b"\0").decode()})["header"]["revision"]
-        self._ask_etcd("kv/compaction", {"revision": revision, "physical": True})
+        self._storage.compact()
+
+    def mark(self) -> None:
+        """Remember what is stored now, for `reset`."""
+        self._marked = self._storage.contents()
+
+    def reset(self) -> None:
+        """Start the API server if it is stopped, and store what was stored at `mark`, nothing else."""
+        if self._api is None or self._api.poll() is not None:
+            self.start_api()
+        self._storage.put_back(self._marked)
 
     def token(self, namespace: str, service_account: str, *, seconds: int = 3600) -> str:
         """A signed token of an existing service account."""
@@ -173,11 +186,15 @@ class ApiServer:
         processes.stop(self._api, kill=kill)
         self._api = None
 
-    def _ready(self) -> bool:
+    def tls(self) -> ssl.SSLContext:
+        """Return what a client needs that asks as administrator."""
         context = ssl.create_default_context(cafile=str(self.certificate_authority))
         context.load_cert_chain(self._admin.certificate, self._admin.key)
+        return context
+
+    def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=context) as answer:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2, context=self.tls()) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -185,12 +202,6 @@ class ApiServer:
     def _last_words(self) -> str:
         logs = [self.folder / "apiserver.log", self.folder / "etcd.log"]
         return "\n".join(line for log in logs if log.exists() for line in log.read_text().splitlines()[-15:])
-
-    def _ask_etcd(self, what: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
-        url = f"http://127.0.0.1:{self._etcd_port}/v3/{what}"
-        with urllib.request.urlopen(url, data=json.dumps(body).encode(), timeout=10) as answer:
-            answered: dict[str, dict[str, str]] = json.load(answer)
-            return answered
 
     def _etcd_command(self) -> list[str]:
         client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._etcd_peer_port}"

@@ -20,6 +20,7 @@ import yaml
 
 from support import processes
 from support.apiserver import ApiServer
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "roles/load_balancer/files/crds"
@@ -55,13 +56,26 @@ def rbac(program: str = "controller", **changed: Any) -> list[Json]:
     return list(yaml.safe_load_all(template.render(role_variables(**changed))))
 
 
-def prepare(api: ApiServer, **changed: Any) -> ApiServer:
-    """Our kinds, the namespace and the controller's permissions; no services that other tests left."""
+def define_kinds(api: ApiServer) -> None:
+    """Define the kinds of the configuration and of the reports, unless the API server has them all."""
+    if not _kinds_missing(api):
+        return
     api.kubectl("apply", "--filename", str(CRDS))
     api.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRDS))
+    until(lambda: not _kinds_missing(api))
+
+
+def _kinds_missing(api: ApiServer) -> set[str]:
+    """Return the names of our kinds that the API server does not serve."""
+    served = api.kubectl("api-resources", "--api-group=metallb.io", "--output=name").split()
+    return {f"{path.stem}.metallb.io" for path in CRDS.glob("*.yml")} - set(served)
+
+
+def prepare(api: ApiServer, **changed: Any) -> ApiServer:
+    """Our kinds, the namespace and the controller's permissions; no services that other tests left."""
+    define_kinds(api)
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     api.apply(namespace, *rbac(**changed))
-    until(lambda: "communities" in api.kubectl("api-resources", "--api-group=metallb.io"))
     _delete_load_balancers(api)
     return api
 
@@ -86,7 +100,7 @@ class Controller:
     def __init__(self, api: ApiServer, folder: Path, name: str = "controller") -> None:
         self.kubeconfig = api.write_kubeconfig(f"{name}-{id(self)}", token=api.token(NAMESPACE, "controller"))
         self.log = folder / f"{name}.log"
-        self.health, self.metrics_port = processes.free_port(), processes.free_port()
+        self.health, self.metrics_port = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *arguments: str) -> None:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from support import segment
+from support.declarations import SYSTEM
 from support.lab import Lab, eventually
 from support.web import ADDRESS, PLACE, SERVICE
 
-SYSTEM = "metallb-system"
 # What the service asks for, and what makes room for it.
 VIP = ADDRESS
 DEMO = {4: "10.31.8.150", 6: "fd00:31:8::150"}

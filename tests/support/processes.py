@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,10 +36,3 @@ def stop(process: subprocess.Popen[bytes] | None, *, kill: bool = False, patienc
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(5)
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])

@@ -1,12 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The walks run on a lab that is up and rolled out: molecule sees to that, or a person."""
+"""The lab of each walk, with the declaration that the walk needs rolled out on it.
+
+A walk's module names its declaration: ``pytestmark = pytest.mark.declaration("bgp")``. Where another one is
+in force on the lab (inventories/lab-whole), the first step that needs it rolls it out. ``--lab FOLDER`` is
+for a topology of its own, which has one declaration: it is up and rolled out, and the walk takes it as it is.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
+from pathlib import Path
+
 import pytest
-from support.lab import Lab
+from support import declarations
+from support.lab import CHECKOUT, PLAYED, Lab
+from support.quiet import WALKER
+
+# Seconds for one step. The longest runs five playbooks.
+STEP = 300
+MARKER = "declaration(name): what has to be rolled out on the lab"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--lab``."""
+    parser.addoption("--lab", type=Path, help="the inventory of a lab that is up and rolled out")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Describe the marker, and say that this process takes the quiet lock alone where it takes it."""
+    config.addinivalue_line("markers", MARKER)
+    os.environ.setdefault(WALKER, "1")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each step of a walk its time, which ``--timeout`` sets on a machine that is slow."""
+    seconds = config.getoption("timeout", None) or STEP
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(seconds))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the playbooks took."""
+    taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for name, *seconds in PLAYED:
+        taken[name].append((seconds[0], seconds[1]))
+    if taken:
+        terminalreporter.section("playbooks: runs, seconds, processor seconds")
+    for name, runs in sorted(taken.items(), key=lambda one: -sum(wall for wall, _ in one[1])):
+        wall, worked = (sum(column) for column in zip(*runs, strict=True))
+        terminalreporter.line(f"{len(runs):4} {wall:6.0f} {worked:6.0f}  {name}")
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    return Lab()
+def whole() -> dict[str, Lab]:
+    """The lab with each declaration; one inventory is read once."""
+    return {name: declarations.declared(name) for name in declarations.KINDS}
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest, whole: dict[str, Lab]) -> Lab:
+    """The lab, with the module's declaration in force."""
+    given = request.config.getoption("--lab")
+    if given:
+        return Lab(CHECKOUT / given)
+    marker = request.node.get_closest_marker("declaration")
+    assert marker, "the module says nothing about its declaration: run it with --lab"
+    (name,) = marker.args
+    declarations.roll_out(whole[name], name)
+    return whole[name]

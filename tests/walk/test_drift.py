@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Drift: made by hand, named by the report and by check mode, repaired by a rollout.
 
-No session goes down but the one concerned.
+No session goes down but the one concerned. Cases that have nothing to do with each other share a rollout.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from support.lab import Lab, eventually
 
+pytestmark = pytest.mark.declaration("bgp")
+
 NAMESPACE = "metallb-system"
 
 
@@ -23,10 +25,11 @@ class Case:
 
     name: str
     make: Callable[[Lab], object]
-    named: tuple[str, ...]  # what the one line about it must contain
+    named: Callable[[Lab], tuple[str, ...]]  # what the one line about it must contain
     shown: str  # in the differences that check mode shows
     concerned: Callable[[Lab], set[str]] = lambda lab: set()  # the neighbours whose session may go down
     sessions: int = 0  # and how many of them at most
+    more: Callable[[Lab], tuple[str, ...]] | None = None  # what each further line about it must contain
 
 
 def node(lab: Lab, number: int) -> str:
@@ -71,41 +74,55 @@ def edit_image(lab: Lab) -> str:
     )
 
 
-CASES = [
-    Case("strict ARP flipped", flip_strict_arp, ("strictARP", "true", "false"), "+  strictARP: true"),
-    Case(
-        "a neighbour removed",
-        lambda lab: configure(lab, router_bgp(lab), f"no neighbor {node(lab, -1)}"),
-        ("neighbor",),
-        " timers connect 5",
-        lambda lab: {node(lab, -1)},
-        1,
-    ),
-    Case(
-        "a neighbour with another AS",
-        lambda lab: configure(lab, router_bgp(lab), f"neighbor {node(lab, 0)} remote-as 64999"),
-        ("64999", "64513"),
-        " remote-as 64999",
-        lambda lab: {node(lab, 0)},
-        1,
-    ),
-    Case("the pool edited", edit_pool, ("IPAddressPool", "10.99.0.0/24"), "-  - 10.99.0.0/24"),
-    Case(
-        "the speaker's image edited",
-        edit_image,
-        ("speaker", "example.invalid/vipcast:edited"),
-        "image: example.invalid/vipcast:edited",
-        # The update takes down one speaker, finds no image for the next, and goes no further.
-        lambda lab: {lab.node_address(host) for host in lab.group("nodes")},
-        1,
-    ),
-    Case(
-        "the router's filter removed",
-        remove_filter,
-        ("inbound filter", "VIPCAST-IN"),
-        "route-map VIPCAST-IN in",
-    ),
-]
+def words(*given: str) -> Callable[[Lab], tuple[str, ...]]:
+    """Return the same words for every lab."""
+    return lambda lab: given
+
+
+STRICT_ARP = Case(
+    "strict ARP flipped", flip_strict_arp, words("strictARP", "true", "false"), "+  strictARP: true"
+)
+NO_NEIGHBOR = Case(
+    "a neighbor removed",
+    lambda lab: configure(lab, router_bgp(lab), f"no neighbor {node(lab, -1)}"),
+    lambda lab: (f"neighbor {node(lab, -1)}", "found none"),
+    " timers connect 5",
+    lambda lab: {node(lab, -1)},
+    1,
+    # Its policy lines go with it.
+    lambda lab: (node(lab, -1),),
+)
+OTHER_AS = Case(
+    "a neighbor with another AS",
+    lambda lab: configure(lab, router_bgp(lab), f"neighbor {node(lab, 0)} remote-as 64999"),
+    lambda lab: (node(lab, 0), "64999", "64513"),
+    " remote-as 64999",
+    lambda lab: {node(lab, 0)},
+    1,
+)
+POOL = Case("the pool edited", edit_pool, words("IPAddressPool", "10.99.0.0/24"), "-  - 10.99.0.0/24")
+IMAGE = Case(
+    "the speaker's image edited",
+    edit_image,
+    words("speaker", "example.invalid/vipcast:edited"),
+    "image: example.invalid/vipcast:edited",
+    # The update takes down one speaker, finds no image for the next, and goes no further.
+    lambda lab: {lab.node_address(host) for host in lab.group("nodes")},
+    1,
+)
+FILTER = Case(
+    "the router's filter removed",
+    remove_filter,
+    words("inbound filter", "VIPCAST-IN"),
+    "route-map VIPCAST-IN in",
+)
+CASES = [STRICT_ARP, NO_NEIGHBOR, OTHER_AS, POOL, IMAGE, FILTER]
+# What is made together, and the part of the rollout that repairs it.
+ROUNDS = {
+    "no session moves": ([STRICT_ARP, POOL, FILTER], ["--skip-tags", "verify"]),
+    "two neighbors": ([NO_NEIGHBOR, OTHER_AS], ["--tags", "router"]),
+    "the image": ([IMAGE], ["--tags", "load_balancer"]),
+}
 
 
 def drift_report(lab: Lab, path: Path) -> list[str]:
@@ -118,16 +135,48 @@ def drift_report(lab: Lab, path: Path) -> list[str]:
     return [json.dumps(entry) for entry in found]
 
 
-def names(lines: list[str], case: Case) -> bool:
-    return any(all(word in line for word in case.named) for line in lines)
+def naming(lab: Lab, lines: list[str], case: Case) -> list[str]:
+    """Return the lines that name a case."""
+    return [line for line in lines if all(word in line for word in case.named(lab))]
 
 
-def expect_sessions(lab: Lab, before: dict[str, int], concerned: set[str], most: int) -> None:
-    """The sessions of before, and of those that may have been reset so many at most are new."""
+def unnamed(lab: Lab, lines: list[str], cases: list[Case]) -> list[str]:
+    """Return the lines that belong to none of the cases."""
+    known = [line for case in cases for line in naming(lab, lines, case)]
+    more = [case.more(lab) for case in cases if case.more]
+    return [
+        line
+        for line in lines
+        if line not in known and not any(all(word in line for word in words) for words in more)
+    ]
+
+
+def expect_lines(lab: Lab, lines: list[str], cases: list[Case]) -> None:
+    """One line names each case, and there is no other but those that a case brings along."""
+    assert {case.name: len(naming(lab, lines, case)) for case in cases} == {case.name: 1 for case in cases}, (
+        lines
+    )
+    assert unnamed(lab, lines, cases) == []
+
+
+def counters(lab: Lab) -> dict[str, tuple[int, int]]:
+    """How often the session with each neighbor went down, and the messages of the neighbor so far.
+
+    A neighbor that is removed and made again begins both anew.
+    """
+    return {peer: (one["connectionsDropped"], one["msgRcvd"]) for peer, one in lab.sessions().items()}
+
+
+def was_reset(before: tuple[int, int], after: tuple[int, int]) -> bool:
+    """Whether a session went down between two looks at its counters."""
+    return before[0] != after[0] or after[1] < before[1]
+
+
+def expect_sessions(lab: Lab, before: dict[str, tuple[int, int]], concerned: set[str], most: int) -> None:
+    """All sessions are up again, and of those concerned so many at most went down; of the others none did."""
     assert eventually(lambda: set(lab.established()) == set(before), timeout=60)
-    after = lab.established()
-    # FRR computes the moment from an uptime in whole seconds: it wobbles by one.
-    moved = {peer for peer in before if abs(after[peer] - before[peer]) > 2}
+    after = counters(lab)
+    moved = {peer for peer in before if was_reset(before[peer], after[peer])}
     assert moved <= concerned, f"sessions that were reset without need: {moved}"
     assert len(moved) <= most, f"more sessions were reset than needed: {moved}"
 
@@ -136,34 +185,41 @@ def test_without_drift_the_report_is_empty_and_the_exit_status_is_0(lab: Lab, tm
     assert drift_report(lab, tmp_path / "drift.json") == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_drift_is_named_and_repaired(lab: Lab, case: Case, tmp_path: Path) -> None:
-    before = lab.established()
-    assert before
-    case.make(lab)
-    # Alone: so what was repaired before it is repaired for good.
-    lines = drift_report(lab, tmp_path / "drift.json")
-    assert names(lines, case), lines
-    if case.name == "a neighbour removed":
-        # Its policy lines go with it; everything else is one line.
-        assert all(node(lab, -1) in line for line in lines), lines
-    else:
-        assert len(lines) == 1, lines
-    lab.playbook("site").expect()
-    expect_sessions(lab, before, case.concerned(lab), case.sessions)
+@pytest.mark.parametrize("together", ROUNDS)
+def test_drift_is_named_and_repaired(lab: Lab, together: str, tmp_path: Path) -> None:
+    cases, arguments = ROUNDS[together]
+    before = counters(lab)
+    assert before and set(before) == set(lab.established())
+    for case in cases:
+        case.make(lab)
+    # These alone: so what was repaired before it is repaired for good.
+    expect_lines(lab, drift_report(lab, tmp_path / "drift.json"), cases)
+    lab.playbook("site", *arguments).expect()
+    concerned = set().union(*(case.concerned(lab) for case in cases))
+    expect_sessions(lab, before, concerned, sum(case.sessions for case in cases))
+
+
+def state(lab: Lab) -> dict[str, object]:
+    """Everything that a case changes, as it is."""
+    cluster = "daemonsets,deployments,ipaddresspools.metallb.io,bgppeers.metallb.io,configmaps"
+    objects = {
+        f"{item['kind']}/{item['metadata']['name']}": item.get("spec") or item.get("data")
+        for where in (NAMESPACE, "kube-system")
+        for item in lab.get(cluster, "-n", where)["items"]
+    }
+    return {**objects, "router": lab.vtysh("show running-config")}
 
 
 def test_check_mode_names_everything_and_changes_nothing(lab: Lab, tmp_path: Path) -> None:
-    before = lab.established()
+    before = counters(lab)
     for case in CASES:
         case.make(lab)
-    lines = drift_report(lab, tmp_path / "drift.json")
-    assert [case.name for case in CASES if not names(lines, case)] == []
+    expect_lines(lab, drift_report(lab, tmp_path / "drift.json"), CASES)
+    made = state(lab)
     checked = lab.playbook("site", "--check", "--diff", "--skip-tags", "verify").expect()
     assert set(checked.changed) == {"localhost", lab.router}, checked.output
     assert [case.name for case in CASES if case.shown not in checked.output] == [], checked.output
-    assert drift_report(lab, tmp_path / "drift.json") == lines
-
+    assert state(lab) == made
     lab.playbook("site").expect()
     concerned = set().union(*(case.concerned(lab) for case in CASES))
     expect_sessions(lab, before, concerned, sum(case.sessions for case in CASES))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ..model.fields import parse_duration
 from .api import MERGE_PATCH, Api, ClusterError, Json
 
 NODES = "/api/v1/nodes"
@@ -15,6 +16,8 @@ NODES = "/api/v1/nodes"
 DRAIN = "vipcast.io/drain"
 # So that putting a node back uncordons it only where draining cordoned it.
 CORDONED = "vipcast.io/drain-cordoned"
+# Of the speaker: what it does with a value that is none, and the most that it waits. Seconds.
+DEFAULT_WAIT, LONGEST_WAIT = 10.0, 3600.0
 
 
 class Change(t.NamedTuple):
@@ -50,6 +53,34 @@ def back(node: Json) -> Change:
     return Change(removed, False if CORDONED in found and _is_cordoned(node) else None)
 
 
+def seconds(text: str) -> float:
+    """Return how long a speaker waits that is told this; ClusterError where it would wait something else."""
+    found = _duration(text)
+    if found is None:
+        raise ClusterError(f"wait: {text!r} is no duration such as 30s or 1m30s")
+    if found > LONGEST_WAIT:
+        raise ClusterError(f"wait: {text!r} is more than an hour, which is the most")
+    return found
+
+
+def left(node: Json, change: Change) -> float:
+    """Return how long the speaker announces the routes as ones that will go: as it was first said."""
+    said = {**_annotations(node), **change.annotations}.get(DRAIN)
+    if said is None:
+        return 0.0
+    found = _duration(said)
+    return DEFAULT_WAIT if found is None else min(found, LONGEST_WAIT)
+
+
+def _duration(text: str) -> float | None:
+    """Return the seconds as the speaker reads them, None for what is no duration."""
+    text = text.strip()
+    try:
+        return parse_duration(f"{text}s" if text.isdecimal() else text) if text else DEFAULT_WAIT
+    except ValueError:
+        return None
+
+
 def is_drained(node: Json) -> bool:
     """Whether its speaker was told to leave."""
     return DRAIN in _annotations(node)
@@ -77,4 +108,15 @@ def _is_cordoned(node: Json) -> bool:
     return bool((node.get("spec") or {}).get("unschedulable"))
 
 
-__all__ = ["CORDONED", "DRAIN", "Change", "apply", "back", "find", "is_drained", "out"]
+__all__ = [
+    "CORDONED",
+    "DRAIN",
+    "Change",
+    "apply",
+    "back",
+    "find",
+    "is_drained",
+    "left",
+    "out",
+    "seconds",
+]

@@ -33,13 +33,14 @@ Data = Mapping[str, Any]
 class Session:
     """A BGP session between a router and a node. `up`: whether it has to be; `why` not, if it has not.
 
-    `bfd` and `restart`: whether BFD and graceful restart are declared for it.
+    `up` is None where nobody knows, because the cluster does not answer. `bfd` and `restart`: whether BFD and
+    graceful restart are declared for it.
     """
 
     router: str
     node: str
     address: str
-    up: bool
+    up: bool | None
     why: str = ""
     bfd: bool = False
     restart: bool = False
@@ -132,6 +133,15 @@ def expect(declared: Data, cluster: Data, scope: Scope) -> Expectations:
         problems=tuple(_problems(declared, cluster, services)),
         notes=(*_notes(declared, cluster, services), *_left_out(cluster, scope)),
     )
+
+
+def sessions_without_cluster(declared: Data) -> list[Session]:
+    """Return the sessions that the declaration has, where the cluster does not say which have to be up."""
+    return [
+        Session(router["host"], node["name"], node["address"], up=None)
+        for router in declared["routers"]
+        for node in nodes_of(declared, router)
+    ]
 
 
 def seen_by(scope: Scope, cluster: Data) -> Data:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .difference import Difference, compare
-from .expectations import Data, Expectations, Scope, Session, expect
-from .findings import LAYERS, FoundRoute, FoundRouter, read_routers
+from .expectations import Data, Expectations, Scope, expect
+from .findings import LAYERS, FoundRouter, read_routers
 from .layer2 import expect_owners, read_macs
 from .layer2 import row as owner_row
 from .owners import compare_owners, heard, not_asked, not_told, remembered
 from .probes import index, judge
+from .rows import hash_policies, hops_of, session_row
+from .silent import without_cluster
 from .table import counts, duration, some, table
 from .worst_case import rows as worst_cases
 
@@ -56,6 +58,8 @@ def verification(
     `router_results`: of bgp_router_info, with the router's host as `item`; `probe_results`: of vip_probe,
     with the plan's entry as `item`. Both as a loop registers them.
     """
+    if "services" not in cluster:
+        return _readable(without_cluster(declared, cluster, router_results))
     scope = scope or Scope()
     expected = expect(declared, cluster, scope)
     routers = read_routers(declared, router_results)
@@ -64,17 +68,21 @@ def verification(
     differences += _judge(scope.chosen(cluster), probe_results)
     report = {
         "ok": not differences,
-        "sessions": [_session(one, routers) for one in expected.sessions],
+        "sessions": [session_row(one, routers) for one in expected.sessions],
         "routes": _routes(expected, routers),
         "owners": layer2.rows,
         "failures": worst_cases(routers, {one.address: one.node for one in expected.sessions}),
-        "hash_policy": {
-            one.host: {f"ipv{v}": value for v, value in one.hash_policy.items()} for one in routers
-        },
+        "hash_policy": hash_policies(routers),
         "probes": [_probe(result) for result in probe_results],
         "differences": [one.as_dict() for one in differences],
         "notes": [*_no_clients(declared), *expected.notes, *layer2.notes],
     }
+    return _readable((report, differences))
+
+
+def _readable(judged: tuple[dict[str, Any], Sequence[Difference]]) -> dict[str, Any]:
+    """Return the report with its text for people."""
+    report, differences = judged
     texts = [str(one) for one in differences]
     return {**report, "texts": texts, "lines": lines(report, texts)}
 
@@ -114,24 +122,6 @@ def _judge(services: Sequence[Data], results: Sequence[Data]) -> list[Difference
     return found
 
 
-def _session(session: Session, routers: Sequence[FoundRouter]) -> dict[str, Any]:
-    router = next(one for one in routers if one.host == session.router)
-    seen = router.sessions.get(session.address)
-    return {
-        "router": session.router,
-        "node": session.node,
-        "address": session.address,
-        "expected": "Established" if session.up else "none",
-        "why": session.why,
-        "found": seen.state if seen else ("unknown" if router.error else "not configured"),
-        "uptime": seen.uptime if seen else None,
-        "prefixes": seen.prefixes if seen else None,
-        "bfd": seen.bfd if seen else None,
-        "detection_time": seen.detection if seen else None,
-        "hint": seen.hint if seen else "",
-    }
-
-
 def _routes(expected: Expectations, routers: Sequence[FoundRouter]) -> list[dict[str, Any]]:
     rows = []
     for route in expected.routes:
@@ -144,17 +134,11 @@ def _routes(expected: Expectations, routers: Sequence[FoundRouter]) -> list[dict
                 "services": sorted(route.services),
                 "expected": sorted(route.hops),
                 "without": dict(route.without),
-                **{layer: None if router.error else _hops(seen, layer) for layer in LAYERS},
+                **{layer: None if router.error else hops_of(seen, layer) for layer in LAYERS},
                 "weights": dict(seen.weights) if seen else {},
             }
         )
     return rows
-
-
-def _hops(seen: FoundRoute | None, layer: str) -> list[str] | None:
-    """None where the router cannot say."""
-    hops = seen.hops[layer] if seen else frozenset()
-    return None if hops is None else sorted(hops)
 
 
 def _probe(result: Data) -> dict[str, Any]:
@@ -230,9 +214,9 @@ def _route_table(routes: Sequence[Data]) -> list[str]:
             one["router"],
             one["prefix"],
             ", ".join(one["services"]),
-            len(one["expected"]),
+            "unknown" if one["expected"] is None else len(one["expected"]),
             *[_layer(one, layer) for layer in LAYERS],
-            ", ".join(one["expected"]) or "none",
+            "unknown" if one["expected"] is None else ", ".join(one["expected"]) or "none",
         )
         for one in routes
     ]
@@ -299,7 +283,8 @@ def _layer(route: Data, layer: str) -> str:
     """The number of next hops; where it is the right number of the wrong ones, that shows too."""
     if route[layer] is None:
         return "unknown"
-    wrong = set(route[layer]) - set(route["expected"])
+    known = route[layer] if route["expected"] is None else route["expected"]
+    wrong = set(route[layer]) - set(known)
     return f"{len(route[layer])}{f' ({len(wrong)} wrong)' if wrong else ''}"
 
 

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
+from support.netstat import counter
+from support.ports import free_port
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, encode
@@ -19,12 +21,6 @@ from vipcast.net.peering import Peering, PeerSettings
 
 VIP = Route(ip_network("10.9.0.1/32"))
 OPEN = encode(Open.of(64512, 9, IPv4Address("192.0.2.2")))
-
-
-def free_port(host: str = "") -> int:
-    with socket.create_server((host, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def peer_settings(port: int, **values: object) -> PeerSettings:
@@ -64,7 +60,7 @@ async def street() -> AsyncIterator[Street]:
     await made.end()
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -251,7 +247,7 @@ async def test_a_password_guards_the_listening_side_too(street: Street, host: st
         mirrored(waiting.settings, address=address, password="other" if wrong else "secret")
     )
     if wrong:
-        await asyncio.sleep(1)
+        await until(lambda: "a password that differs" in calling.status().last_error, 20)
         assert waiting.status().counters.connects == 0
         assert not calling.status().established
     else:
@@ -283,7 +279,12 @@ async def test_ttl_security_between_neighbours(street: Street, host: str) -> Non
     await until(lambda: waiting.status().established and near.status().established)
     await near.close()
     await until(lambda: not waiting.status().established)
+    before = waiting.status().counters.bytes_in
     far = street.start(mirrored(waiting.settings, address=address, multihop=True))
-    await asyncio.sleep(1)
+    await until(lambda: far.status().state is State.OPEN_CONFIRM)
+    refused = counter("TCPMinTTLDrop")
+    # What it has sent is sent again and again, as the kernel lets none of it through.
+    await until(lambda: counter("TCPMinTTLDrop") >= refused + 2, 20)
+    assert waiting.status().counters.bytes_in == before
     assert not far.status().established
     assert not waiting.status().established

@@ -9,7 +9,8 @@ import tracemalloc
 from ipaddress import ip_address, ip_network
 
 import pytest
-from daemon.bgp.test_listener import OPEN, Street, call, free_port, mirrored, peer_settings, until
+from daemon.bgp.test_listener import OPEN, Street, call, mirrored, peer_settings, until
+from support.ports import free_port
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, encode
@@ -131,9 +132,10 @@ async def test_others_get_their_turn_while_a_hundred_thousand_routes_go_out(stre
     await until(lambda: bad.status().established)
     bad.set_routes(routes)
     counters, turns = bad._neighbour.memory.counters, 0
-    while counters.prefixes_sent < len(routes):
-        turns += 1
-        await asyncio.sleep(0)
+    async with asyncio.timeout(120):
+        while counters.prefixes_sent < len(routes):
+            turns += 1
+            await asyncio.sleep(0)
     assert turns >= 5
     await until(lambda: calling.status().counters.prefixes_received == len(routes), 60)
     assert undisturbed(good)

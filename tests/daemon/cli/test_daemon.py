@@ -11,7 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
-from support.processes import free_port
+from support.ports import free_port
 
 from vipcast.daemon import run as shell
 from vipcast.daemon.log import JsonFormatter, log_for

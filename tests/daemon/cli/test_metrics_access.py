@@ -22,6 +22,7 @@ import yaml
 from support import processes
 from support.apiserver import ApiServer
 from support.pki import Authority
+from support.ports import free_port
 
 from vipcast.controller.metrics import Metrics as ControllerMetrics
 from vipcast.daemon.metrics import Registry
@@ -49,7 +50,7 @@ class Daemon:
 
     def __init__(self, api: ApiServer, folder: Path, *, granted: bool = True, **flags: str) -> None:
         self.api, self.namespace = api, f"metrics-{next(_numbers)}"
-        self.log, self.port = folder / "log", processes.free_port()
+        self.log, self.port = folder / "log", free_port()
         self._prepare(granted)
         given = {
             "kubeconfig": str(api.write_kubeconfig(self.namespace, token=self.token("speaker"))),

@@ -300,8 +300,9 @@ async def test_a_page_that_fails_is_logged_and_the_server_lives_on(
 async def test_closing_does_not_wait_for_clients(serving: Callable[..., asyncio.Future[Server]]) -> None:
     served = await serving()
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    while not served._connections:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while not served._connections:
+            await asyncio.sleep(0.01)
     await asyncio.wait_for(served.close(), 2)
     assert await asyncio.wait_for(reader.read(), 2) == b""
     writer.close()

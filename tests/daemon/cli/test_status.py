@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from support.processes import free_port
+from support.ports import free_port
 
 from vipcast.cli import main
 from vipcast.cli.status import controller_lines, speaker_lines, status

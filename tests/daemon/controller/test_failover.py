@@ -307,6 +307,8 @@ def test_after_an_orderly_hand_over_nothing_is_written_to_those_who_wait(pair: P
     assert pair.versions() == before
 
 
+@pytest.mark.thorough
+@pytest.mark.timeout(400)
 def test_the_bench_measures_a_kill_and_an_orderly_end() -> None:
     """With its own API server, and as few as possible; so that its figures can be had again."""
     bench = ROOT / "tests/bench/controller_failover.py"

@@ -14,14 +14,14 @@ from typing import Any
 import jinja2
 import pytest
 from daemon.speaker.cluster import ROLE, Cluster, Speaker
-from daemon.speaker.conftest import cluster, configured
+from daemon.speaker.conftest import cluster
 from daemon.speaker.test_legacy import write
 from daemon.speaker.test_run import eventually
 
 from vipcast.k8s import Json
 from vipcast.k8s import resource as resources
 
-__all__ = ["cluster", "configured"]
+__all__ = ["cluster"]
 
 pytestmark = pytest.mark.apiserver
 

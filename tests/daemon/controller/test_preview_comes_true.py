@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 from support.apiserver import ApiServer
-from support.processes import free_port, start, stop
+from support.ports import free_port
+from support.processes import start, stop
 
 from vipcast.cli import main
 from vipcast.controller.change import CONDITION

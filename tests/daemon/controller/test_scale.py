@@ -12,7 +12,7 @@ import pytest
 from support.apiserver import ApiServer
 from support.controllers import prepare
 
-pytestmark = pytest.mark.apiserver
+pytestmark = [pytest.mark.apiserver, pytest.mark.thorough, pytest.mark.timeout(400)]
 
 BENCH = Path(__file__).parents[2] / "bench/controller_scale.py"
 COUNT = 200

@@ -105,7 +105,7 @@ class Router(Cable):
         return path.read_text(errors="replace") if path.exists() else ""
 
     @staticmethod
-    def until(condition: Any, seconds: float = 10) -> None:
+    def until(condition: Any, seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:

@@ -121,7 +121,7 @@ class Speaker:
             asyncio.run_coroutine_threadsafe(self._close(message, preserve), self._loop).result(10)
             self._thread.join(10)
 
-    def wait(self, condition: Callable[[PeerStatus], object], seconds: float = 10) -> PeerStatus:
+    def wait(self, condition: Callable[[PeerStatus], object], seconds: float = 20) -> PeerStatus:
         end = time.monotonic() + seconds
         while not condition(status := self.status()):
             if time.monotonic() > end:
@@ -129,5 +129,5 @@ class Speaker:
             time.sleep(0.02)
         return status
 
-    def wait_up(self, seconds: float = 10) -> PeerStatus:
+    def wait_up(self, seconds: float = 20) -> PeerStatus:
         return self.wait(lambda s: s.state is State.ESTABLISHED and not s.pending, seconds)

@@ -16,23 +16,28 @@ _BEGIN, _END = "<!-- table: made by tests/daemon/interop/table.py -->\n", "<!-- 
 
 
 def render() -> str:
-    names = list(PEERS)
-    lines = [
-        f"| | {' | '.join(f'{name} {PEERS[name].version()}' for name in names)} |",
-        f"|{'---|' * (len(names) + 1)}",
-    ]
-    notes: list[str] = []
+    return "\n".join([versions(), *features(), ""])
+
+
+def versions() -> str:
+    """Return the head of the table: the routers as they are installed here."""
+    return f"| | {' | '.join(f'{name} {kind.version()}' for name, kind in PEERS.items())} |"
+
+
+def features() -> list[str]:
+    """Return the other lines, and the notes below."""
+    lines, notes = [f"|{'---|' * (len(PEERS) + 1)}"], list[str]()
     for feature in Feature:
-        cells = [_cell(feature, name, notes) for name in names]
+        cells = [_cell(feature, name, notes) for name in PEERS]
         lines.append(f"| {feature.value} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *(f"{number}. {note}" for number, note in enumerate(notes, 1)), ""])
+    return [*lines, "", *(f"{number}. {note}" for number, note in enumerate(notes, 1))]
 
 
 def _cell(feature: Feature, name: str, notes: list[str]) -> str:
-    reason = CANNOT.get((feature, name))
-    if reason is None:
+    cannot = CANNOT.get((feature, name))
+    if cannot is None:
         return "yes"
-    note = f"{name}: {reason}."
+    note = f"{name}: {cannot.why}."
     if note not in notes:
         notes.append(note)
     return f"no ({notes.index(note) + 1})"

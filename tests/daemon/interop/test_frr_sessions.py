@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import time
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -14,6 +13,7 @@ from daemon.interop.network import eventually, run
 from daemon.interop.process import command
 from daemon.interop.speaker import Speaker, peer
 from daemon.interop.test_frr import config
+from support.netstat import counter
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.route import Route
@@ -133,7 +133,8 @@ def test_a_router_that_sends_with_a_low_ttl_is_not_heard(router: Router) -> None
     router.start(config())
     with Speaker(router.node, peer(ttl_security_hops=1)) as speaker:
         speaker.wait(lambda s: s.state is State.OPEN_SENT)
-        time.sleep(3)
+        before = counter("TCPMinTTLDrop", router.node)
+        eventually(lambda: counter("TCPMinTTLDrop", router.node) >= before + 3, "it is refused by the kernel")
         assert speaker.status().counters.bytes_in == 0
         assert speaker.status().state is State.OPEN_SENT
 
@@ -171,8 +172,12 @@ def test_routes_outlive_a_process_that_is_killed_and_what_is_not_said_again_goes
     assert installed(router, VIP)
     assert installed(router, VIP2)
     router.spawn("second", *command(60, str(VIP)), inside=router.node)
-    while installed(router, VIP2):
+
+    def stale_is_gone() -> bool:
         assert installed(router, VIP), "the route was away for a moment"
+        return not installed(router, VIP2)
+
+    eventually(stale_is_gone, "what is not said again has gone", 40)  # the restart time is 60 s
     assert installed(router, VIP)
     assert router.neighbor()["bgpState"] == "Established"
 
@@ -194,7 +199,8 @@ def test_a_speaker_that_leaves_says_whether_routes_are_to_stay(router: Router, p
             speaker.wait_up()
             assert installed(router, VIP)
     else:
-        eventually(lambda: not installed(router, VIP), "the route gone at once", 2)
+        # The restart time is 60 s.
+        eventually(lambda: not installed(router, VIP), "the route gone at once", 20)
 
 
 def test_bfd_down_ends_the_session_with_its_own_code_and_it_comes_back(router: Router) -> None:

@@ -131,7 +131,7 @@ def test_a_silent_router_is_noticed(peer: Peer) -> None:
         speaker.wait_up()
         has(peer, Route(VIP))
         peer.pause()
-        status = speaker.wait(lambda s: s.last_error, 5)
+        status = speaker.wait(lambda s: s.last_error)
         assert "Hold Timer Expired" in status.last_error
         peer.resume()
         speaker.wait_up(20)
@@ -146,7 +146,7 @@ def test_a_silent_speaker_is_noticed_and_comes_back(peer: Peer) -> None:
         speaker.wait_up()
         has(peer, Route(VIP))
         speaker.freeze(5)
-        lost(peer, Route(VIP), 5)
+        lost(peer, Route(VIP))
         speaker.wait_up(20)
         has(peer, Route(VIP))
 
@@ -159,7 +159,7 @@ def test_a_close_is_a_cease_with_its_message(peer: Peer) -> None:
         speaker.wait_up()
         has(peer, Route(VIP))
         speaker.close("rack 4 moves")
-    lost(peer, Route(VIP), 2)
+    lost(peer, Route(VIP), 6)  # the hold time is 9 s
     eventually(lambda: "rack 4 moves" in peer.said(), "our message in the router's words")
 
 

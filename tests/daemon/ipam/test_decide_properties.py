@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What holds for every order of events, late informers, lost writes and answers, restarts and fail-overs.
 
-A sequence is a walk of up to forty steps. `VIPCAST_SEQUENCES` says how many are tried (10,000 without it), in
-parts so that several processes can share them; `VIPCAST_SEED` gives other ones.
+A sequence is a walk of up to forty steps. They are tried in parts, so that several processes can share them;
+daemon/sequences.py says how many and which.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from daemon import sequences
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -30,8 +30,6 @@ from vipcast.ipam import Allocation, Refusal
 from vipcast.ipam.service import Relation
 
 PARTS = 20
-SEQUENCES = int(os.environ.get("VIPCAST_SEQUENCES", "10000"))
-SEED = int(os.environ.get("VIPCAST_SEED", "0"))
 
 Json = dict[str, Any]
 ALLOCATION = {"priority": 1, "serviceSelectors": [{"matchLabels": {"app": "gold"}}]}
@@ -444,7 +442,7 @@ class Cluster(RuleBasedStateMachine):
 
 
 SETTINGS = settings(
-    max_examples=max(1, SEQUENCES // PARTS),
+    max_examples=max(1, sequences.count() // PARTS),
     stateful_step_count=40,
     deadline=None,
     database=None,
@@ -455,4 +453,5 @@ SETTINGS = settings(
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_order_of_events(part: int) -> None:
-    run_state_machine_as_test(seed(SEED * PARTS + part)(type("Cluster", (Cluster,), {})), settings=SETTINGS)
+    seeded = seed(sequences.seed() * PARTS + part)(type("Cluster", (Cluster,), {}))
+    run_state_machine_as_test(seeded, settings=SETTINGS)

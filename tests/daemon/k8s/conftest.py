@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from support.apiserver import ApiServer
-from support.fixtures import api_server
+from support.fixtures import clean_api_server
 
 from vipcast.k8s import Client, find_access
 
-__all__ = ["api_server"]
+__all__ = ["clean_api_server"]
 
 _numbers = itertools.count()
 

@@ -103,8 +103,9 @@ async def test_events_trickle_while_something_more_urgent_is_written(client: Cli
     async with recording(client, lambda: quiet, patience=60) as recorder:
         for number in range(200):
             recorder.record(something(namespace, f"service-{number}"), "IPAllocated", "words")
-        while recorder.sent < 2 * AT_ONCE:  # they do come, but not so many
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while recorder.sent < 2 * AT_ONCE:  # they do come, but not so many
+                await asyncio.sleep(0.05)
         assert recorder.sent < 100
         quiet = math.inf
         async with asyncio.timeout(60):

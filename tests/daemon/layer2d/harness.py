@@ -19,7 +19,7 @@ import struct
 import tempfile
 import threading
 import time
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
@@ -47,6 +47,8 @@ __all__ = ["KEY", "VIP", "VIP6", "Asking", "Layer2Process", "Net", "Speaker", "e
 
 VIP, VIP6 = "10.31.8.100", "fd31::100"
 KEY = b"0123456789abcdef0123456789abcdef"
+# The first of the addresses that nobody has, from which the client asks.
+_FIRST_SENDER = int(ip_address("10.31.128.0"))
 
 _numbers = itertools.count()
 
@@ -229,11 +231,19 @@ class Speaker(ClientThread[Layer2Client]):
 
 
 class Asking:
-    """The client asks by ARP all the time, and writes down who answered when, and what was asked in vain."""
+    """The client asks by ARP all the time, and writes down who answered when, and what was asked in vain.
+
+    The sender's address in a question is its number, which the answer has as its target. So an answer belongs
+    to a question however late it is read: on a busy machine this thread stands still, and nothing is lost.
+    """
+
+    LATE = 1.0
+    """Seconds that answers to the last questions may take."""
 
     def __init__(self, net: Net, address: str = VIP, interval: float = 0.02) -> None:
         self.answers: list[tuple[float, str]] = []
         self.asked: list[float] = []
+        self._answered: set[int] = set()
         self._address, self._interval = ip_address(address).packed, interval
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(net.client,), daemon=True)
@@ -252,38 +262,34 @@ class Asking:
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806)) as sock:
             sock.bind(("eth0", 0x0806))
             mac = sock.getsockname()[4]
-            ours = ip_address("10.31.8.1").packed
-            request = struct.pack("!6s6sHHHBBH", b"\xff" * 6, mac, 0x0806, 1, 0x0800, 6, 4, 1)
-            request += mac + ours + bytes(6) + self._address
+            head = struct.pack("!6s6sHHHBBH", b"\xff" * 6, mac, 0x0806, 1, 0x0800, 6, 4, 1) + mac
             while not self._over.is_set():
+                sender = _FIRST_SENDER + len(self.asked)
                 self.asked.append(time.monotonic())
-                sock.send(request)
+                sock.send(head + sender.to_bytes(4) + bytes(6) + self._address)
                 self._listen(sock, mac, self.asked[-1] + self._interval)
+            self._listen(sock, mac, time.monotonic() + self.LATE, to_all=True)
 
-    def _listen(self, sock: socket.socket, mac: bytes, until: float) -> None:
-        while (left := until - time.monotonic()) > 0:
+    def _listen(self, sock: socket.socket, mac: bytes, until: float, *, to_all: bool = False) -> None:
+        """``to_all``: no longer than until every question has an answer."""
+        while (left := until - time.monotonic()) > 0 and not (to_all and not self.unanswered()):
             if select.select([sock], [], [], left)[0]:
                 frame = sock.recv(2048)
                 # A reply to us, not what is announced to everybody.
                 if frame[:6] == mac and frame[20:22] == b"\0\2" and frame[28:32] == self._address:
                     self.answers.append((time.monotonic(), frame[22:28].hex(":")))
+                    self._answered.add(int.from_bytes(frame[38:42]) - _FIRST_SENDER)
 
-    def longest_gap(self, since: float = 0.0) -> float:
-        """Seconds without an answer."""
-        times = [at for at, _mac in self.answers if at >= since]
-        ends = [*times, time.monotonic()]
-        return max(
-            (after - before for before, after in itertools.pairwise([since or ends[0], *ends])), default=0.0
-        )
+    def unanswered(self, since: float = 0.0) -> list[int]:
+        """Return the numbers of the questions that nobody has answered."""
+        later = bisect_left(self.asked, since)
+        return [number for number in range(later, len(self.asked)) if number not in self._answered]
 
-    def most_in_vain(self) -> int:
-        """Questions in a row that nobody answered before the next one; the machine may be busy for longer."""
-        times = [at for at, _mac in self.answers]
-        between = itertools.pairwise([self.asked[0], *times])
-        asked = (
-            (bisect_right(self.asked, before), bisect_left(self.asked, after)) for before, after in between
-        )
-        return max(end - begin - 1 for begin, end in asked)
+    def most_in_vain(self, since: float = 0.0) -> int:
+        """Return how many questions in a row nobody has answered."""
+        missing = set(self.unanswered(since))
+        runs = itertools.groupby(range(len(self.asked)), missing.__contains__)
+        return max((len(list(each)) for in_vain, each in runs if in_vain), default=0)
 
     def macs(self, since: float = 0.0) -> set[str]:
         return {mac for at, mac in self.answers if at >= since}

@@ -10,6 +10,10 @@ from daemon.layer2d.harness import VIP, VIP6, Asking, Cluster, Layer2Process, Ne
 
 from vipcast.layer2.wants import Holding
 
+# Questions in vain, one in 20 ms. The others notice that a node is gone after 0.35 s; without heartbeats they
+# would have to learn it from the API, after many seconds.
+NOTICED = 100
+
 
 def test_one_node_answers_and_everybody_says_which(cluster: Cluster) -> None:
     owner = cluster.settle(VIP)
@@ -36,10 +40,10 @@ def test_when_the_owner_is_gone_another_answers(cluster: Cluster) -> None:
         cluster.net.cut(cluster.namespaces[owner])
         at = time.monotonic()
         before = cluster.net.mac(cluster.namespaces[owner])
-        eventually(lambda: asking.macs(at + 0.05) - {before}, "another answers", 5)
+        eventually(lambda: asking.macs(at + 0.05) - {before}, "another answers")
         time.sleep(0.2)
-        assert asking.longest_gap(at) < 1.0
-        assert cluster.net.neighbour(VIP) in (None, *asking.macs(at + 0.05))
+    assert asking.most_in_vain(at) < NOTICED
+    assert cluster.net.neighbour(VIP) in (None, *asking.macs(at + 0.05))
 
 
 def test_when_the_owner_s_process_is_killed_another_answers(cluster: Cluster) -> None:
@@ -50,9 +54,9 @@ def test_when_the_owner_s_process_is_killed_another_answers(cluster: Cluster) ->
         time.sleep(0.3)
         cluster.processes[owner].process.kill()
         at = time.monotonic()
-        eventually(lambda: asking.macs(at) - {before}, "another answers", 5)
+        eventually(lambda: asking.macs(at) - {before}, "another answers")
         time.sleep(0.2)
-        assert asking.longest_gap(at) < 1.0
+    assert asking.most_in_vain(at) < NOTICED
     # The announcement has corrected the client's kernel without a question of its own.
     (after,) = asking.macs(at + 1e-3) - {before}
     assert cluster.net.neighbour(VIP) == after
@@ -62,7 +66,7 @@ def test_after_a_split_one_owner_is_left(cluster: Cluster) -> None:
     owner = cluster.settle(VIP)
     cluster.net.cut(cluster.namespaces[owner])
     others = cluster.others(owner)
-    eventually(lambda: [name for name in cluster.owners() if name in others], "another owns", 5)
+    eventually(lambda: [name for name in cluster.owners() if name in others], "another owns")
     assert owner in cluster.owners(), "who is alone owns, too"
     cluster.net.mend(cluster.namespaces[owner])
     cluster.settle(VIP, 5)
@@ -82,7 +86,7 @@ def test_an_heir_takes_over_without_a_lost_answer(cluster: Cluster) -> None:
         cluster.processes[owner].process.send_signal(signal.SIGTERM)
         assert cluster.processes[owner].process.wait(10) == 0
         time.sleep(0.5)
-    assert len(asking.answers) >= len(asking.asked) - 1  # the last one may be under way
+    assert asking.unanswered() == []
     assert len(asking.macs()) == 1
     eventually(lambda: cluster.settle(VIP) == owner, "it owns")
     assert {name: speaker.status(VIP).term for name, speaker in cluster.speakers.items()} == before
@@ -111,7 +115,7 @@ def test_a_link_that_goes_down_moves_the_address_and_nothing_moves_back(cluster:
     run("ip", "-n", namespace, "link", "set", "eth0", "down")
     cluster.speakers[owner].wait(lambda status: status.holding is Holding.NO_INTERFACE)
     others = cluster.others(owner)
-    eventually(lambda: [name for name in cluster.owners() if name in others], "another owns", 5)
+    eventually(lambda: [name for name in cluster.owners() if name in others], "another owns")
     run("ip", "-n", namespace, "link", "set", "eth0", "up")
     run("ip", "-n", namespace, "addr", "replace", "fd31::1" + owner[1:] + "/64", "dev", "eth0", "nodad")
     new = cluster.settle(VIP)
@@ -142,7 +146,7 @@ def test_without_a_speaker_everything_stays(cluster: Cluster) -> None:
     with Asking(cluster.net) as asking:
         time.sleep(2)
     assert asking.macs() == {cluster.net.mac(cluster.namespaces[owner])}
-    assert len(asking.answers) >= len(asking.asked) - 1
+    assert asking.unanswered() == []
     status = cluster.processes[owner].status()
     assert status["clients"] == 0
     assert status["addresses"][VIP]["term"] == term
@@ -158,7 +162,7 @@ def test_when_the_heir_is_told_to_end_the_old_process_takes_over_again(cluster: 
         assert heir.process.wait(10) == 0
         eventually(lambda: old.said("taken_over"), "the old one has it again")
         time.sleep(0.5)
-    assert len(asking.answers) >= len(asking.asked) - 1
+    assert asking.unanswered() == []
     assert len(asking.macs()) == 1
     assert cluster.settle(VIP) == owner
     assert cluster.speakers[owner].status(VIP).term == 1

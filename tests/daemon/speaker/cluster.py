@@ -17,6 +17,7 @@ from typing import Any
 import jinja2
 from support import processes
 from support.apiserver import ApiServer
+from support.ports import free_port
 
 from vipcast.k8s import APPLY_PATCH, Client, Json, Resource
 from vipcast.k8s import resource as resources
@@ -157,7 +158,7 @@ class Speaker:
     ) -> None:
         node, self._inside = node or cluster.node, inside
         self._log = cluster.api.folder / f"{node}-{program}.log"
-        self.health, self.metrics_port = processes.free_port(), processes.free_port()
+        self.health, self.metrics_port = free_port(), free_port()
         flags = {
             "namespace": cluster.name,
             "lb-class": f"test.io/{cluster.name}",

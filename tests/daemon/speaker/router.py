@@ -20,12 +20,15 @@ _TCP_MD5SIG = 14
 
 
 class Router:
-    """`routes` is what it has now, `sessions` counts the OPENs, `farewells` are the NOTIFICATIONs it got."""
+    """`routes` is what it has now, `farewells` are the NOTIFICATIONs it got.
+
+    `sessions` counts the OPENs and `keepalives` the KEEPALIVEs.
+    """
 
     def __init__(self, asn: int = 64512, password: str | None = None) -> None:
         self.asn = asn
         self.routes: dict[str, Update] = {}
-        self.sessions = 0
+        self.sessions = self.keepalives = 0
         self.farewells: list[Notification] = []
         self._password = password
         self._writers: set[asyncio.StreamWriter] = set()
@@ -79,6 +82,7 @@ class Router:
                 writer.write(encode(Open.of(self.asn, 9, IPv4Address("10.0.0.1"), *families)))
                 writer.write(encode(Keepalive()))
             case Keepalive():
+                self.keepalives += 1
                 writer.write(encode(Keepalive()))
             case Notification():
                 self.farewells.append(message)

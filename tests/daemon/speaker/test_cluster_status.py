@@ -16,7 +16,7 @@ import pytest
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.router import Router
 from daemon.speaker.test_reports import Reports, eventually, no_trouble_of, services_are, session_is
-from support.processes import free_port
+from support.ports import free_port
 
 from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
 
@@ -69,7 +69,8 @@ async def test_two_nodes_are_one_table_with_what_is_wrong_below(cluster: Cluster
     async with Speaker(cluster, kubeconfig) as one, Speaker(second, kubeconfig) as two:
         await eventually(session_is_on(reports, cluster.node))
         await eventually(session_is_on(reports, second.node))
-        await asyncio.sleep(3)  # what is refused is told after a moment
+        await eventually(services_are_told_on(reports, cluster.node, "web", "idle"))
+        await eventually(services_are_told_on(reports, second.node, "web", "idle", "local"))
         await eventually(lambda: no_trouble_of(one))
         await eventually(lambda: no_trouble_of(two))
         shown = await ask(cluster)
@@ -104,6 +105,14 @@ def session_is_on(reports: Reports, name: str) -> Any:
     async def question() -> bool:
         items = [item["status"] for item in await reports.items(BGP_SESSION_STATES)]
         return any(each["node"] == name and each["bgpStatus"] == "Established" for each in items)
+
+    return question
+
+
+def services_are_told_on(reports: Reports, node: str, *names: str) -> Any:
+    async def question() -> bool:
+        items = [item["status"] for item in await reports.items(SERVICE_BGP_STATUSES)]
+        return {each["serviceName"] for each in items if each["node"] == node} == set(names)
 
     return question
 

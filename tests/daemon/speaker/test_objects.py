@@ -99,7 +99,7 @@ def test_a_session_has_the_fields_that_frr_k8s_has_and_the_rest_beside_them() ->
         {"family": "IPv4 unicast", "announced": 1, "pending": 0, "withheld": 0},
         {"family": "IPv6 unicast", "announced": 0, "pending": 0, "withheld": 1},
     ]
-    assert found["gracefulRestart"] == {"configured": 120, "negotiated": False}
+    assert found["gracefulRestart"] == {"api_server": 120, "negotiated": False}
     assert found["bfd"]["diagnostic"] == "the neighbour said that the session is down"
     assert found["drain"] == "shuttingDown"
 
@@ -139,10 +139,10 @@ def test_ten_thousand_withheld_prefixes_are_a_number_and_the_first_ten() -> None
     session_object(OWNER, PeerView(replace(PEER, address=None, interface="eth0", remote_asn=None))),
     dated(service_object(OWNER, ("web", "shop"), (WEIGHTED, REFUSED)) or {}, None, "2026-01-02T12:00:00Z"),
 ])  # fmt: skip
-def test_the_definitions_know_every_field(configured: ApiServer, item: dict[str, Any]) -> None:
+def test_the_definitions_know_every_field(api_server: ApiServer, item: dict[str, Any]) -> None:
     """Otherwise it would be dropped, and written again for ever."""
     arguments = ("create", "--dry-run=server", "--validate=strict", "--output=json", "--filename=-")
-    taken = json.loads(configured.kubectl(*arguments, stdin=json.dumps(item)))
+    taken = json.loads(api_server.kubectl(*arguments, stdin=json.dumps(item)))
     assert taken["status"] == item["status"]
     assert same(item, slim(taken))
 

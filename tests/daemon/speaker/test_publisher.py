@@ -49,7 +49,7 @@ class DeafClient(Client):
 
 
 async def test_what_was_deleted_before_it_was_seen_comes_back(
-    cluster: Cluster, configured: ApiServer
+    cluster: Cluster, api_server: ApiServer
 ) -> None:
     """Two nodes write the same object at the end of an outage, and the one that no longer owns goes last."""
     await cluster.prepare()
@@ -60,7 +60,7 @@ async def test_what_was_deleted_before_it_was_seen_comes_back(
         listing = await cluster.client.list(SERVICE_L2_STATUSES.path(cluster.name))
         return next(iter(listing.items), None)
 
-    client = DeafClient(find_access(str(configured.kubeconfig)))
+    client = DeafClient(find_access(str(api_server.kubeconfig)))
     node = await cluster.client.get(NODES.path(None, cluster.node))
     owned = AddressStatus(Holding.OWNER, cluster.node, 1, 0.0)
     publisher = Publisher(client, cluster.node, cluster.name)

@@ -12,7 +12,7 @@ import pytest
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.router import Router
 from support.following import until
-from support.processes import free_port
+from support.ports import free_port
 
 from vipcast.k8s import Json, Resource
 from vipcast.k8s.resource import BGP_SESSION_STATES, CONFIG_MAPS, NODES, SERVICE_BGP_STATUSES
@@ -366,15 +366,16 @@ async def test_nothing_is_written_while_nothing_happens(
     cluster: Cluster, router: Router, reports: Reports
 ) -> None:
     kubeconfig = await cluster.prepare_web(router.port)
+    await cluster.peer("tor", router.port, holdTime="3s")
     async with Speaker(cluster, kubeconfig) as speaker:
         await eventually(session_is(reports, bgpStatus="Established"))
         await eventually(services_are(reports, "web"))
         await eventually(lambda: no_trouble_of(speaker))
         before = (await speaker.status())["reports"]["written"]
-        await cluster.apply(
-            "Node", cluster.node, labels={"some": "label"}
-        )  # another decision, the same result
-        await asyncio.sleep(4)  # more than one keepalive
+        # Another decision, the same result.
+        await cluster.apply("Node", cluster.node, labels={"some": "label"})
+        heard = router.keepalives
+        await until(lambda: router.keepalives >= heard + 3)
         assert (await speaker.status())["reports"] == {
             "waiting": 0,
             "written": before,
@@ -390,8 +391,20 @@ async def test_a_router_that_is_away_for_long_costs_few_writes(cluster: Cluster,
     async with Speaker(cluster, kubeconfig) as speaker:
         await eventually(session_lost(reports))
         before = (await reports.session())["since"], (await speaker.status())["reports"]["written"]
-        await asyncio.sleep(6)
+        await tried_again(speaker, 3)
         assert ((await reports.session())["since"], (await speaker.status())["reports"]["written"]) == before
+
+
+async def tried_again(speaker: Speaker, times: int) -> None:
+    """Return when the speaker has tried to reach its only peer so often; an attempt moves the next one."""
+    seen: set[str] = set()
+
+    async def enough() -> bool:
+        (peer,) = (await speaker.status())["peers"]
+        seen.add(peer["nextAttemptAt"])
+        return len(seen - {None}) > times + 1
+
+    await eventually(enough)
 
 
 async def test_without_the_right_to_report_a_speaker_announces_and_says_what_is_missing(

@@ -1,43 +1,96 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules called as Ansible calls them, against a real API server."""
+"""Modules called as Ansible calls them, and two real API servers: one with our kinds, one without."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.apiserver import ApiServer
-from support.fixtures import api_server
+from support.modules import ModuleServer, run_module
 
-__all__ = ["api_server"]
+CRDS = Path(__file__).parents[3] / "roles/load_balancer/files/crds"
+GROUP = "metallb.io"
 
 Call = Callable[..., dict[str, Any]]
-MODULES = "ansible_collections.vipcast.baremetal.plugins.modules"
 
 
-def run_module(name: str, arguments: dict[str, Any], *, check: bool = False) -> dict[str, Any]:
-    """The result of one module call in a process of its own, with the diff."""
-    given = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
-    done = subprocess.run(
-        [sys.executable, "-m", f"{MODULES}.{name}", json.dumps({"ANSIBLE_MODULE_ARGS": given})],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.stdout.strip(), done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
-    assert "Traceback" not in done.stderr, done.stderr
-    return result
+@pytest.fixture(scope="session")
+def api_server() -> Iterator[ApiServer]:
+    """The API server that serves our kinds. A test leaves nothing outside of its own namespace."""
+    with ApiServer() as api:
+        api.kubectl("apply", "--filename", str(CRDS))
+        api.kubectl("wait", "--for=condition=Established", "--timeout=60s", "--filename", str(CRDS))
+        wanted = {name.partition(".")[0] for name in definitions(api)}
+        wait_for(lambda: wanted <= served(api), f"{wanted} to be served")
+        yield api
+
+
+@pytest.fixture(scope="session")
+def second_api_server() -> Iterator[ApiServer]:
+    """An API server on which tests define our kinds, or others of our group; see `bare`."""
+    with ApiServer() as api:
+        yield api
 
 
 @pytest.fixture
-def call(api_server: ApiServer) -> Call:
-    """``call("object_set", check=True, name=...)``: the module's result, against the shared API server."""
+def bare(second_api_server: ApiServer) -> Iterator[ApiServer]:
+    """An API server without any kind of our group; whatever a test defines goes with its objects."""
+    yield second_api_server
+    if ours := definitions(second_api_server):
+        second_api_server.kubectl("delete", "crd", *ours, "--timeout=60s")
+        wait_for(lambda: not served(second_api_server), "the group to be gone")
+
+
+def definitions(api: ApiServer) -> list[str]:
+    """Return the names of the definitions of our group."""
+    names = api.kubectl("get", "crd", "-o", "name").split()
+    return [name.partition("/")[2] for name in names if name.endswith("." + GROUP)]
+
+
+def served(api: ApiServer) -> set[str]:
+    """Return what discovery says of our group: it follows the definitions after a moment."""
+    groups = json.loads(api.kubectl("get", "--raw", "/apis"))["groups"]
+    versions = [
+        version["groupVersion"] for each in groups if each["name"] == GROUP for version in each["versions"]
+    ]
+    found = [json.loads(api.kubectl("get", "--raw", f"/apis/{version}")) for version in versions]
+    return {each["name"] for version in found for each in version["resources"]}
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait until the condition is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def modules() -> Iterator[ModuleServer]:
+    """Modules with the Kubernetes client loaded."""
+    server = ModuleServer("kubernetes.client", "kubernetes.config", "urllib3", "yaml")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def call(api_server: ApiServer, modules: ModuleServer) -> Call:
+    """``call("object_set", check=True, name=...)``: the module's result, against the API server."""
+
+    def called(module: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        return modules(module, {"kubeconfig": str(api_server.kubeconfig), **arguments}, check=check)
+
+    return called
+
+
+@pytest.fixture
+def call_alone(api_server: ApiServer) -> Call:
+    """As `call`, in an interpreter that has nothing loaded before."""
 
     def called(module: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         return run_module(module, {"kubeconfig": str(api_server.kubeconfig), **arguments}, check=check)

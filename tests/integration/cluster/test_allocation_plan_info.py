@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.apiserver import ApiServer
+from support.modules import ModuleServer
 
-CRDS = Path(__file__).parents[3] / "roles/load_balancer/files/crds"
 POOLS = "metallb.io/v1beta1"
 Json = dict[str, Any]
 Plan = Callable[..., Json]
@@ -27,29 +26,22 @@ def pool(name: str, *addresses: str, labels: dict[str, str] | None = None) -> Js
     }
 
 
-@pytest.fixture(scope="module")
-def api(api_server: ApiServer) -> ApiServer:
-    api_server.kubectl("apply", "--filename", str(CRDS))
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRDS))
-    return api_server
-
-
 @pytest.fixture
-def shop(api: ApiServer, namespace: str) -> Iterator[str]:
+def shop(api_server: ApiServer, namespace: str) -> Iterator[str]:
     """A namespace with a pool `one` and a service `web`, which has an address of it."""
-    api.apply({**pool("one", "10.9.0.0/24"), "metadata": {"name": "one", "namespace": namespace}})
+    api_server.apply({**pool("one", "10.9.0.0/24"), "metadata": {"name": "one", "namespace": namespace}})
     spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
     metadata = {
         "name": "web",
         "namespace": namespace,
         "annotations": {"metallb.io/ip-allocated-from-pool": "one"},
     }
-    api.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    api_server.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     status = {"status": {"loadBalancer": {"ingress": [{"ip": "10.9.0.7"}]}}}
     where = ("--namespace", namespace, "--subresource=status", "--type=merge")
-    api.kubectl("patch", "service", "web", *where, "--patch", json.dumps(status))
+    api_server.kubectl("patch", "service", "web", *where, "--patch", json.dumps(status))
     yield namespace
-    api.kubectl("delete", "service", "web", "--namespace", namespace)
+    api_server.kubectl("delete", "service", "web", "--namespace", namespace)
 
 
 @pytest.fixture
@@ -87,12 +79,12 @@ def test_a_smaller_pool_moves_and_nothing_is_written(plan: Plan, get: Any, shop:
     assert get("service", "web", "-n", shop)["metadata"]["resourceVersion"] == before
 
 
-def test_what_is_not_declared_is_gone_if_it_is_pruned(plan: Plan, api: ApiServer, shop: str) -> None:
+def test_what_is_not_declared_is_gone_if_it_is_pruned(plan: Plan, api_server: ApiServer, shop: str) -> None:
     other = pool("other", "10.8.0.0/24")
     assert happens(plan(other)) == {"web": "kept"}
     assert happens(plan(other, prune="set")) == {"web": "kept"}
     assert happens(plan(other, prune="all")) == {"web": "moved"}
-    api.kubectl("label", "ipaddresspool", "one", "--namespace", shop, "vipcast.io/set=mine")
+    api_server.kubectl("label", "ipaddresspool", "one", "--namespace", shop, "vipcast.io/set=mine")
     assert happens(plan(other, prune="set")) == {"web": "kept"}
     assert happens(plan(other, prune="set", set_name="mine")) == {"web": "moved"}
     result = plan(prune="all")
@@ -105,15 +97,17 @@ def test_a_bad_pool_is_a_problem_and_moves_nothing(plan: Plan) -> None:
     assert "spec.addresses[1]" in result["problems"][0]
 
 
-def test_pools_of_the_old_config_map_count(plan: Plan, api: ApiServer, shop: str) -> None:
+def test_pools_of_the_old_config_map_count(plan: Plan, api_server: ApiServer, shop: str) -> None:
     text = "address-pools: [{name: old, protocol: layer2, addresses: [10.9.0.0/24]}]"
     metadata = {"name": "config", "namespace": shop}
-    api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config": text}})
-    api.kubectl("delete", "ipaddresspool", "one", "--namespace", shop)
+    api_server.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"config": text}}
+    )
+    api_server.kubectl("delete", "ipaddresspool", "one", "--namespace", shop)
     assert happens(plan()) == {"web": "kept"}
     assert happens(plan(config_map="")) == {"web": "lost"}
     assert happens(plan(pool("old", "10.9.1.0/24"))) == {"web": "moved"}
-    api.kubectl(
+    api_server.kubectl(
         "patch", "configmap", "config", "--namespace", shop, "--patch", '{"data": {"config": "a: ["}}'
     )
     assert "is not YAML" in plan()["problems"][0]
@@ -123,10 +117,8 @@ def test_services_of_another_class_are_not_ours(plan: Plan) -> None:
     assert happens(plan(pool("one", "10.9.0.0/30"), lb_class="mine")) == {"web": "not ours"}
 
 
-def test_a_cluster_without_our_kinds_has_no_pools(call: Any, tmp_path: Path) -> None:
-    with ApiServer() as bare:
-        result = call(
-            "allocation_plan_info", kubeconfig=str(bare.kubeconfig), objects=[pool("one", "10.9.0.0/24")]
-        )
+def test_a_cluster_without_our_kinds_has_no_pools(modules: ModuleServer, bare: ApiServer) -> None:
+    objects = [pool("one", "10.9.0.0/24")]
+    result = modules("allocation_plan_info", {"kubeconfig": str(bare.kubeconfig), "objects": objects})
     assert result["services"] == []
     assert result["pools"] == [{"pool": "one", "family": 4, "used": 0, "free": 256}]

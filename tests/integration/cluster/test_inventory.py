@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +117,13 @@ class Site:
         return {(one["kind"], one["metadata"]["name"]): one["spec"] for one in found}
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """With an API server of its own, as the role leaves its definitions there."""
-    with ApiServer() as api:
-        yield Site(tmp_path_factory.mktemp("site"), api, "metallb-system")
+@pytest.fixture
+def site(tmp_path: Path, bare: ApiServer) -> Site:
+    """A cluster on which the role was never run."""
+    return Site(tmp_path, bare, "metallb-system")
 
 
+@pytest.mark.timeout(600)
 def test_every_kind_once_again_and_changed(site: Site) -> None:
     tried = site.run("--check")
     assert (tried["changed"], tried["secrets"]) == (True, ["s"])
@@ -148,6 +147,7 @@ def test_every_kind_once_again_and_changed(site: Site) -> None:
     assert not site.run("--check")["changed"]
 
 
+@pytest.mark.timeout(400)
 def test_what_is_no_longer_declared_is_removed_also_of_the_new_kinds(site: Site) -> None:
     less = {
         "vipcast_l2_advertisements": [],

@@ -10,17 +10,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.namespaces import named
 from support.apiserver import ApiServer
 
 ROOT = Path(__file__).parents[3]
-CRD = ROOT / "roles/load_balancer/files/crds/servicel2statuses.yml"
-MACS = {"vv-n1": "02:00:00:00:01:11", "vv-n2": "02:00:00:00:01:12", "vv-c": "02:00:00:00:01:13"}
-SWITCH, OWNER, OTHER, CLIENT = "vv-sw", *MACS
+SWITCH, OWNER, OTHER, CLIENT = (named(name) for name in ("sw", "n1", "n2", "c"))
+MACS = {OWNER: "02:00:00:00:01:11", OTHER: "02:00:00:00:01:12", CLIENT: "02:00:00:00:01:13"}
 ADDRESSES = ("198.51.100.100", "2001:db8:5::100")
 SERVICE = "l2web"
 SINCE = "2026-01-02T12:00:00Z"
@@ -44,7 +45,17 @@ def hold(host: str, address: str, *, verb: str = "add") -> None:
 @pytest.fixture(scope="module")
 def segment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Three hosts on a bridge; the first has the addresses, and a web server."""
-    _remove()
+    try:
+        _segment()
+        server = _web_server(tmp_path_factory.mktemp("web"))
+        yield
+        server.kill()
+        server.wait(10)
+    finally:
+        _remove()
+
+
+def _segment() -> None:
     run("ip", "netns", "add", SWITCH)
     run("ip", "-n", SWITCH, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
     run("ip", "-n", SWITCH, "link", "set", "br0", "up")
@@ -60,13 +71,17 @@ def segment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             run("ip", "-n", host, "address", "add", own, "dev", "eth0", *nodad)
     for address in ADDRESSES:
         hold(OWNER, address)
+
+
+def _web_server(folder: Path) -> subprocess.Popen[bytes]:
     serve = ["ip", "netns", "exec", OWNER, sys.executable, "-m", "http.server", "80", "--bind", "::"]
     silent = subprocess.DEVNULL
-    server = subprocess.Popen(serve, stdout=silent, stderr=silent, cwd=tmp_path_factory.mktemp("web"))
-    yield
-    server.kill()
-    server.wait(10)
-    _remove()
+    server = subprocess.Popen(serve, stdout=silent, stderr=silent, cwd=folder)
+    deadline = time.monotonic() + 30
+    while not run("ip", "netns", "exec", OWNER, "ss", "-Hltn", "sport = :80"):
+        assert time.monotonic() < deadline and server.poll() is None, "the web server does not start"
+        time.sleep(0.1)
+    return server
 
 
 def _remove() -> None:
@@ -124,8 +139,6 @@ def _claimed(node: str) -> Json:
 @pytest.fixture(scope="module")
 def cluster(api_server: ApiServer) -> Iterator[ApiServer]:
     """The service is there, its nodes are Ready, and the first one says that it is the owner."""
-    api_server.kubectl("apply", "-f", str(CRD))
-    api_server.kubectl("wait", "--for=condition=Established", "-f", str(CRD), "--timeout=30s")
     items = [*_nodes(), *_service()]
     api_server.apply(*items, _claimed(OWNER))
     for item in items:
@@ -136,7 +149,7 @@ def cluster(api_server: ApiServer) -> Iterator[ApiServer]:
     yield api_server
     api_server.kubectl("delete", "-n", "default", f"service/{SERVICE}", f"endpointslice/{SERVICE}")
     api_server.kubectl("delete", f"node/{OWNER}", f"node/{OTHER}")
-    api_server.kubectl("delete", "-f", str(CRD))
+    api_server.kubectl("delete", "-n", "default", f"servicel2status/l2-{SERVICE}")
 
 
 @pytest.fixture

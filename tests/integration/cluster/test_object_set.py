@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from support.apiserver import ApiServer
-
-from .conftest import run_module
+from support.modules import ModuleServer
 
 LABEL = "vipcast.io/set"
 
@@ -211,21 +210,19 @@ def test_objects_of_a_kind_that_comes_later_can_be_tried(call: Any) -> None:
     assert actions(result) == {"a": "create"}
 
 
-def test_a_kind_of_ours_that_an_older_version_lacks_can_be_tried() -> None:
-    """The group is served, this kind of it is not yet: a --check before an upgrade.
-
-    On an API server of its own: others have all of our definitions.
-    """
+def test_a_kind_of_ours_that_an_older_version_lacks_can_be_tried(
+    modules: ModuleServer, bare: ApiServer
+) -> None:
+    """The group is served, this kind of it is not yet: a --check before an upgrade."""
     older = definition("Older", "metallb.io")
     older["metadata"]["annotations"] = {"api-approved.kubernetes.io": "unapproved, a test"}
     older["spec"]["versions"][0]["name"] = "v1beta1"
     wanted = {"apiVersion": "metallb.io/v1beta1", "kind": "BFDProfile", "metadata": {"name": "a"}}
-    with ApiServer() as api:
-        given = {"kubeconfig": str(api.kubeconfig), "namespace": "default"}
-        run_module("object_set", {**given, "name": "older", "objects": [older]})
-        arguments = {**given, "name": "x", "objects": [wanted]}
-        assert actions(run_module("object_set", arguments, check=True)) == {"a": "create"}
-        assert "does not serve BFDProfile" in run_module("object_set", arguments)["msg"]
+    given = {"kubeconfig": str(bare.kubeconfig), "namespace": "default"}
+    modules("object_set", {**given, "name": "older", "objects": [older]})
+    arguments = {**given, "name": "x", "objects": [wanted]}
+    assert actions(modules("object_set", arguments, check=True)) == {"a": "create"}
+    assert "does not serve BFDProfile" in modules("object_set", arguments)["msg"]
 
 
 def test_secret_values_are_never_shown(pools: Any, namespace: str) -> None:
@@ -243,10 +240,11 @@ def test_secret_values_are_never_shown(pools: Any, namespace: str) -> None:
     assert "second-one" not in shown(second)
 
 
-def test_a_second_call_changes_nothing_in_a_larger_set(pools: Any) -> None:
+def test_a_second_call_changes_nothing_in_a_larger_set(call_alone: Any, namespace: str) -> None:
     objects = [config_map(f"a{number}", x="1") for number in range(20)]
-    pools(objects)
-    assert not pools(objects)["changed"]
+    given = {"name": namespace, "namespace": namespace, "objects": objects}
+    assert call_alone("object_set", **given)["changed"]
+    assert not call_alone("object_set", **given)["changed"]
 
 
 @pytest.mark.parametrize(

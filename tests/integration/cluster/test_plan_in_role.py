@@ -16,7 +16,6 @@ import pytest
 from support.apiserver import ApiServer
 
 ROOT = Path(__file__).parents[3]
-CRDS = ROOT / "roles/load_balancer/files/crds"
 SAY, REFUSE = "Say which services lose an address", "Refuse to take addresses away"
 Json = dict[str, Any]
 
@@ -49,8 +48,6 @@ Configure = Callable[..., Run]
 
 @pytest.fixture
 def shop(api_server: ApiServer, namespace: str) -> Iterator[str]:
-    api_server.kubectl("apply", "--filename", str(CRDS))
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(CRDS))
     yield namespace
     api_server.kubectl("delete", "services,ipaddresspools.metallb.io", "--all", "--namespace", namespace)
 

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 from support.apiserver import ApiServer
+from support.modules import ModuleServer
 
-CRDS = Path(__file__).parents[3] / "roles/load_balancer/files/crds"
 LABEL = "vipcast.io/set"
 SELECTOR = {
     "match_labels": {"a": "b"},
@@ -186,37 +184,8 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
 POOL = {"addresses": ["10.9.0.0/24"]}
 
 
-@pytest.fixture(scope="module")
-def api_server() -> Iterator[ApiServer]:
-    """One of this file's own: others look at an API server without our definitions."""
-    with ApiServer() as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def definitions(api_server: ApiServer) -> None:
-    """The kinds, served."""
-    api_server.kubectl("apply", "-f", str(CRDS))
-    names = api_server.kubectl("get", "crd", "-o", "name").split()
-    ours = [name for name in names if name.endswith(".metallb.io")]
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=60s", *ours)
-
-    plurals = {name.partition("/")[2].partition(".")[0] for name in ours}
-    deadline = time.monotonic() + 60
-    while not plurals <= served(api_server):
-        assert time.monotonic() < deadline, plurals - served(api_server)
-        time.sleep(0.1)
-
-
-def served(api: ApiServer) -> set[str]:
-    """What discovery says of the group: it follows the definitions after a moment."""
-    paths = json.loads(api.kubectl("get", "--raw", "/apis/metallb.io"))["versions"]
-    found = [json.loads(api.kubectl("get", "--raw", "/apis/" + each["groupVersion"])) for each in paths]
-    return {each["name"] for version in found for each in version["resources"]}
-
-
 @pytest.fixture
-def typed(call: Any, definitions: None, namespace: str) -> Callable[..., dict[str, Any]]:
+def typed(call: Any, namespace: str) -> Callable[..., dict[str, Any]]:
     """``typed("ip_address_pool", "default", ..., check=True)`` in the test's namespace."""
 
     def called(module: str, name: str, **more: Any) -> dict[str, Any]:
@@ -395,17 +364,13 @@ def test_a_field_that_somebody_else_changed_is_set_back(
     assert get("ipaddresspool", "p", "-n", namespace)["spec"]["avoidBuggyIPs"] is True
 
 
-def test_without_definitions_an_object_is_judged_only() -> None:
-    """An API server of its own: that of the others has the definitions."""
-    from .conftest import run_module
-
-    with ApiServer() as api:
-        given = {"kubeconfig": str(api.kubeconfig), "name": "p", **POOL}
-        tried = run_module("ip_address_pool", given, check=True)
-        assert tried["changed"]
-        assert "does not serve IPAddressPool of metallb.io/v1beta1 yet" in str(tried["warnings"])
-        wrong = run_module("ip_address_pool", {**given, "addresses": ["x"]}, check=True)
-        assert "'x' is not an IPv4 or IPv6 address" in wrong["msg"]
-        failed = run_module("ip_address_pool", given)
-        assert "the role vipcast.baremetal.load_balancer applies its definition" in failed["msg"]
-        assert not run_module("ip_address_pool", {**given, "state": "absent"})["changed"]
+def test_without_definitions_an_object_is_judged_only(modules: ModuleServer, bare: ApiServer) -> None:
+    given = {"kubeconfig": str(bare.kubeconfig), "name": "p", **POOL}
+    tried = modules("ip_address_pool", given, check=True)
+    assert tried["changed"]
+    assert "does not serve IPAddressPool of metallb.io/v1beta1 yet" in str(tried["warnings"])
+    wrong = modules("ip_address_pool", {**given, "addresses": ["x"]}, check=True)
+    assert "'x' is not an IPv4 or IPv6 address" in wrong["msg"]
+    failed = modules("ip_address_pool", given)
+    assert "the role vipcast.baremetal.load_balancer applies its definition" in failed["msg"]
+    assert not modules("ip_address_pool", {**given, "state": "absent"})["changed"]

@@ -135,6 +135,39 @@ def test_another_description_is_another_lab_and_another_checkout_is_not(
     assert _load(moved).identity == _load(description).identity
 
 
+def test_programs_of_another_origin_make_another_lab(description: dict[str, Any], tmp_path: Path) -> None:
+    description["kubernetes"]["programs"] = str(tmp_path)
+    before = _load(description).identity
+    (tmp_path / "made.json").write_text('{"kubelet": "built 0123456789ab"}')
+    assert _load(description).identity != before
+
+
+@pytest.mark.parametrize(
+    ("version", "configured", "flags"),
+    [
+        ("v1.34.4", True, ()),
+        ("v1.27.0", True, ()),
+        ("v1.26.15", False, ("--container-runtime-endpoint",)),
+        ("v1.23.17", False, ("--container-runtime", "--container-runtime-endpoint")),
+    ],
+)
+def test_each_kubelet_is_told_of_containerd_in_the_way_it_knows(
+    description: dict[str, Any], version: str, configured: bool, flags: tuple[str, ...]
+) -> None:
+    description["kubernetes"]["version"] = version
+    lab = _load(description)
+    etc = TOOL.parents[1] / "templates" / "host" / "node" / "etc"
+    shown = [
+        Environment(trim_blocks=True)
+        .from_string((etc / name).read_text())
+        .render(lab=lab, host=lab.host("two"))
+        for name in ("kubernetes/kubelet.yaml.j2", "systemd/system/kubelet.service.j2")
+    ]
+    assert ("containerRuntimeEndpoint: unix:///run/containerd/containerd.sock" in shown[0]) == configured
+    words = [word.partition("=")[0] for word in shown[1].split()]
+    assert [word for word in words if word.startswith("--container-runtime")] == list(flags)
+
+
 def test_a_rebuilt_image_makes_another_lab(description: dict[str, Any], tmp_path: Path) -> None:
     before = _load(description).identity
     (tmp_path / "images").mkdir()

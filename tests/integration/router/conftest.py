@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One router for the whole run; every test begins with the state that the role leaves."""
+"""One router for each process of tests; every test begins with the state that the role leaves."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ import pytest
 from . import tree
 from .machine import NODES, Machine
 from .play import Player
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The role goes first: its first test wants a router on which nothing runs yet."""
-    items.sort(key=lambda item: item.path.name != "test_role.py" if item.path.parent == HERE else False)
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +33,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="session")
-def player(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Player:
+def player(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
     """Ansible for that router."""
-    return Player(tmp_path_factory.mktemp("ansible"), machine.shell_path)
+    player = Player(tmp_path_factory.mktemp("ansible"), machine.shell_path)
+    yield player
+    player.close()
 
 
 @pytest.fixture
@@ -62,12 +57,42 @@ def intent() -> dict[str, Any]:
     }
 
 
+class Router:
+    """Brings the router to the state that the role leaves, which costs a play only where it is in another."""
+
+    def __init__(self, machine: Machine, player: Player) -> None:
+        self._machine, self._player = machine, player
+        self._left: set[str] = set()
+
+    def restore(self, intent: dict[str, Any]) -> None:
+        """Play what is needed. One module does where the rest is in place."""
+        if self._left and not self._as_left():
+            self._player.task("bgp_router", replace_as=True, **intent)
+        if not self._as_left():
+            answer = self._player.role()
+            assert answer.rc == 0, answer.output
+            self._left.add(self._machine.state())
+
+    def _as_left(self) -> bool:
+        return self._machine.state() in self._left
+
+
+@pytest.fixture(scope="session")
+def restored(machine: Machine, player: Player) -> Router:
+    """The router, to be restored before each test."""
+    return Router(machine, player)
+
+
 @pytest.fixture
-def router(machine: Machine, player: Player, intent: dict[str, Any]) -> Machine:
-    """The router after the role, every session up. One module does where the rest is in place."""
-    answer = player.task("bgp_router", replace_as=True, **intent)
-    if answer.result["failed"]:
-        answer = player.role()
-        assert answer.rc == 0, answer.output
+def router(machine: Machine, restored: Router, intent: dict[str, Any]) -> Machine:
+    """The router after the role, every session up."""
+    restored.restore(intent)
     machine.wait_established(*NODES.values())
+    return machine
+
+
+@pytest.fixture
+def bare(machine: Machine) -> Machine:
+    """The router as its packages leave it."""
+    machine.make_bare()
     return machine

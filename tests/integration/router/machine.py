@@ -2,25 +2,26 @@
 """A router in a network namespace of its own, with three BGP speakers on its segment.
 
 Ansible reaches the router through a shell that enters the namespace and the tree. The speakers are FRR as
-well, each
-in a namespace; they announce two host routes of the pool, one route inside it that is too short, and one
-outside.
+well, each in a namespace; they announce two host routes of the pool, one route inside it that is too short,
+and one outside.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
+import shutil
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+from integration.namespaces import named
+
 from .tree import FRR, run
 
-PREFIX = "vr-"
+# The kernel ends what we started when we end, however that happens.
+BOUND_TO_US = ("setpriv", "--pdeathsig", "KILL", "--")
 ROUTER = "10.31.254.251"
 NODES = {"n1": "10.31.8.1", "n2": "10.31.8.11", "n3": "10.31.8.12"}
 SERVICES = ("10.9.1.1/32", "10.9.1.2/32")
@@ -41,18 +42,36 @@ exit
 """
 
 
+HASH_POLICIES = tuple(f"/proc/sys/net/{family}/fib_multipath_hash_policy" for family in ("ipv4", "ipv6"))
+# watchfrr would start again what ends before it does.
+_END = """
+for name in watchfrr bgpd bfdd staticd zebra mgmtd; do
+    for pid in $(pidof $name); do kill -9 $pid; done
+    for try in $(seq 100); do pidof $name > /dev/null || break; sleep 0.1; done
+done
+/usr/lib/ip-full route flush proto 186
+/usr/lib/ip-full nexthop flush proto 11
+"""
+_STATE = f"""
+vtysh -c 'show running-config'
+grep -H '' /etc/frr/daemons /etc/frr/frr.conf /etc/sysctl.d/* {" ".join(HASH_POLICIES)}
+for name in watchfrr zebra bgpd bfdd staticd; do pidof $name > /dev/null && echo "$name runs"; done
+"""
+
+
 class Machine:
     """The router: its namespace, its tree, and what a person would look at on it."""
 
     def __init__(self, root: Path, work: Path) -> None:
         self.root = root
         self.shell_path = work / "router-shell"
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._fresh = work / "fresh-etc-frr"
+        self._log = work / "speakers.log"
+        self._running: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        """Namespaces, cables, the tree's kernel file systems, and the shell that Ansible uses."""
-        self.stop()
-        run("ip", "netns", "add", f"{PREFIX}router")
+        """Make namespaces and cables, mount the tree's kernel file systems, write the shell for Ansible."""
+        run("ip", "netns", "add", named("router"))
         _ip("router", "link", "set", "lo", "up")
         _ip("router", "link", "add", "br0", "type", "bridge")
         _ip("router", "link", "set", "br0", "up")
@@ -68,6 +87,15 @@ class Machine:
         if len(seen) > 5:
             raise RuntimeError(f"the router sees processes of this machine: {seen}")
         self.sh("echo 1 > /proc/sys/net/ipv4/ip_forward")
+        run("cp", "-a", str(self.root / "etc/frr"), str(self._fresh))
+
+    def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        """Start a program in a namespace; it ends when we end, and `stop` ends it."""
+        enter = (*BOUND_TO_US, "ip", "netns", "exec", named(name))
+        with self._log.open("ab") as log:
+            started = subprocess.Popen([*enter, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._running.append(started)
+        return started
 
     def _start_first_process(self) -> int:
         """Processes of its own, as a machine has: what a test kills on the router by name is the router's.
@@ -75,13 +103,11 @@ class Machine:
         The first one collects what others leave behind, and everything ends with it.
         """
         wait = f"mount -t proc proc {self.root}/proc && trap : TERM && while :; do sleep 60 & wait; done"
-        enter = ["ip", "netns", "exec", f"{PREFIX}router"]
-        self._keeper = subprocess.Popen(
-            [*enter, "unshare", "--pid", "--mount", "--fork", "--kill-child=KILL", "bash", "-c", wait]
-        )
-        deadline = time.monotonic() + 10
+        flags = ("--pid", "--mount", "--fork", "--kill-child=KILL")
+        keeper = self._start("router", "unshare", *flags, "bash", "-c", wait)
+        deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            children = run("pgrep", "-P", str(self._keeper.pid), check=False).stdout.split()
+            children = run("pgrep", "-P", str(keeper.pid), check=False).stdout.split()
             mounts = Path(f"/proc/{children[0]}/mounts").read_text() if children else ""
             if f"{self.root}/proc" in mounts:
                 return int(children[0])
@@ -89,16 +115,27 @@ class Machine:
         raise RuntimeError("the router's first process did not start")
 
     def stop(self) -> None:
-        """End every process in our namespaces, and take the namespaces away."""
-        if self._keeper is not None:
-            self._keeper.kill()
-            self._keeper.wait(10)
+        """End what we started, and take the namespaces away."""
+        for process in self._running:
+            process.kill()
+        for process in self._running:
+            process.wait(10)
         for name in ("router", *NODES):
-            listed = run("ip", "netns", "pids", f"{PREFIX}{name}", check=False).stdout.split()
-            for pid in listed:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
-            run("ip", "netns", "del", f"{PREFIX}{name}", check=False)
+            run("ip", "netns", "del", named(name), check=False)
+
+    def make_bare(self) -> None:
+        """Leave the router as its packages leave it: nothing runs, nothing is configured."""
+        self.sh(_END)
+        shutil.rmtree(self.root / "etc/frr")
+        run("cp", "-a", str(self._fresh), str(self.root / "etc/frr"))
+        self.sh("rm -rf /etc/sysctl.d/* /run/frr/*.pid /run/frr/*.vty /run/frr/*.sock /run/frr/*.api")
+        self.sh(f"for name in {' '.join(HASH_POLICIES)}; do echo 0 > $name; done")
+
+    def state(self) -> str:
+        """Everything that the role decides, as one text that two states share only where they are equal."""
+        said = self.sh(_STATE, check=False)
+        # A route map that was made anew stands behind the others.
+        return "\n".join(sorted(said.splitlines()))
 
     def sh(self, script: str, check: bool = True) -> str:
         """Run a shell script on the router."""
@@ -129,34 +166,32 @@ class Machine:
             peers = self.sessions()
             if all(peers.get(address, {}).get("pfxRcd") == accepted for address in addresses):
                 return
-            time.sleep(0.5)
+            time.sleep(0.2)
         raise AssertionError(f"not established in {timeout} s: {json.dumps(self.sessions(), indent=1)}")
 
     def start_speakers(self) -> None:
-        """Three nodes that announce the same routes."""
+        """Start three nodes that announce the same routes."""
         for name, address in NODES.items():
-            self.start_speaker(name, address)
-
-    def start_speaker(self, name: str, address: str, extra: str = "") -> None:
-        """One node; C(extra) are more lines of its C(router bgp)."""
-        folder = self.root / "etc/frr" / name
-        folder.mkdir(exist_ok=True)
-        (self.root / "run/frr" / name).mkdir(exist_ok=True)
-        networks = "\n".join(f"  network {prefix}" for prefix in (*SERVICES, *REFUSED))
-        text = _SPEAKER.format(name=name, address=address, router=ROUTER, networks=networks)
-        (folder / "bgpd.conf").write_text(text.replace(" timers bgp", f"{extra} timers bgp"))
-        for path in (folder, folder / "bgpd.conf", self.root / "run/frr" / name):
-            os.chown(path, FRR, FRR)
-        daemon = ("/usr/lib/frr/bgpd", "-d", "-Z", "-n", "-N", name, "-f", f"/etc/frr/{name}/bgpd.conf")
-        run("ip", "netns", "exec", f"{PREFIX}{name}", "chroot", str(self.root), *daemon)
+            folder = self.root / "etc" / name
+            socket = self.root / "run/frr" / name
+            networks = "\n".join(f"  network {prefix}" for prefix in (*SERVICES, *REFUSED))
+            for path in (folder, socket):
+                path.mkdir(exist_ok=True)
+            (folder / "bgpd.conf").write_text(
+                _SPEAKER.format(name=name, address=address, router=ROUTER, networks=networks)
+            )
+            for path in (folder, folder / "bgpd.conf", socket):
+                os.chown(path, FRR, FRR)
+            bgpd = ("/usr/lib/frr/bgpd", "-Z", "-n", "-N", name, "-f", f"/etc/{name}/bgpd.conf")
+            self._start(name, "chroot", str(self.root), *bgpd)
 
 
 def _ip(name: str, *words: str) -> None:
-    run("ip", "-n", f"{PREFIX}{name}", *words)
+    run("ip", "-n", named(name), *words)
 
 
 def _cable(name: str, address: str) -> None:
-    run("ip", "netns", "add", f"{PREFIX}{name}")
+    run("ip", "netns", "add", named(name))
     _ip(
         "router",
         "link",
@@ -168,7 +203,7 @@ def _cable(name: str, address: str) -> None:
         "name",
         "eth0",
         "netns",
-        f"{PREFIX}{name}",
+        named(name),
     )
     _ip("router", "link", "set", f"to-{name}", "master", "br0", "up")
     _ip(name, "link", "set", "lo", "up")

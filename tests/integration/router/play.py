@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a task or the role against the test's router with ansible-playbook, as a user would."""
+"""Runs a task or the role against the test's router with ansible-playbook, as a user would.
+
+A role is run by the program itself. For a task, which most tests run a few of, ansible-playbook is forked
+from a process that has its libraries loaded: half of its time is theirs.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from support.forking import ForkServer
 
 from .machine import NODES, ROUTER
 
 # Said once for the whole cluster, for which no host may have a variable of its own.
 SHARED = ("vipcast_bfd_profiles",)
+PLAYBOOK = "ansible.cli.playbook"
+LIBRARIES = (PLAYBOOK, "ansible.executor.playbook_executor", "ansible.plugins.strategy.linear")
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,12 @@ class Player:
     def __init__(self, work: Path, shell: Path) -> None:
         self.work = work
         self.inventory = work / "inventory.yml"
+        self._settings = {
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LOCAL_TEMP": str(work / "tmp"),
+        }
+        self._loaded = ForkServer(*LIBRARIES, env=self._settings)
         self.variables: dict[str, Any] = {
             "ansible_connection": "local",
             "ansible_shell_executable": str(shell),
@@ -46,6 +63,10 @@ class Player:
             "ansible_host": ROUTER,
             "router_service": "script",
         }
+
+    def close(self) -> None:
+        """End what was kept ready."""
+        self._loaded.close()
 
     def write_inventory(self, **variables: Any) -> None:
         """The lab's shape of an inventory; C(variables) are more of the router's, or of all hosts."""
@@ -75,21 +96,21 @@ class Player:
             "gather_facts": False,
             "tasks": [{f"vipcast.baremetal.{module}": options, "register": "answer", "ignore_errors": True}],
         }
-        return self._play(play, "answer", check, variables or {})
+        return self._play(play, self._forked, check, variables or {})
 
     def role(self, check: bool = False, **variables: Any) -> Answer:
         """The whole role; the result is its fact."""
         play = {"hosts": "routers", "gather_facts": False, "roles": ["vipcast.baremetal.router"], "tasks": []}
         play["tasks"] = [{"ansible.builtin.set_fact": {"answer": {"drift": "{{ router_drift }}"}}}]
-        return self._play(play, "answer", check, variables)
+        return self._play(play, self._program, check, variables)
 
-    def _play(self, play: dict[str, Any], name: str, check: bool, variables: dict[str, Any]) -> Answer:
+    def _play(self, play: dict[str, Any], run: Run, check: bool, variables: dict[str, Any]) -> Answer:
         self.write_inventory(**variables)
         result = self.work / "result.json"
         result.unlink(missing_ok=True)
         play["tasks"].append(
             {
-                "ansible.builtin.copy": {"content": "{{ " + name + " | to_json }}", "dest": str(result)},
+                "ansible.builtin.copy": {"content": "{{ answer | to_json }}", "dest": str(result)},
                 "delegate_to": "localhost",
                 "check_mode": False,
                 "changed_when": False,
@@ -99,21 +120,19 @@ class Player:
         )
         book = self.work / "play.yml"
         book.write_text(yaml.safe_dump([play]))
-        done = self._run(["--check"] if check else [], book)
+        flags = ["-i", str(self.inventory), "-vvv", "--diff", *(["--check"] if check else [])]
+        done = run(*flags, str(book))
         found = json.loads(result.read_text()) if result.exists() else {}
         return Answer(done.returncode, done.stdout + done.stderr, found)
 
-    def _run(self, flags: list[str], book: Path) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_LOCAL_TEMP": str(self.work / "tmp"),
-        }
-        program = Path(sys.executable).with_name("ansible-playbook")
-        command = [str(program), "-i", str(self.inventory), "-vvv", "--diff", *flags, str(book)]
+    def _forked(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._loaded.run(PLAYBOOK, *arguments)
+
+    def _program(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        environment = {**os.environ, **self._settings}
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=environment, check=False
+            [program, *arguments], capture_output=True, text=True, timeout=120, env=environment, check=False
         )
 
 

@@ -7,8 +7,7 @@ from .machine import NODES, REFUSED, SERVICES, Machine
 from .play import Player, recap
 
 
-def test_check_mode_before_anything_is_there(machine: Machine, player: Player) -> None:
-    """Nothing runs on the router yet: conftest puts this file first."""
+def test_check_mode_before_anything_is_there(bare: Machine, player: Player) -> None:
     answer = player.role(check=True)
 
     assert answer.rc == 0, answer.output
@@ -16,12 +15,15 @@ def test_check_mode_before_anything_is_there(machine: Machine, player: Player) -
     assert ("bgpd", "services", "running", "stopped") in answer.drift
     assert ("net.ipv4.fib_multipath_hash_policy", "kernel", "1", "0") in answer.drift
     assert ("neighbor 10.31.8.11", "router bgp 64512", "remote-as 64513", "missing") in answer.drift
-    assert "bgpd=no" in machine.sh("cat /etc/frr/daemons")
-    assert machine.sh("cat /proc/sys/net/ipv4/fib_multipath_hash_policy").strip() == "0"
-    assert machine.sh("pidof bgpd zebra watchfrr", check=False) == ""
+    assert "bgpd=no" in bare.sh("cat /etc/frr/daemons")
+    assert bare.sh("cat /proc/sys/net/ipv4/fib_multipath_hash_policy").strip() == "0"
+    assert bare.sh("pidof bgpd zebra watchfrr", check=False) == ""
 
 
-def test_from_bare_packages_to_sessions(router: Machine) -> None:
+def test_from_bare_packages_to_sessions(bare: Machine, player: Player) -> None:
+    router, answer = bare, player.role()
+    assert answer.rc == 0, answer.output
+    router.wait_established(*NODES.values())
     assert set(router.sessions()) == set(NODES.values())
     assert "bgpd=yes" in router.sh("cat /etc/frr/daemons").splitlines()
     assert (

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,52 @@ def test_the_same_password_is_no_change(router: Machine, player: Player, intent:
     assert not player.task("bgp_router", **intent).result["changed"]
 
 
-def test_no_process_shows_it(router: Machine, player: Player, intent: dict[str, Any]) -> None:
+class Recorded:
+    """The arguments of every vtysh on the router, and of every shell that Ansible starts there."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._vtysh, self._shell = machine.root / "usr/bin/vtysh", machine.shell_path
+        self._real = self._vtysh.with_name("vtysh-real")
+        self._entry = self._shell.read_text()
+        self._calls = machine.root / "var/tmp/vtysh-calls"
+        self._scripts = self._shell.with_name("scripts")
+
+    def install(self) -> None:
+        """Put programs in the place of both that write down how they were called, and run the real one."""
+        self._vtysh.rename(self._real)
+        self._vtysh.write_text('#!/bin/sh\necho "vtysh $*" >> /var/tmp/vtysh-calls\nexec vtysh-real "$@"\n')
+        self._vtysh.chmod(0o755)
+        head, _newline, rest = self._entry.partition("\n")
+        self._shell.write_text(f'{head}\nprintf "%s\\n" "$*" >> {self._scripts}\n{rest}')
+
+    def remove(self) -> None:
+        """Put the real ones back."""
+        self._real.rename(self._vtysh)
+        self._shell.write_text(self._entry)
+        for path in (self._calls, self._scripts):
+            path.unlink(missing_ok=True)
+
+    def calls(self) -> list[str]:
+        """Return a line for each vtysh."""
+        return self._calls.read_text().splitlines()
+
+    def scripts(self) -> str:
+        """Return what the shells were given."""
+        return self._scripts.read_text()
+
+
+@pytest.fixture
+def recorded(router: Machine) -> Iterator[Recorded]:
+    """A router that writes down what its programs are called with."""
+    recorded = Recorded(router)
+    recorded.install()
+    yield recorded
+    recorded.remove()
+
+
+def test_no_process_shows_it(
+    router: Machine, player: Player, intent: dict[str, Any], recorded: Recorded
+) -> None:
     intent["neighbors"][1]["password"] = SECRET
     seen: set[str] = set()
     done = threading.Event()
@@ -74,7 +120,12 @@ def test_no_process_shows_it(router: Machine, player: Player, intent: dict[str, 
         assert player.task("bgp_router", **intent).result["changed"]
     finally:
         done.set()
-        watcher.join()
+        watcher.join(10)
+    assert f"neighbor {SECOND} password {SECRET}" in router.running()
+    assert {"-C", "-f"} <= {word for call in recorded.calls() for word in call.split()}
+    assert "vtysh -f" in recorded.scripts()
+    assert SECRET not in "\n".join(recorded.calls())
+    assert SECRET not in recorded.scripts()
     assert any("vtysh" in line for line in seen), "the watcher saw nothing"
     assert not [line for line in seen if SECRET in line]
 

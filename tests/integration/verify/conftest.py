@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts in network namespaces, and ansible-playbook for the one that asks."""
+"""Hosts in network namespaces, and modules that run on the one that asks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from integration.namespaces import named
+from support.modules import ModuleServer
 
-CLIENT, SERVER = "vv-client", "vv-server"
+CLIENT, SERVER = named("client"), named("server")
 ADDRESS, ADDRESS6 = "192.0.2.10", "2001:db8::10"
 
 
@@ -52,7 +54,6 @@ def servers() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.fail("network namespaces need root: run these tests as root")
     program = str(Path(__file__).with_name("servers.py"))
-    _remove()
     running: list[subprocess.Popen[str]] = []
     try:
         _namespaces()
@@ -70,17 +71,17 @@ def servers() -> Iterator[None]:
         _remove()
 
 
-class Probe:
-    """Runs a module on a host, as a playbook does. `python`: the host's, by default ours."""
+class Played:
+    """Runs a module on a host as a playbook does. `python` is the host's, ours unless another is set."""
 
-    def __init__(self, folder: Path, module: str = "vip_probe", host: str = CLIENT) -> None:
+    def __init__(self, folder: Path, module: str, host: str) -> None:
         self.folder, self.module, self.python = folder, module, sys.executable
         self.shell = folder / "client-shell"
         self.shell.write_text(f'#!/bin/sh\nexec ip netns exec {host} /bin/sh "$@"\n')
         self.shell.chmod(0o755)
 
     def __call__(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
-        """The module's result, whether it failed or not."""
+        """Return the module's result, whether it failed or not."""
         task = {f"vipcast.baremetal.{self.module}": options, "register": "answer", "ignore_errors": True}
         copy = {"content": "{{ answer | to_json }}", "dest": str(self.folder / "answer.json")}
         keep = {"ansible.builtin.copy": copy, "delegate_to": "localhost", "check_mode": False}
@@ -97,7 +98,37 @@ class Probe:
         (self.folder / name).write_text(yaml.safe_dump(content))
 
 
+class Probe:
+    """Runs a module in the network namespace of a host, without a playbook around it."""
+
+    def __init__(self, server: ModuleServer, module: str) -> None:
+        self._server, self._module = server, module
+
+    def __call__(self, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        """Return the module's result, whether it failed or not, as a task registers it."""
+        return {"failed": False, "changed": False, **self._server(self._module, options, check=check)}
+
+
+def modules_on(host: str) -> Iterator[ModuleServer]:
+    """Run modules in the namespace of a host."""
+    server = ModuleServer(enter=("ip", "netns", "exec", host))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def client(servers: None) -> Iterator[ModuleServer]:
+    """The client's modules."""
+    yield from modules_on(CLIENT)
+
+
 @pytest.fixture
-def probe(servers: None, tmp_path: Path) -> Probe:
-    """vip_probe from the client."""
-    return Probe(tmp_path)
+def probe(client: ModuleServer) -> Probe:
+    """vip_probe on the client."""
+    return Probe(client, "vip_probe")
+
+
+@pytest.fixture
+def played(servers: None, tmp_path: Path) -> Played:
+    """vip_probe on the client, by ansible-playbook."""
+    return Played(tmp_path, "vip_probe", CLIENT)

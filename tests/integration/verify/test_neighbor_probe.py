@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.namespaces import named
+from support.modules import ModuleServer
 
-from .conftest import Probe, run
+from .conftest import Played, Probe, modules_on, run
 
-SWITCH, ASKER, ONE, TWO = "vv-switch", "vv-asker", "vv-one", "vv-two"
+SWITCH, ASKER, ONE, TWO = named("switch"), named("asker"), named("one"), named("two")
 MACS = {ASKER: "02:00:00:00:00:01", ONE: "02:00:00:00:00:10", TWO: "02:00:00:00:00:11"}
 # Addresses of the asker, of one of the others, of both of them, and of nobody.
 OWN, SINGLE, DOUBLE, FREE = ("198.51.100.1", "198.51.100.66", "198.51.100.77", "198.51.100.99")
@@ -62,7 +64,6 @@ def segment() -> Iterator[None]:
     """The asker and the two others on one bridge."""
     if os.geteuid() != 0:
         pytest.fail("network namespaces need root: run these tests as root")
-    _remove()
     try:
         _segment()
         yield
@@ -70,10 +71,22 @@ def segment() -> Iterator[None]:
         _remove()
 
 
+@pytest.fixture(scope="module")
+def asker(segment: None) -> Iterator[ModuleServer]:
+    """The asker's modules."""
+    yield from modules_on(ASKER)
+
+
 @pytest.fixture
-def probe(segment: None, tmp_path: Path) -> Probe:
+def probe(asker: ModuleServer) -> Probe:
     """neighbor_probe on the asker."""
-    return Probe(tmp_path, "neighbor_probe", ASKER)
+    return Probe(asker, "neighbor_probe")
+
+
+@pytest.fixture
+def played(segment: None, tmp_path: Path) -> Played:
+    """neighbor_probe on the asker, by ansible-playbook."""
+    return Played(tmp_path, "neighbor_probe", ASKER)
 
 
 def macs(found: dict[str, Any]) -> dict[str, set[str]]:
@@ -81,8 +94,8 @@ def macs(found: dict[str, Any]) -> dict[str, set[str]]:
     return {one["address"]: {answer["mac"] for answer in one["answers"]} for one in found["neighbors"]}
 
 
-def test_everyone_who_answers_is_found_in_both_families(probe: Probe) -> None:
-    found = probe(addresses=[SINGLE, DOUBLE, FREE, SINGLE6, DOUBLE6, FREE6])
+def test_everyone_who_answers_is_found_in_both_families(played: Played) -> None:
+    found = played(addresses=[SINGLE, DOUBLE, FREE, SINGLE6, DOUBLE6, FREE6])
     assert not found["failed"], found
     both = {MACS[ONE], MACS[TWO]}
     assert macs(found) == {
@@ -98,9 +111,9 @@ def test_everyone_who_answers_is_found_in_both_families(probe: Probe) -> None:
 
 @pytest.mark.parametrize("address", [SINGLE, DOUBLE, FREE, SINGLE6, DOUBLE6, FREE6])
 def test_the_tools_of_a_person_on_the_segment_say_the_same(probe: Probe, address: str) -> None:
-    by_hand = ["ndisc6", "-m", "-r", "2", "-w", "1000", address, "eth0"]
+    by_hand = ["ndisc6", "-m", "-r", "1", "-w", "500", address, "eth0"]
     if ":" not in address:
-        by_hand = ["arping", "-b", "-c", "3", "-w", "3", "-I", "eth0", address]
+        by_hand = ["arping", "-b", "-c", "9", "-w", "1", "-I", "eth0", address]
     said = run("ip", "netns", "exec", ASKER, *by_hand, check=False)
     heard = {mac.lower() for mac in re.findall(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", said)}
     assert macs(probe(address=address)) == {address: heard}
@@ -138,9 +151,9 @@ def test_what_the_hosts_own_kernel_believes_stands_beside_it(probe: Probe) -> No
     assert [answer["mac"] for answer in one["answers"]] == [MACS[ONE]]
 
 
-def test_nothing_is_changed_and_check_mode_asks_as_well(probe: Probe) -> None:
+def test_nothing_is_changed_and_check_mode_asks_as_well(played: Played) -> None:
     before = run("ip", "-n", ASKER, "-json", "neighbor")
-    found = probe(check=True, addresses=[SINGLE, FREE])
+    found = played(check=True, addresses=[SINGLE, FREE])
     assert (found["changed"], len(found["neighbors"][0]["answers"])) == (False, 1)
     known = {one["dst"] for one in json.loads(run("ip", "-n", ASKER, "-json", "neighbor"))}
     assert known <= {one["dst"] for one in json.loads(before)}
@@ -170,8 +183,12 @@ def test_what_is_expected_does_not_fail(probe: Probe) -> None:
 
 
 def test_without_an_address_in_the_network_none_is_shown(probe: Probe) -> None:
-    run("ip", "-n", ONE, "addr", "add", "192.0.2.66/32", "dev", "eth0")
-    (one,) = probe(address="192.0.2.66", interface="eth0")["neighbors"]
+    elsewhere = ["192.0.2.66/32", "dev", "eth0"]
+    run("ip", "-n", ONE, "addr", "add", *elsewhere)
+    try:
+        (one,) = probe(address="192.0.2.66", interface="eth0")["neighbors"]
+    finally:
+        run("ip", "-n", ONE, "addr", "del", *elsewhere)
     assert one["source"] == "0.0.0.0"
     assert [answer["mac"] for answer in one["answers"]] == [MACS[ONE]]
 
@@ -220,9 +237,9 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "bin" / "python")
 
 
-def test_without_scapy_the_package_is_named(probe: Probe, bare_python: str) -> None:
-    probe.python = bare_python
-    found = probe(address=SINGLE)
+def test_without_scapy_the_package_is_named(played: Played, bare_python: str) -> None:
+    played.python = bare_python
+    found = played(address=SINGLE)
     assert found["failed"]
     assert "Failed to import the required Python library (scapy)" in found["msg"]
-    assert not probe(address="203.0.113.9", off_segment="skip")["failed"]
+    assert not played(address="203.0.113.9", off_segment="skip")["failed"]

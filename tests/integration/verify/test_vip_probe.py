@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from .conftest import ADDRESS, ADDRESS6, Probe
+from .conftest import ADDRESS, ADDRESS6, Played, Probe
 from .servers import PODS, PORT_BUSY, PORT_CLOSING, PORT_FLAKY, PORT_GARBAGE, PORT_GOOD, PORT_SILENT
 
 
 @pytest.mark.parametrize("address", [ADDRESS, ADDRESS6])
-def test_every_request_has_a_port_of_its_own_and_everyone_answers(probe: Probe, address: str) -> None:
-    found = probe(address=address, port=PORT_GOOD, answerers=3)
+def test_every_request_has_a_port_of_its_own_and_everyone_answers(played: Played, address: str) -> None:
+    found = played(address=address, port=PORT_GOOD, answerers=3)
     assert not found["failed"], found
     assert found["requests"] == found["ok"] == found["source_ports"] == 26
     assert found["statuses"] == {"200": 26}
@@ -24,8 +24,8 @@ def test_every_request_has_a_port_of_its_own_and_everyone_answers(probe: Probe, 
     assert 0 < latency["min"] <= latency["median"] <= latency["p99"] <= latency["max"] < 3000
 
 
-def test_nothing_is_changed_and_check_mode_asks_as_well(probe: Probe) -> None:
-    found = probe(check=True, address=ADDRESS, port=PORT_GOOD, requests=4)
+def test_nothing_is_changed_and_check_mode_asks_as_well(played: Played) -> None:
+    found = played(check=True, address=ADDRESS, port=PORT_GOOD, requests=4)
     assert (found["changed"], found["ok"]) == (False, 4)
 
 

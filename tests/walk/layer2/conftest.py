@@ -1,27 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The services of both walks through the layer-2 lab; then the lab is as it was."""
+"""The services of a walk through the lab at layer 2; then the lab is as it was."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from support.lab import CHECKOUT, Lab, eventually
+from support.lab import Lab, eventually
 from support.owners import DEMO, VIP, answering, read_macs
 from support.web import PLACE, SERVICE, WEB, apply, deployment, service
 
 
-@pytest.fixture(scope="session")
-def lab() -> Lab:
-    return Lab(CHECKOUT / "inventories/lab-layer2")
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def macs(lab: Lab) -> dict[str, str]:
     return read_macs(lab)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def shop(lab: Lab) -> Iterator[None]:
     """The document's service, and the demonstration's with other addresses."""
     wish = f"metallb.io/loadBalancerIPs={DEMO[4]},{DEMO[6]}"

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from support import owners
+from support.declarations import SYSTEM
 from support.lab import Lab, eventually
-from support.owners import NEIGHBOR, SYSTEM, answering, owner
+from support.owners import NEIGHBOR, answering, owner
 from support.segment import curl
 from support.web import PLACE, apply, service
 
 from vipcast.election import order
+
+pytestmark = pytest.mark.declaration("layer2")
 
 POOL = "aside"
 ADDRESS = "10.31.9.10"
@@ -78,7 +81,7 @@ def agreed(lab: Lab, macs: dict[str, str]) -> str | None:
 
 
 def test_a_new_service_is_that_nodes_which_metallb_would_choose(lab: Lab, macs: dict[str, str]) -> None:
-    assert agreed(lab, macs) == order(ADDRESS, nodes(lab))[0]
+    assert agreed(lab, macs) == order(ADDRESS, nodes(lab))[0] == "worker-8-12"
 
 
 @pytest.mark.usefixtures("advertised")

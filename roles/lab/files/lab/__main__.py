@@ -4,6 +4,9 @@
 What it prints is JSON, with `changed`. Where it cannot do what it was asked, it says why on standard error
 and its exit status is 1.
 
+    programs look           says which of Kubernetes' programs are missing, and whether they can be downloaded
+    programs fetch NAME     downloads one of them
+    programs build GO WORK  builds what is missing; what they are is described on standard input
     trees                   makes the trees that standard input describes; says where they are
     up                      makes the lab run that standard input describes (templates/topology.json.j2)
     down NAME FOLDER        removes that lab, or what is left of it
@@ -19,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import hosts
+import programs
 import topology
 import trees
 import verbs
@@ -28,6 +32,7 @@ from shell import LabError
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="lab")
     commands = parser.add_subparsers(dest="verb", required=True)
+    _add_programs(commands.add_parser("programs").add_subparsers(dest="verb", required=True))
     commands.add_parser("trees").set_defaults(act=_trees)
     commands.add_parser("up").set_defaults(act=_up)
     down = commands.add_parser("down")
@@ -40,6 +45,29 @@ def _arguments() -> argparse.Namespace:
     power.add_argument("state", choices=("off", "on", "cut", "restore"))
     power.set_defaults(act=_power)
     return parser.parse_args()
+
+
+def _add_programs(commands: Any) -> None:
+    commands.add_parser("look").set_defaults(act=_look)
+    fetch = commands.add_parser("fetch")
+    fetch.add_argument("program")
+    fetch.set_defaults(act=_fetch)
+    build = commands.add_parser("build")
+    build.add_argument("go")
+    build.add_argument("work", type=Path)
+    build.set_defaults(act=_build)
+
+
+def _look(_options: argparse.Namespace) -> dict[str, Any]:
+    return {"changed": False, **programs.look(programs.load(sys.stdin.read()))}
+
+
+def _fetch(options: argparse.Namespace) -> dict[str, Any]:
+    return programs.fetch(programs.load(sys.stdin.read()), options.program)
+
+
+def _build(options: argparse.Namespace) -> dict[str, Any]:
+    return programs.build(programs.load(sys.stdin.read()), options.go, options.work)
 
 
 def _trees(_options: argparse.Namespace) -> dict[str, Any]:

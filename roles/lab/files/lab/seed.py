@@ -7,15 +7,19 @@ that knows `lab` and `host`; each systemd unit in etc/systemd/system is enabled.
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 
 import hosts
 from credentials import Credentials
 from jinja2 import Environment, StrictUndefined
+from shell import run
 from topology import Host, Lab
 
 UNITS = Path("etc/systemd/system")
+# As trees/any.sh made it.
+OPERATOR, OPERATOR_ID = "operator", 1000
 
 
 def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
@@ -31,6 +35,18 @@ def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
     _write(root / "etc/ssh/ssh_host_ed25519_key", own.key, 0o600)
     _write(root / "etc/ssh/ssh_host_ed25519_key.pub", own.certificate + "\n", 0o644)
     _write(root / "root/.ssh/authorized_keys", credentials.user.certificate + "\n", 0o600)
+    _let_the_operator_in(lab, root, credentials)
+
+
+def _let_the_operator_in(lab: Lab, root: Path, credentials: Credentials) -> None:
+    """Give the user who is not root the same key, and the password with which sudo makes root of it."""
+    keys = root / "home" / OPERATOR / ".ssh" / "authorized_keys"
+    _write(keys, credentials.user.certificate + "\n", 0o600)
+    for path in (keys.parent, keys):
+        os.chown(path, OPERATOR_ID, -1)
+    if lab.operator_password:
+        line = f"{OPERATOR}:{lab.operator_password}\n"
+        run("chroot", str(root), "/usr/sbin/chpasswd", "--crypt-method", "SHA512", stdin=line)
 
 
 def _kinds(host: Host) -> list[str]:

@@ -19,6 +19,7 @@ from ipaddress import (
 from pathlib import Path
 from typing import Any
 
+import programs
 from shell import LabError
 
 MANAGEMENT = "mgmt"
@@ -55,7 +56,7 @@ class Host:
     kind: str
     management: Interface
     interfaces: tuple[Interface, ...]
-    gateway: IPv4Address | None
+    gateways: tuple[IPv4Address, ...]
     gateway6: IPv6Address | None
     pod_ranges: tuple[Network, ...]
     control_plane: bool
@@ -85,6 +86,10 @@ class Host:
         """Its address of that family; topologies without one are refused (see _pod_problems)."""
         return next(address for address in self.addresses if address.version == version)
 
+    def gateways_on(self, card: Interface) -> list[IPv4Address]:
+        """Return the default gateways that this card leads to; several are equal paths."""
+        return [gateway for gateway in self.gateways if gateway in card.address.network]
+
     @property
     def cables(self) -> tuple[Interface, ...]:
         """All its cards; management comes first."""
@@ -104,6 +109,11 @@ class Kubernetes:
     pause_image: str
     grace: int
 
+    @property
+    def minor(self) -> int:
+        """The second number of its version: some settings came or went with one."""
+        return int(self.version.split(".")[1])
+
 
 @dataclass(frozen=True)
 class Site:
@@ -118,8 +128,9 @@ class Lab(Site):
     """A whole lab.
 
     `trees` are its hosts' file systems by kind, `images` the folder of its images' archives, `tools` that of
-    the programs for its clients, `text` what it was read from, and `identity` a digest of all that goes into
-    it: with another it is another lab.
+    the programs for its clients, `operator_password` that of the user who is not root (without one nobody can
+    become root as that user), `text` what it was read from, and `identity` a digest of all that goes into it:
+    with another it is another lab.
     """
 
     control: IPv4Interface
@@ -130,6 +141,7 @@ class Lab(Site):
     images: Path
     tools: Path
     templates: Path
+    operator_password: str
     identity: str
     text: str
 
@@ -172,6 +184,7 @@ def _lab(data: dict[str, Any], identity: str, text: str) -> Lab:
         images=Path(data["images"]),
         tools=Path(data["tools"]),
         templates=Path(data["templates"]),
+        operator_password=data.get("operator_password") or "",
         identity=identity,
         text=text,
     )
@@ -186,7 +199,7 @@ def _host(number: int, data: dict[str, Any], lab: dict[str, Any]) -> Host:
         kind=data["kind"].removeprefix(VIRTUAL),
         management=Interface(MANAGEMENT, MANAGEMENT, IPv4Interface(f"{data['management']}/{length}")),
         interfaces=tuple(_interface(f"eth{i}", card) for i, card in cards),
-        gateway=IPv4Address(data["gateway"]) if data.get("gateway") else None,
+        gateways=_addresses(data.get("gateway")),
         gateway6=IPv6Address(data["gateway6"]) if data.get("gateway6") else None,
         pod_ranges=_networks(data.get("pod_range") or ""),
         control_plane=data["control_plane"],
@@ -199,6 +212,12 @@ def _interface(name: str, data: dict[str, str]) -> Interface:
     return Interface(
         name, data["segment"], IPv4Interface(data["address"]), IPv6Interface(six) if six else None
     )
+
+
+def _addresses(value: str | list[str] | None) -> tuple[IPv4Address, ...]:
+    """Read one address or a list of them."""
+    texts = value if isinstance(value, list) else [value]
+    return tuple(IPv4Address(text) for text in texts if text)
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -227,6 +246,8 @@ def _identity(data: dict[str, Any]) -> str:
     for folder in (templates / "host", templates / "cluster", Path(__file__).parent):
         for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
             digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    notes = Path(data["kubernetes"]["programs"]) / programs.NOTES
+    digest.update(notes.read_bytes() if notes.exists() else b"")
     # Images are large and deterministic: their size and time say enough.
     for path in sorted(Path(data["images"]).glob("*.tar")):
         digest.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
@@ -271,8 +292,9 @@ def _host_problems(host: Host, lab: Lab) -> list[str]:
         problems.append(
             f"{host.name}: ansible_host {host.management.address.ip} is outside {lab.control.network}"
         )
-    if host.gateway and not any(host.gateway in card.address.network for card in host.interfaces):
-        problems.append(f"{host.name}: its lab_gateway {host.gateway} is on none of its segments")
+    for gateway in host.gateways:
+        if not any(gateway in card.address.network for card in host.interfaces):
+            problems.append(f"{host.name}: its lab_gateway {gateway} is on none of its segments")
     if host.gateway6 and not any(c.address6 and host.gateway6 in c.address6.network for c in host.interfaces):
         problems.append(f"{host.name}: its lab_gateway6 {host.gateway6} is on none of its segments")
     return problems + _pod_problems(host, lab.kubernetes)

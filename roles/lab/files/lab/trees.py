@@ -8,6 +8,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from shell import each, run
 
@@ -49,10 +50,10 @@ def build(text: str, hooks: Path) -> tuple[bool, dict[str, str]]:
     return bool(missing), {tree.kind: str(tree.path(folder)) for tree in trees}
 
 
-def _tree(kind: str, data: dict[str, list[str]], common: dict[str, str], hooks: Path) -> Tree:
+def _tree(kind: str, data: dict[str, list[str]], common: dict[str, Any], hooks: Path) -> Tree:
     return Tree(
         kind=kind,
-        release=common["release"],
+        release=common["releases"].get(kind, common["release"]),
         mirror=common["mirror"],
         variant="minbase" if data.get("boots", True) else "extract",
         packages=tuple(data["packages"]),

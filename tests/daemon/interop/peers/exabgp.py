@@ -61,7 +61,7 @@ class ExaBgp(Program):
             "exabgp.log.level": "INFO",
         }
         if not self.setup.dials:
-            environment["exabgp.tcp.bind"] = self.setup.router
+            environment["exabgp.tcp.bind"] = "::" if self.setup.over == "link-local" else self.setup.router
         self.cable.spawn("exabgp", "exabgp", f"{folder}/exabgp.conf", environment=environment)
         eventually((folder / "events").exists, "ExaBGP started its helper")
 

@@ -102,7 +102,8 @@ class GoBgp(Program):
         return message
 
     def refresh(self) -> None:
-        raise NotImplementedError("GoBGP keeps all that it received, and never asks for it again")
+        """Its own command for it. GoBGP keeps all that it received, and looks at that again."""
+        self._gobgp("neighbor", self.setup.node, "softresetin")
 
     def said(self) -> str:
         return self.output

@@ -11,6 +11,9 @@ from typing import Any
 from daemon.interop.network import eventually, run
 from daemon.interop.peers.base import Path, Program, Setup, float_of
 
+# It makes a socket in /run/openbgpd whatever its configuration says: each has a /run of its own.
+_OWN_RUN = ("sh", "-ec", 'mount -t tmpfs tmpfs /run; mkdir /run/openbgpd; exec "$@"', "sh")
+
 
 def config(setup: Setup, control: str) -> str:
     remote = "" if setup.remote_asn is None else f" remote-as {setup.remote_asn}"
@@ -21,8 +24,9 @@ def config(setup: Setup, control: str) -> str:
         f'socket "{control}"',
         "fib-update no",
         "log updates",
-        f"listen on {setup.router}",
     ]
+    if setup.over != "link-local":
+        lines.append(f"listen on {setup.router}")
     if setup.network is not None:
         lines.append(f"network {setup.network}")
     lines += [f"neighbor {setup.node} {{", remote, " announce IPv4 unicast", " announce IPv6 unicast"]
@@ -54,8 +58,7 @@ class OpenBgpd(Program):
         path.write_text(config(self.setup, str(control)))
         path.chmod(0o600)  # it refuses a configuration that others can read
         control.unlink(missing_ok=True)
-        FilePath("/run/openbgpd").mkdir(exist_ok=True)
-        self.cable.spawn("bgpd", "/usr/sbin/bgpd", "-d", "-v", "-f", str(path))
+        self.cable.spawn("bgpd", *_OWN_RUN, "/usr/sbin/bgpd", "-d", "-v", "-f", str(path))
         eventually(lambda: control.exists() and self._neighbor(), "OpenBGPD answers")
         eventually(lambda: self._neighbor()["state"] != "None", "OpenBGPD has begun")
 

@@ -304,3 +304,27 @@ def test_no_route_is_expected_for_an_address_of_the_segment() -> None:
     owner.update(macs=[], foreign=[])
     found = verification(layer_2, {**cluster(service()), "owners": [owner]}, [router()], [])
     assert (found["ok"], found["routes"], found["notes"]) == (True, [], []), found["texts"]
+
+
+def test_a_silent_cluster_is_a_difference_and_what_routers_have_is_shown() -> None:
+    silent = {"failed": True, "msg": "the API server does not answer"}
+    found = verification(declared(), silent, [router(route())], [])
+    assert not found["ok"]
+    assert found["texts"] == [
+        "cluster: its services and nodes: expected an answer, found none; "
+        "likely reason: the API server does not answer"
+    ]
+    assert {(one["expected"], one["found"]) for one in found["sessions"]} == {("unknown", "Established")}
+    assert [(one["prefix"], one["expected"], one["kernel"]) for one in found["routes"]] == [
+        ("10.9.1.1/32", None, ALL)
+    ]
+    assert found["lines"][-1] == "NOT OK: 3 sessions Established, 1 routes, 0 of 0 requests good"
+    assert not [line for line in found["lines"] if "wrong" in line]
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_silent_cluster_does_not_hide_a_silent_router() -> None:
+    unreachable = {"item": "r1", "unreachable": True, "msg": "no route to host"}
+    found = verification(declared(), {"msg": "refused"}, [unreachable], [])
+    assert [one["where"] for one in found["differences"]] == ["cluster", "r1"]
+    assert found["routes"] == []

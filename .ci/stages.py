@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of ``make test`` and the parts of ``make test-all``: see docs/design/0019-testing.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Priority(Enum):
+    """How a stage shares the processor; the value is the command that is put before the stage's own."""
+
+    ALONE = ()
+    BESIDE = ("nice", "-n", "10")
+    FILLER = ("chrt", "--idle", "0")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command with what has to be done before it.
+
+    Stages of the same lane never run at the same time. ``limit`` is the number of seconds after which the
+    stage is ended and has failed; ``budget`` is the number that it should take on two cores with warm caches.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    lane: str
+    priority: Priority = Priority.ALONE
+    needs: tuple[str, ...] = ()
+    limit: int = 1200
+    budget: int = 0
+
+
+# What `make test` runs. The order is that in which stages of a lane begin.
+TEST = (
+    Stage("packages", ("make", "test-packages"), "packages", limit=600, budget=2),
+    Stage("build", ("make", "lab-build"), "filler", Priority.FILLER, limit=1800, budget=5),
+    Stage("timed", ("make", "timed"), "machine", Priority.ALONE, ("packages",), limit=900, budget=270),
+    Stage("lint", ("make", "lint"), "filler", Priority.FILLER, limit=900, budget=180),
+    Stage("unit", ("make", "unit"), "filler", Priority.FILLER, limit=900, budget=120),
+    Stage("sanity", ("make", "sanity"), "filler", Priority.FILLER, limit=1800, budget=600),
+    Stage("lab", ("make", "molecule", "SCENARIOS=default"), "machine", Priority.ALONE,
+          ("timed", "build"), limit=2100, budget=840),
+    Stage("daemon", ("make", "daemon"), "beside", Priority.BESIDE,
+          ("timed", "build"), limit=1500, budget=400),
+    Stage("integration", ("make", "integration"), "beside", Priority.BESIDE,
+          ("timed", "build"), limit=1500, budget=400),
+)  # fmt: skip
+
+
+def _one_by_one(*stages: tuple[str, tuple[str, ...], int]) -> tuple[Stage, ...]:
+    return tuple(Stage(name, ("make", *words), "machine", limit=limit) for name, words, limit in stages)
+
+
+# What `make test-all` runs besides, in parts of 80 minutes at most. The stages of a part run one by one.
+PARTS = {
+    # All five BGP routers, ten thousand random sequences, the features that a router is known to lack.
+    "daemons": _one_by_one(
+        ("timed", ("timed", "THOROUGH=yes"), 2400),
+        ("daemon", ("daemon", "THOROUGH=yes"), 2400),
+    ),
+    "search": _one_by_one(
+        ("search", ("search", "ROUNDS=3"), 2600),
+        ("fuzz", ("fuzz", "SECONDS=30"), 2000),
+    ),
+    "topologies": _one_by_one(
+        ("single-stack", ("molecule", "SCENARIOS=single-stack"), 1200),
+        ("dual-stack", ("molecule", "SCENARIOS=dual-stack"), 1200),
+        ("six-nodes", ("molecule", "SCENARIOS=six-nodes"), 1200),
+        ("two-routers", ("molecule", "SCENARIOS=two-routers"), 1200),
+    ),
+    "scenarios": _one_by_one(
+        ("drift", ("molecule", "SCENARIOS=drift"), 1500),
+        ("layer2", ("molecule", "SCENARIOS=layer2"), 1500),
+        ("allocation", ("molecule", "SCENARIOS=allocation"), 1500),
+    ),
+    "ipvs": _one_by_one(("ipvs", ("molecule", "SCENARIOS=ipvs"), 4000)),
+    "versions": _one_by_one(
+        ("installed", ("installed",), 1500),
+        ("pythons", ("pythons",), 3000),
+    ),
+    "benches": _one_by_one(("bench-once", ("bench-once",), 2400)),
+}

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of network namespaces that no other process of tests uses, on the same machine at the same time."""
+
+from __future__ import annotations
+
+import os
+
+
+def named(name: str) -> str:
+    """Return the namespace's name for one of our hosts; Kubernetes takes it as a node's name too."""
+    return f"vt{os.getpid()}-{name}"
