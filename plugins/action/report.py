@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 from ansible import constants
@@ -15,6 +17,8 @@ FOR_PROGRAMS = ("json", "jsonl", "junit", "null", "oneline")
 ARGUMENTS = {
     "lines": {"type": "list", "elements": "str", "required": True},
     "unreachable": {"type": "bool", "default": False},
+    "path": {"type": "path"},
+    "content": {"type": "str", "default": ""},
 }
 
 
@@ -28,6 +32,10 @@ class ActionModule(ActionBase):
         """Print and return the lines."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            _write(args["path"], args["content"])
+        except OSError as exc:
+            return {**result, "failed": True, "msg": f"cannot write the report: {exc}"}
         if (
             constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK").rpartition(".")[2]
             not in FOR_PROGRAMS
@@ -41,3 +49,15 @@ class ActionModule(ActionBase):
                 "lines": args["lines"],
             }
         return {**result, "changed": False, "lines": args["lines"]}
+
+
+def _write(path: str | None, content: str) -> None:
+    """Write a file that is there as a whole or not at all, with the folders above it."""
+    if not path:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
+        file.write(content)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)

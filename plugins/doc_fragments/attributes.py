@@ -74,6 +74,18 @@ attributes:
     details: The module changes nothing.
 """
 
+    # Modules whose work is done in the task's own process where that is possible.
+    HERE = r"""
+options: {}
+attributes:
+  action:
+    description: An action plugin of this name runs on the control node.
+    support: partial
+    details:
+      - It does the module's work itself where the connection is local, and neither C(become),
+        C(environment) nor C(async) is used. Everywhere else it starts the module.
+"""
+
     # Modules whose work is done by an action plugin of the same name.
     ACTION = r"""
 options: {}

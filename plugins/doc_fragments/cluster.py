@@ -20,5 +20,6 @@ options:
     description: Context in the kubeconfig. Without it, the current one.
     type: str
 requirements:
-  - kubernetes, the Python package, on the machine that the module runs on
+  - PyYAML, on the machine that the module runs on
+  - kubernetes, the Python package, where the kubeconfig says more than certificates, a token or a password
 """

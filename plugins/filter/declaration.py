@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_memo import remembered
 from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
 from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import judge, plain
 
@@ -16,6 +17,10 @@ def declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]
     """What the inventory declares, checked, as plain data."""
     if not isinstance(hostvars, Mapping) or not isinstance(groups, Mapping):
         raise AnsibleFilterError("use it as: hostvars | vipcast.baremetal.declaration(groups)")
+    return remembered(hostvars, groups, _read)
+
+
+def _read(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     try:
         declared = plain(read_declaration(hostvars, groups))
     except DeclarationError as exc:

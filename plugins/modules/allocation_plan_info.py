@@ -12,6 +12,7 @@ description:
   - It is the controller's own code that decides. Nothing is written.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.here
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.attributes.info_module
   - vipcast.baremetal.cluster

@@ -12,6 +12,7 @@ description:
   - Changes nothing, and does not fail for what it finds; RV(problems) says it.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.here
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
 attributes:

@@ -13,6 +13,7 @@ description:
     address at layer 2 (ServiceL2Status), and the latest warning about a service that has no address.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.here
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.attributes.info_module
   - vipcast.baremetal.cluster

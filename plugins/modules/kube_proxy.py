@@ -13,6 +13,7 @@ description:
   - Skips where there is no kube-proxy, as on k3s or with Cilium in its place.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.here
   - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster

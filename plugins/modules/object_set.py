@@ -17,6 +17,7 @@ description:
   - Namespaces and CustomResourceDefinitions are removed with O(state=absent) only.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.here
   - vipcast.baremetal.attributes.managing_module
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster

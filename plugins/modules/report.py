@@ -31,6 +31,16 @@ options:
         that fails ends with status 2, and has no other way to say that it could not find out.
     type: bool
     default: false
+  path:
+    description:
+      - A file on the control node that gets O(content), before anything is printed. Folders above it are
+        made.
+      - It differs each time, by the time in it alone, so writing it is no change.
+    type: path
+  content:
+    description: The text for O(path).
+    type: str
+    default: ""
 author:
   - The vipcast founders (@vipcast)
 """

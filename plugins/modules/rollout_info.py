@@ -13,6 +13,7 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.here
   - vipcast.baremetal.attributes.actiongroup_cluster
   - vipcast.baremetal.cluster
 attributes:

@@ -13,6 +13,7 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
+  - vipcast.baremetal.attributes.here
 attributes:
   check_mode:
     support: full
@@ -92,14 +93,21 @@ def digest_of(paths: list[str], exclude: list[str], recipe: dict[str, t.Any]) ->
     return total.hexdigest()
 
 
-def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    params = module.params
+def outcome(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the result, or why there is none."""
     try:
         digest = digest_of(params["paths"], params["exclude"], params["recipe"])
     except (ImageError, OSError) as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, digest=digest)
+        return {"failed": True, "msg": str(exc)}
+    return {"changed": False, "digest": digest}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    result = outcome(module.params)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import contextlib
 import typing as t
 from dataclasses import dataclass
 
-# The kubernetes package brings it along, and without that package no module gets this far.
+# A kubeconfig is YAML: without this package no module gets this far.
 with contextlib.suppress(ImportError):
     import yaml
 

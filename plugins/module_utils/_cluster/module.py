@@ -14,17 +14,42 @@ from .api import Api, ClusterError, RefusedError, connect
 CLUSTER_SPEC: dict[str, t.Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 
 
-def run(module: AnsibleModule, work: t.Callable[[AnsibleModule, Api], dict[str, t.Any]]) -> None:
-    """Log in, work, and leave the module with the result or with a message for people."""
+class Call(t.Protocol):
+    """The part of AnsibleModule that the work of a module may use."""
+
+    params: dict[str, t.Any]
+    check_mode: bool
+
+    def warn(self, text: str) -> None:
+        """Note a warning for the result."""
+
+
+Work = t.Callable[[t.Any, Api], t.Dict[str, t.Any]]
+
+
+def outcome(call: Call, work: Work) -> dict[str, t.Any]:
+    """Log in, work, and return the result, or why there is none."""
     try:
-        result = work(module, connect(module.params["kubeconfig"], module.params["context"]))
+        return work(call, connect(call.params["kubeconfig"], call.params["context"]))
     except ImportError:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=traceback.format_exc())
+        return failure(missing_required_lib("kubernetes"), exception=traceback.format_exc())
     except RefusedError as exc:
-        module.fail_json(msg=f"the API server refuses: {exc.explain()}", reason=exc.reason)
+        return failure(f"the API server refuses: {exc.explain()}", reason=exc.reason)
     except ClusterError as exc:
-        module.fail_json(msg=str(exc), **getattr(exc, "details", {}))
+        return failure(str(exc), **getattr(exc, "details", {}))
+
+
+def failure(message: str, **more: t.Any) -> dict[str, t.Any]:
+    """Return the result of a call that failed."""
+    return {"failed": True, "msg": message, **more}
+
+
+def run(module: AnsibleModule, work: Work) -> None:
+    """Leave the module with what came of its work."""
+    result = outcome(module, work)
+    if result.pop("failed", False):
+        module.fail_json(**result)
     module.exit_json(**result)
 
 
-__all__ = ["CLUSTER_SPEC", "run"]
+__all__ = ["CLUSTER_SPEC", "Call", "Work", "outcome", "run"]

@@ -13,7 +13,7 @@ import contextlib
 import math
 import typing as t
 
-# The kubernetes package brings it along, and without that package no module gets this far.
+# A kubeconfig is YAML: without this package no module gets this far.
 with contextlib.suppress(ImportError):
     import yaml
 

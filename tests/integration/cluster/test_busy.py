@@ -12,9 +12,14 @@ import pytest
 import urllib3
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.api import (
     APPLY_PATCH,
-    BUSY_RETRIES,
     Api,
     RefusedError,
+)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.direct import DirectTransport
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.official import PoolTransport
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.transport import (
+    BUSY_RETRIES,
+    Transport,
 )
 
 
@@ -56,10 +61,16 @@ def server() -> Iterator[Busy]:
         thread.join()
 
 
+@pytest.fixture(params=["direct", "official"])
+def way(request: pytest.FixtureRequest) -> Transport:
+    """Both ways to a server."""
+    return DirectTransport() if request.param == "direct" else PoolTransport(urllib3.PoolManager())
+
+
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_a_busy_server_is_asked_again(server: Busy, method: str) -> None:
+def test_a_busy_server_is_asked_again(server: Busy, way: Transport, method: str) -> None:
     server.refusals = 2
-    api = Api(urllib3.PoolManager(), f"http://127.0.0.1:{server.server_port}", {})
+    api = Api(way, f"http://127.0.0.1:{server.server_port}", {})
     if method == "GET":
         assert api.get("/apis") == {"kind": "List"}
     else:
@@ -67,9 +78,9 @@ def test_a_busy_server_is_asked_again(server: Busy, method: str) -> None:
     assert server.asked == 3
 
 
-def test_a_server_that_stays_busy_is_a_refusal_with_its_own_words(server: Busy) -> None:
+def test_a_server_that_stays_busy_is_a_refusal_with_its_own_words(server: Busy, way: Transport) -> None:
     server.refusals = 100
-    api = Api(urllib3.PoolManager(), f"http://127.0.0.1:{server.server_port}", {})
+    api = Api(way, f"http://127.0.0.1:{server.server_port}", {})
     with pytest.raises(RefusedError, match="initializing") as caught:
         api.get("/apis")
     assert (caught.value.status, server.asked) == (429, BUSY_RETRIES + 1)

@@ -1,0 +1,16 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module in the task's own process where that is enough."""
+
+from __future__ import annotations
+
+from ansible_collections.vipcast.baremetal.plugins.modules import kube_proxy as module
+from ansible_collections.vipcast.baremetal.plugins.plugin_utils._here import ClusterAction
+
+
+class ActionModule(ClusterAction):
+    """The work of the module C(kube_proxy)."""
+
+    SPEC = module.SPEC
+    WORK = staticmethod(module.ensure)
