@@ -104,7 +104,7 @@ def test_an_outlook_names_who_is_unknown_and_what_is_not_ours_is_not_lost() -> N
         (lambda: addresses_in_use({"nodes": []}, []), "addresses_in_use"),
         (lambda: verify_prefixes(declared(), {"nodes": []}), "verify_prefixes"),
         (lambda: verify_prefixes("", cluster()), "verify_prefixes"),
-        (lambda: verify_report(declared(), {"nodes": []}, []), "verify_report"),
+        (lambda: verify_report(declared(), [], []), "verify_report"),
         (lambda: drain_outlook(declared(), [], [], "n1"), "drain_outlook"),
     ],
 )
