@@ -43,7 +43,7 @@ class ClientThread(Generic[C]):
     def __exit__(self, *_: object) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._task.cancel)
-            self._thread.join(5)
+            self._thread.join(20)
 
     def call(self, step: Callable[[C], Any]) -> Any:
         """What the step returns in the client's thread."""
@@ -51,4 +51,4 @@ class ClientThread(Generic[C]):
         async def inside() -> Any:
             return step(self._client)
 
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(30)

@@ -62,7 +62,7 @@ class BfdProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
-        self.process.wait(5)
+        self.process.wait(20)
 
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.startswith("{")]
@@ -123,7 +123,7 @@ class Asker(ClientThread[BfdClient]):
         status: BfdStatus = self.call(lambda client: client.statuses().get(name, BfdStatus()))
         return status
 
-    def wait(self, condition: Callable[[BfdStatus], object], seconds: float = 10) -> BfdStatus:
+    def wait(self, condition: Callable[[BfdStatus], object], seconds: float = 30) -> BfdStatus:
         end = time.monotonic() + seconds
         while not condition(status := self.status()):
             if time.monotonic() > end:
@@ -131,7 +131,7 @@ class Asker(ClientThread[BfdClient]):
             time.sleep(0.01)
         return status
 
-    def wait_up(self, seconds: float = 10) -> BfdStatus:
+    def wait_up(self, seconds: float = 30) -> BfdStatus:
         return self.wait(lambda status: status.up, seconds)
 
 

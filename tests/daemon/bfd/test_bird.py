@@ -79,7 +79,7 @@ def process(bird: Bird) -> Iterator[BfdProcess]:
 
 
 def settle(bird: Bird, asker: Asker, node: str = NODE) -> None:
-    asker.wait_up(15)
+    asker.wait_up()
     eventually(lambda: bird.bfd_up(node), "BIRD is up")
     asker.wait(lambda status: (status.detection_time or 9) < 0.9)
 
@@ -100,12 +100,12 @@ def test_each_notices_that_the_other_stands_still(bird: Bird, process: BfdProces
     with Asker(bird.node, {"r": settings()}) as asker:
         settle(bird, asker)
         bird.signal_daemon("bird", signal.SIGSTOP)
-        status = asker.wait(lambda status: not status.up, 3)
+        status = asker.wait(lambda status: not status.up, 8)
         assert (status.diagnostic, status.went_down) == (Diagnostic.DETECTION_TIME_EXPIRED, 1)
         bird.signal_daemon("bird", signal.SIGCONT)
         settle(bird, asker)
         process.process.send_signal(signal.SIGSTOP)
-        eventually(lambda: not bird.bfd_up(), "BIRD has noticed", 3)
+        eventually(lambda: not bird.bfd_up(), "BIRD has noticed", 8)
         process.process.send_signal(signal.SIGCONT)
         settle(bird, asker)
 
@@ -115,8 +115,8 @@ def test_a_cable_that_is_cut_takes_both_ends_down_and_mended_up(bird: Bird, proc
     with Asker(bird.node, {"r": settings()}) as asker:
         settle(bird, asker)
         cut(bird)
-        asker.wait(lambda status: not status.up, 3)
-        eventually(lambda: not bird.bfd_up(), "BIRD has noticed", 3)
+        asker.wait(lambda status: not status.up, 8)
+        eventually(lambda: not bird.bfd_up(), "BIRD has noticed", 8)
         mend(bird)
         settle(bird, asker)
 
@@ -154,7 +154,7 @@ def test_an_heir_takes_over_and_bird_does_not_notice(bird: Bird, process: BfdPro
         with BfdProcess(bird.node, bird.folder) as heir:
             eventually(lambda: heir.said("taken_over"), "taken over")
             process.process.send_signal(signal.SIGTERM)
-            assert process.process.wait(5) == 0
+            assert process.process.wait(20) == 0
             time.sleep(1)
             assert bird.bfd_up() and bird.session()[3] == since
             assert asker.status().remote_state is BfdState.UP
@@ -165,18 +165,18 @@ def test_a_speaker_that_is_killed_and_restarted_loses_no_route(bird: Bird, proce
     with Asker(bird.node, {"r": settings()}) as asker:
         speaker = start_speaker(bird, 20)
         try:
-            asker.wait_up(15)
+            asker.wait_up()
             eventually(lambda: held(bird, 0), "the route is there", 15)
             time.sleep(1)
             speaker.kill()
-            speaker.wait(5)
+            speaker.wait(20)
             assert held(bird, 1.5)
             speaker = start_speaker(bird, 20)
             assert held(bird, 6)
             assert asker.status().went_down == 0
         finally:
             speaker.kill()
-            speaker.wait(5)
+            speaker.wait(20)
 
 
 def test_a_node_that_dies_while_its_speaker_restarts_loses_its_routes_by_bfd(
@@ -187,12 +187,12 @@ def test_a_node_that_dies_while_its_speaker_restarts_loses_its_routes_by_bfd(
     with Asker(bird.node, {"r": settings()}) as asker:
         speaker = start_speaker(bird, 60)
         try:
-            asker.wait_up(15)
+            asker.wait_up()
             eventually(lambda: held(bird, 0), "the route is there", 15)
             time.sleep(1)
         finally:
             speaker.kill()
-            speaker.wait(5)
+            speaker.wait(20)
         assert held(bird, 1), VIP
         cut(bird)
         assert not held(bird, 3)

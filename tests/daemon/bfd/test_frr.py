@@ -83,7 +83,7 @@ def test_frr_notices_that_we_stand_still(router: BfdRouter, process: BfdProcess)
     with Asker(router.node, {"r": settings()}) as asker:
         settle(router, asker)
         process.process.send_signal(signal.SIGSTOP)
-        eventually(lambda: not router.bfd_up(), "FRR has noticed", 3)
+        eventually(lambda: not router.bfd_up(), "FRR has noticed", 8)
         process.process.send_signal(signal.SIGCONT)
         settle(router, asker)
         assert asker.status().diagnostic is Diagnostic.NONE
@@ -97,8 +97,8 @@ def test_a_cable_that_is_cut_one_way_takes_both_ends_down(
     with Asker(router.node, {"r": settings()}) as asker:
         settle(router, asker)
         cut(router, silent)
-        status = asker.wait(lambda status: not status.up, 3)
-        eventually(lambda: not router.bfd_up(), "FRR is down", 3)
+        status = asker.wait(lambda status: not status.up, 8)
+        eventually(lambda: not router.bfd_up(), "FRR is down", 8)
         expected = {"node": Diagnostic.NEIGHBOR_SIGNALED_DOWN, "router": Diagnostic.DETECTION_TIME_EXPIRED}
         assert status.diagnostic is expected[silent]
         mend(router)
@@ -155,7 +155,7 @@ def test_admin_down_of_frr_is_nobody_s_failure(router: BfdRouter, process: BfdPr
     with Asker(router.node, {"r": settings()}) as asker:
         settle(router, asker)
         router.configure("bfd", f"peer {NODE} local-address {ROUTER} interface eth0", "shutdown")
-        status = asker.wait(lambda status: not status.up, 3)
+        status = asker.wait(lambda status: not status.up, 8)
         assert (status.remote_state, status.went_down) == (BfdState.ADMIN_DOWN, 0)
         router.configure("bfd", f"peer {NODE} local-address {ROUTER} interface eth0", "no shutdown")
         settle(router, asker)
@@ -168,7 +168,7 @@ def test_an_heir_takes_over_and_frr_does_not_notice(router: BfdRouter, process: 
         with BfdProcess(router.node, router.folder) as heir:
             eventually(lambda: heir.said("taken_over"), "taken over")
             process.process.send_signal(signal.SIGTERM)
-            assert process.process.wait(5) == 0
+            assert process.process.wait(20) == 0
             time.sleep(1)
             assert router.bfd_counters()["session-down"] == 0
 
@@ -193,7 +193,7 @@ def test_echo_runs_both_ways_and_notices_that_the_router_no_longer_forwards(
         assert asker.status().counters.down_events == 0
         forwards(router.router, False)
         # By its log: control packets still pass, and it is up again within milliseconds.
-        eventually(lambda: "Up" in [event.get("old") for event in process.events()], "it went down", 3)
+        eventually(lambda: "Up" in [event.get("old") for event in process.events()], "it went down", 8)
         went = next(event for event in process.events() if event.get("old") == "Up")
         assert went["why"] == str(Diagnostic.ECHO_FAILED)
 
@@ -227,8 +227,8 @@ def test_a_node_that_is_cut_off_loses_its_routes_by_bfd(router: BfdRouter, proce
         cut(router)
         start = time.monotonic()
         eventually(lambda: not router.paths(VIP), "FRR has no route any more", 5)
-        assert time.monotonic() - start < 3  # the hold time is 9 s
-        assert asker.wait(lambda status: not status.up, 3).went_down == 1
+        assert time.monotonic() - start < 6  # the hold time is 9 s
+        assert asker.wait(lambda status: not status.up, 8).went_down == 1
 
 
 def test_admin_down_of_ours_leaves_bgp_and_its_routes_alone(router: BfdRouter, process: BfdProcess) -> None:
@@ -257,7 +257,7 @@ def calm(router: BfdRouter, asker: Asker) -> None:
 
 def killed(router: BfdRouter, speaker: subprocess.Popen[bytes]) -> None:
     speaker.kill()
-    speaker.wait(5)
+    speaker.wait(20)
     eventually(lambda: router.neighbor()["bgpState"] != "Established", "FRR knows that it is gone")
 
 
@@ -279,7 +279,7 @@ def test_a_speaker_that_is_killed_and_restarted_loses_no_route_and_no_bfd_packet
             assert asker.status().went_down == lost
         finally:
             speaker.kill()
-            speaker.wait(5)
+            speaker.wait(20)
 
 
 def test_a_node_that_dies_with_its_speaker_loses_its_routes_by_bfd_though_they_would_survive_a_restart(
@@ -294,7 +294,7 @@ def test_a_node_that_dies_with_its_speaker_loses_its_routes_by_bfd_though_they_w
             assert not held(router, 3)
         finally:
             speaker.kill()
-            speaker.wait(5)
+            speaker.wait(20)
 
 
 def test_a_node_that_dies_while_its_speaker_restarts_costs_the_restart_time_and_no_more(

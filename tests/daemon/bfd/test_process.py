@@ -143,7 +143,7 @@ def test_an_heir_takes_over_and_no_peer_notices(cable: Cable, far: Ends, near: B
             asker.wait(lambda status: status.up and asker.connected())
             assert heir.get("/readyz")[0] == 200
             near.process.send_signal(signal.SIGTERM)
-            assert near.process.wait(5) == 0
+            assert near.process.wait(20) == 0
             time.sleep(1)
             assert asker.status().local_discriminator == discriminator
             assert far[1].status().counters.down_events == 0
@@ -159,7 +159,7 @@ def test_generations_follow_each_other(cable: Cable, far: Ends, near: BfdProcess
                 made.append(heir)
                 eventually(lambda heir=heir: heir.said("taken_over"), "taken over")  # type: ignore[misc]
                 old.process.send_signal(signal.SIGTERM)
-                assert old.process.wait(5) == 0
+                assert old.process.wait(20) == 0
                 old = heir
             assert far[1].status().counters.down_events == 0
         finally:
@@ -175,7 +175,7 @@ def test_when_the_heir_is_told_to_end_the_old_process_takes_over_again(
         with BfdProcess(cable.node, cable.folder) as heir:
             eventually(lambda: near.said("handed_over"), "handed over")
             heir.process.send_signal(signal.SIGTERM)
-            assert heir.process.wait(5) == 0
+            assert heir.process.wait(20) == 0
         eventually(lambda: near.said("taken_over"), "taken back")
         time.sleep(0.5)
         assert far[1].status().counters.down_events == 0
@@ -187,7 +187,7 @@ def test_when_the_heir_crashes_the_old_process_begins_anew(cable: Cable, far: En
         with BfdProcess(cable.node, cable.folder) as heir:
             eventually(lambda: near.said("handed_over"), "handed over")
             heir.process.kill()
-            heir.process.wait(5)
+            heir.process.wait(20)
         far[1].wait(lambda status: status.went_down == 1)
         both_up(asker, far[1])
 
@@ -217,7 +217,7 @@ def test_told_to_end_it_says_so_to_every_peer_and_exits_with_0(
         both_up(asker, far[1])
         near.process.send_signal(signal.SIGTERM)
         status = far[1].wait(lambda status: not status.up, 5)
-        assert near.process.wait(5) == 0
+        assert near.process.wait(20) == 0
     assert (status.remote_state, status.went_down) == (BfdState.ADMIN_DOWN, 0)
 
 

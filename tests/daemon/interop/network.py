@@ -45,7 +45,7 @@ def run(*command: str, check: bool = True) -> str:
     return done.stdout
 
 
-def eventually(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
+def eventually(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -124,7 +124,7 @@ class Cable:
     def kill(self, name: str) -> None:
         """As a crash: the kernel closes its connections."""
         self.signal_daemon(name, signal.SIGKILL)
-        self._daemons.pop(name).wait(5)
+        self._daemons.pop(name).wait(20)
 
     def stop(self) -> None:
         """End every daemon in good order, and what is left of its process group at once."""
@@ -134,9 +134,9 @@ class Cable:
                 os.killpg(process.pid, signal.SIGCONT)
                 process.terminate()
                 try:
-                    process.wait(5)
+                    process.wait(20)
                 except subprocess.TimeoutExpired:
                     process.kill()
-                    process.wait(5)
+                    process.wait(20)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -96,7 +96,7 @@ class Speaker:
         async def inside() -> Any:
             return step()
 
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(30)
 
     def set_routes(self, *routes: Route) -> None:
         self._call(lambda: self._peering.set_routes(frozenset(routes)))
@@ -118,10 +118,10 @@ class Speaker:
 
     def close(self, message: str = "", *, preserve: bool = False) -> None:
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._close(message, preserve), self._loop).result(10)
-            self._thread.join(10)
+            asyncio.run_coroutine_threadsafe(self._close(message, preserve), self._loop).result(30)
+            self._thread.join(30)
 
-    def wait(self, condition: Callable[[PeerStatus], object], seconds: float = 20) -> PeerStatus:
+    def wait(self, condition: Callable[[PeerStatus], object], seconds: float = 30) -> PeerStatus:
         end = time.monotonic() + seconds
         while not condition(status := self.status()):
             if time.monotonic() > end:
@@ -129,5 +129,5 @@ class Speaker:
             time.sleep(0.02)
         return status
 
-    def wait_up(self, seconds: float = 20) -> PeerStatus:
+    def wait_up(self, seconds: float = 30) -> PeerStatus:
         return self.wait(lambda s: s.state is State.ESTABLISHED and not s.pending, seconds)

@@ -212,7 +212,7 @@ def test_a_silent_router_is_noticed(router: Router) -> None:
         status = speaker.wait(lambda s: s.last_error)
         assert "Hold Timer Expired" in status.last_error
         router.signal_bgpd(signal.SIGCONT)
-        speaker.wait_up(15)
+        speaker.wait_up()
         eventually(lambda: router.paths(str(VIP)), "the route again")
 
 
@@ -224,7 +224,7 @@ def test_a_silent_speaker_is_noticed_and_comes_back(router: Router) -> None:
         eventually(lambda: router.paths(str(VIP)), "the route")
         speaker.freeze(5.5)
         eventually(lambda: not router.paths(str(VIP)), "the route gone")
-        speaker.wait_up(15)
+        speaker.wait_up()
         eventually(lambda: router.paths(str(VIP)), "the route again")
         assert speaker.status().counters.established == 2
 
@@ -250,7 +250,7 @@ def test_what_the_routers_operator_says_is_shown(router: Router) -> None:
         status = speaker.wait(lambda s: s.last_error)
         assert status.last_error == 'the peer ended the session: Cease/Administrative Shutdown: "lunch"'
         router.vtysh("configure terminal", "router bgp 64512", f"no neighbor {NODE} shutdown")
-        speaker.wait_up(15)
+        speaker.wait_up()
         router.vtysh(f"clear bgp {NODE}")
         status = speaker.wait(lambda s: "Reset" in s.last_error)
         assert "Cease/Administrative Reset" in status.last_error

@@ -64,7 +64,7 @@ def test_an_unnumbered_session_finds_its_router_and_carries_both_families(router
     settings = peer(address=None, interface="eth0", remote_asn=None, dynamic_asn="external", node_name="n")
     with Speaker(router.node, settings) as speaker:
         speaker.set_routes(Route(VIP), Route(VIP6))
-        status = speaker.wait_up(20)
+        status = speaker.wait_up()
         assert status.remote_address == ip_address(f"{interface(router.router)}%eth0")
         assert not status.problem
         assert not status.withheld
@@ -93,7 +93,7 @@ def test_frr_that_dials_too_ends_with_one_session_each_time(router: Router) -> N
     for _again in range(4):
         with Speaker(router.node, peer(), listener=Listener(always=True)) as speaker:
             speaker.set_routes(Route(VIP))
-            speaker.wait_up(15)
+            speaker.wait_up()
             eventually(lambda: router.paths(str(VIP)), "the route")
             assert speaker.status().state is State.ESTABLISHED
 
@@ -102,7 +102,7 @@ def test_a_passive_peer_is_dialled_by_frr(router: Router) -> None:
     router.start(config())
     with Speaker(router.node, peer(passive=True), listener=Listener()) as speaker:
         speaker.set_routes(Route(VIP))
-        speaker.wait_up(15)
+        speaker.wait_up()
         eventually(lambda: installed(router, VIP), "the route in the router's kernel")
 
 
@@ -125,7 +125,7 @@ def test_ttl_security_with_frr(router: Router, passive: bool) -> None:
     router.start(config("ttl-security hops 1"))
     settings = peer(ttl_security_hops=1, passive=passive)
     with Speaker(router.node, settings, listener=Listener()) as speaker:
-        speaker.wait_up(15)
+        speaker.wait_up()
 
 
 def test_a_router_that_sends_with_a_low_ttl_is_not_heard(router: Router) -> None:
@@ -142,7 +142,7 @@ def test_a_router_that_sends_with_a_low_ttl_is_not_heard(router: Router) -> None
 def test_a_passive_session_with_a_password(router: Router) -> None:
     router.start(config("password secret"))
     with Speaker(router.node, peer(passive=True, password="secret"), listener=Listener()) as speaker:
-        speaker.wait_up(15)
+        speaker.wait_up()
 
 
 def test_a_session_over_ipv6_carries_ipv4_and_the_other_way_round(router: Router) -> None:

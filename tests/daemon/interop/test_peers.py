@@ -134,7 +134,7 @@ def test_a_silent_router_is_noticed(peer: Peer) -> None:
         status = speaker.wait(lambda s: s.last_error)
         assert "Hold Timer Expired" in status.last_error
         peer.resume()
-        speaker.wait_up(20)
+        speaker.wait_up()
         has(peer, Route(VIP))
 
 
@@ -147,7 +147,7 @@ def test_a_silent_speaker_is_noticed_and_comes_back(peer: Peer) -> None:
         has(peer, Route(VIP))
         speaker.freeze(5)
         lost(peer, Route(VIP))
-        speaker.wait_up(20)
+        speaker.wait_up()
         has(peer, Route(VIP))
 
 

@@ -110,7 +110,7 @@ def test_a_router_that_dials_is_awaited(peer: Peer) -> None:
     with Speaker(peer.node, ours(peer.setup, passive=True), listener=Listener(always=True)) as speaker:
         speaker.set_routes(Route(VIP))
         started(peer, dials=True)
-        status = speaker.wait_up(15)
+        status = speaker.wait_up()
         has(peer, Route(VIP))
         assert status.counters.established == 1
 
@@ -120,7 +120,7 @@ def test_when_both_dial_one_session_stays(peer: Peer) -> None:
     with Speaker(peer.node, ours(peer.setup), listener=Listener(always=True)) as speaker:
         speaker.set_routes(Route(VIP))
         started(peer, dials=True)
-        speaker.wait_up(15)
+        speaker.wait_up()
         has(peer, Route(VIP))
         peer.restart()
         speaker.wait(lambda s: s.counters.established >= 2 and s.established, 15)
@@ -132,7 +132,7 @@ def test_a_router_that_is_near_by_its_ttl_has_a_session(peer: Peer) -> None:
     setup = started(peer, ttl_security=True)
     with Speaker(peer.node, ours(setup, ttl_security_hops=1)) as speaker:
         speaker.set_routes(Route(VIP))
-        speaker.wait_up(15)
+        speaker.wait_up()
         has(peer, Route(VIP))
 
 
@@ -147,7 +147,7 @@ def test_a_router_that_may_be_far_has_none(peer: Peer) -> None:
         assert (status.counters.bytes_in, status.counters.established) == (0, 0)
         assert status.state in (State.CONNECT, State.OPEN_SENT)
     with Speaker(peer.node, ours(setup)) as speaker:
-        speaker.wait_up(20)
+        speaker.wait_up()
 
 
 @proves(Feature.OTHER_AS)
@@ -166,7 +166,7 @@ def process(peer: Peer, *prefixes: IPv4Network) -> Iterator[subprocess.Popen[byt
     made = peer.cable.spawn("speaker", *command(20, *map(str, prefixes)), inside=peer.node)
     yield made
     made.kill()
-    made.wait(5)
+    made.wait(20)
 
 
 @proves(Feature.GRACEFUL_RESTART)
@@ -222,6 +222,6 @@ def test_a_router_is_found_on_its_interface(peer: Peer) -> None:
     setup = started(peer, over="link-local", next_hop_ipv6=True)
     with Speaker(peer.node, ours(setup)) as speaker:
         speaker.set_routes(Route(VIP), Route(VIP6))
-        assert speaker.wait_up(20).withheld == {}
+        assert speaker.wait_up().withheld == {}
         for route in (Route(VIP), Route(VIP6)):
             assert has(peer, route).next_hop.startswith("fe80::")

@@ -221,7 +221,7 @@ class Speaker(ClientThread[Layer2Client]):
     def status(self, address: str = VIP) -> AddressStatus:
         return self.statuses().get(ip_address(address), AddressStatus(Holding.WAITING))
 
-    def wait(self, condition: Callable[[AddressStatus], object], seconds: float = 10) -> AddressStatus:
+    def wait(self, condition: Callable[[AddressStatus], object], seconds: float = 30) -> AddressStatus:
         end = time.monotonic() + seconds
         while not condition(status := self.status()):
             if time.monotonic() > end:
@@ -255,7 +255,7 @@ class Asking:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join(5)
+        self._thread.join(20)
 
     def _run(self, namespace: str) -> None:
         enter(namespace)
@@ -334,7 +334,7 @@ class Cluster:
         holding = (Holding.OWNER, Holding.YIELDING)
         return [name for name, each in self.speakers.items() if each.status(address).holding in holding]
 
-    def settle(self, address: str = VIP, seconds: float = 20) -> str:
+    def settle(self, address: str = VIP, seconds: float = 60) -> str:
         """Until one is the owner, for the others too."""
 
         def agreed() -> bool:

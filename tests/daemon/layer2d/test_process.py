@@ -69,7 +69,7 @@ def test_after_a_split_one_owner_is_left(cluster: Cluster) -> None:
     eventually(lambda: [name for name in cluster.owners() if name in others], "another owns")
     assert owner in cluster.owners(), "who is alone owns, too"
     cluster.net.mend(cluster.namespaces[owner])
-    cluster.settle(VIP, 5)
+    cluster.settle(VIP)
     with Asking(cluster.net) as asking:
         time.sleep(0.5)
     assert len(asking.macs()) == 1
