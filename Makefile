@@ -46,7 +46,7 @@ lab-info: ## how to reach the running lab
 	@folder="$${XDG_CACHE_HOME:-$$HOME/.cache}/vipcast/lab"; \
 	[ -f "$$folder/kubeconfig" ] || { echo "no lab is running: make lab"; exit 1; }; \
 	printf 'export KUBECONFIG=%s\n' "$$folder/kubeconfig"; \
-	printf 'export PATH=%s:$$PATH\n' "$$(dirname "$$(ls -d "$${folder%/*}"/kubernetes/*/kubectl | tail -n 1)")"; \
+	printf 'export PATH=%s:$$PATH\n' "$$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["kubernetes"]["programs"])' "$$folder/topology.json")"; \
 	awk -v folder="$$folder" '$$1 == "Host" && $$2 != "*" {print "ssh -F " folder "/ssh_config " $$2}' "$$folder/ssh_config"
 
 .PHONY: lab-down
@@ -74,25 +74,21 @@ unit: venv ## unit tests of plugins, by ansible-test
 
 # THOROUGH=yes runs also what only `make test-all` runs.
 PYTEST = pytest $(if $(THOROUGH),--thorough) $(if $(VIPCAST_JUNIT),--junitxml=$(VIPCAST_JUNIT)) --durations=15 --durations-min=3
-# Tests that are judged by time, and sessions with real routers: nothing but fillers may run beside them.
-TIMED = $(addprefix tests/daemon/,bfd interop layer2d)
-
 .PHONY: test-packages
 test-packages:
 	@.ci/packages $(ROUTERS) iproute2 iputils-arping ndisc6 nftables
 
 .PHONY: timed
 timed: venv test-packages ## tests of the daemons that are judged by time: BFD, layer 2, sessions with real routers
-	$(PYTEST) -n 4 tests/daemon/interop
-	$(PYTEST) $(filter-out %/interop,$(TIMED))
+	$(PYTEST) -n 3 -m timed $(addprefix tests/daemon/,bfd interop layer2d)
 
 .PHONY: daemon
 daemon: venv test-packages lab-build ## the other tests of the daemons: units, wire, a real API server
-	$(PYTEST) -n 2 --dist loadfile tests/daemon $(addprefix --ignore ,$(TIMED))
+	$(PYTEST) -n 3 -m "not timed" tests/daemon
 
 .PHONY: integration
 integration: venv test-packages lab-build ## tests of roles and modules against a real API server and a real router
-	$(PYTEST) -n 2 tests/integration
+	$(PYTEST) -n 3 tests/integration
 
 .PHONY: lab-build
 lab-build: venv

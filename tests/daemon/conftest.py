@@ -26,8 +26,6 @@ settings.load_profile("steady")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the sequences before the workers start, which then have the same."""
-    config.addinivalue_line("markers", "cannot(how): fails, as this router has no part in it")
-    config.addinivalue_line("markers", "timed: judged by time; needs a machine that has little else to do")
     if config.getoption("--thorough"):
         sequences.be_thorough()
 
