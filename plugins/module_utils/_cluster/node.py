@@ -50,7 +50,7 @@ def back(node: Json) -> Change:
     return Change(removed, False if CORDONED in found and _is_cordoned(node) else None)
 
 
-def is_drained(node: Json) -> bool:
+def is_drained(node: t.Mapping[str, t.Any]) -> bool:
     """Whether its speaker was told to leave."""
     return DRAIN in _annotations(node)
 
@@ -69,7 +69,7 @@ def apply(api: Api, name: str, change: Change) -> None:
     api.patch(f"{NODES}/{name}", change.patch(), MERGE_PATCH)
 
 
-def _annotations(node: Json) -> dict[str, str]:
+def _annotations(node: t.Mapping[str, t.Any]) -> dict[str, str]:
     return node["metadata"].get("annotations") or {}
 
 

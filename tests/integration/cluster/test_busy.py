@@ -53,7 +53,7 @@ def server() -> Iterator[Busy]:
         thread.start()
         yield running
         running.shutdown()
-        thread.join()
+        thread.join(10)
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
