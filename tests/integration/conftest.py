@@ -38,9 +38,9 @@ class InGroups(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         file = self.config.rootpath / nodeid.partition("::")[0]
         if not file.is_relative_to(HERE):
-            return str(file)
+            return nodeid.partition("::")[0]
         name = file.relative_to(HERE).as_posix()
-        return NAMES.get(name, name.partition("/")[0])
+        return NAMES.get(name) or name.partition("/")[0]
 
     def _assign_work_unit(self, node: Any) -> None:
         first = min(self.workqueue, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))

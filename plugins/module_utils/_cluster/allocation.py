@@ -59,7 +59,7 @@ def snapshot(live: list[Json], declared: list[Json], params: t.Mapping[str, t.An
     """The cluster as it would be; a set removes only what it created."""
     prune = params["prune"]
 
-    def stays(item: Json) -> bool:
+    def stays(item: t.Mapping[str, t.Any]) -> bool:
         labels = item["metadata"].get("labels") or {}
         return prune != "all" and labels.get(SET_LABEL) != params["set_name"]
 

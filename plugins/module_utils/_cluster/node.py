@@ -81,7 +81,7 @@ def _duration(text: str) -> float | None:
         return None
 
 
-def is_drained(node: Json) -> bool:
+def is_drained(node: t.Mapping[str, t.Any]) -> bool:
     """Whether its speaker was told to leave."""
     return DRAIN in _annotations(node)
 
@@ -100,7 +100,7 @@ def apply(api: Api, name: str, change: Change) -> None:
     api.patch(f"{NODES}/{name}", change.patch(), MERGE_PATCH)
 
 
-def _annotations(node: Json) -> dict[str, str]:
+def _annotations(node: t.Mapping[str, t.Any]) -> dict[str, str]:
     return node["metadata"].get("annotations") or {}
 
 

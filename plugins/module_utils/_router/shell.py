@@ -92,7 +92,8 @@ class Shell:
 
 
 def _results(output: str, mark: str, names: list) -> dict:
-    results, lines = {}, []
+    results: dict[str, Result] = {}
+    lines: list[str] = []
     for line in output.split("\n"):
         if line.startswith(f"{mark} "):
             _mark, rc, name = line.split(" ", 2)

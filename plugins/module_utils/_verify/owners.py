@@ -32,7 +32,8 @@ def heard(results: Sequence[Data]) -> tuple[Found, list[Difference], dict[str, s
     of the module neighbor_probe, with the host as `item`.
     """
     found: dict[str, list[Data]] = {}
-    failures, far = [], {}
+    failures: list[Difference] = []
+    far: dict[str, str] = {}
     for result in results:
         host = result["item"]
         if "neighbors" not in result:

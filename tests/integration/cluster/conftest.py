@@ -42,8 +42,9 @@ def bare(second_api_server: ApiServer) -> Iterator[ApiServer]:
     """An API server without any kind of our group; whatever a test defines goes with its objects."""
     yield second_api_server
     if ours := definitions(second_api_server):
-        second_api_server.kubectl("delete", "crd", *ours, "--timeout=60s")
-        wait_for(lambda: not served(second_api_server), "the group to be gone")
+        second_api_server.kubectl("delete", "crd", *ours, "--wait=false")
+        gone = "definitions and group to be gone"
+        wait_for(lambda: not definitions(second_api_server) and not served(second_api_server), gone, 150)
 
 
 def definitions(api: ApiServer) -> list[str]:

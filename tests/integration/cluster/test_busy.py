@@ -58,7 +58,7 @@ def server() -> Iterator[Busy]:
         thread.start()
         yield running
         running.shutdown()
-        thread.join()
+        thread.join(10)
 
 
 @pytest.fixture(params=["direct", "official"])

@@ -166,7 +166,7 @@ def test_pods_are_waited_for(call: Any, api_server: ApiServer, place: dict[str, 
     thread.start()
     start = time.monotonic()
     result = call("kube_proxy", strict_arp=True, timeout=60, **place)
-    thread.join()
+    thread.join(60)
     assert result["pods"] == {"desired": 2, "available": 2}
     assert time.monotonic() - start > 2
 

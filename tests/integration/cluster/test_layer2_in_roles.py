@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from integration.namespaces import named
+from support import processes
 from support.apiserver import ApiServer
 
 ROOT = Path(__file__).parents[3]
@@ -49,8 +50,7 @@ def segment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         _segment()
         server = _web_server(tmp_path_factory.mktemp("web"))
         yield
-        server.kill()
-        server.wait(10)
+        processes.stop(server, kill=True)
     finally:
         _remove()
 
@@ -74,9 +74,8 @@ def _segment() -> None:
 
 
 def _web_server(folder: Path) -> subprocess.Popen[bytes]:
-    serve = ["ip", "netns", "exec", OWNER, sys.executable, "-m", "http.server", "80", "--bind", "::"]
-    silent = subprocess.DEVNULL
-    server = subprocess.Popen(serve, stdout=silent, stderr=silent, cwd=folder)
+    serve = [sys.executable, "-m", "http.server", "80", "--bind", "::", "--directory", str(folder)]
+    server = processes.start(["ip", "netns", "exec", OWNER, *serve], folder / "log")
     deadline = time.monotonic() + 30
     while not run("ip", "netns", "exec", OWNER, "ss", "-Hltn", "sport = :80"):
         assert time.monotonic() < deadline and server.poll() is None, "the web server does not start"
@@ -156,9 +155,11 @@ def cluster(api_server: ApiServer) -> Iterator[ApiServer]:
 def play(segment: None, cluster: ApiServer, tmp_path: Path) -> Play:
     """``play(playbook, flag, ..., variable=...)``: how it went."""
 
-    def played(playbook: str, *flags: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+    def played(
+        playbook: str, *flags: str, routers: Json | None = None, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
         inventory = tmp_path / "inventory.json"
-        inventory.write_text(json.dumps(_inventory(cluster, tmp_path)))
+        inventory.write_text(json.dumps(_inventory(cluster, tmp_path, routers or {})))
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         extra = ["--extra-vars", json.dumps(variables)]
         return subprocess.run(
@@ -188,7 +189,7 @@ def verify(play: Play, tmp_path: Path) -> Verify:
     return verified
 
 
-def _inventory(cluster: ApiServer, folder: Path) -> Json:
+def _inventory(cluster: ApiServer, folder: Path, routers: Json) -> Json:
     """Each host is entered as root of its namespace, modules and plain commands alike."""
     hosts: dict[str, Json] = {}
     for number, name in enumerate(MACS):
@@ -206,7 +207,11 @@ def _inventory(cluster: ApiServer, folder: Path) -> Json:
         "vipcast_pools": [{"name": "near", "addresses": [f"{one}/{_length(one)}" for one in ADDRESSES]}],
         "vipcast_l2_advertisements": [{"name": "near"}],
     }
-    groups = {"nodes": {"hosts": hosts}, "clients": {"hosts": {CLIENT: client}}, "routers": {}}
+    groups = {
+        "nodes": {"hosts": hosts},
+        "clients": {"hosts": {CLIENT: client}},
+        "routers": {"hosts": routers},
+    }
     return {"all": {"vars": variables, "children": groups}}
 
 
@@ -265,6 +270,18 @@ def test_nobody_who_answers_is_a_difference(verify: Verify) -> None:
     assert [(one["expected"], one["found"]) for one in found["differences"]] == [(OWNER, "nobody")]
 
 
+def test_a_difference_fails_the_playbook_unless_it_may_not(play: Play, cluster: ApiServer) -> None:
+    said = {"verify_services": [f"default/{SERVICE}"], "verify_probe": False, "verify_timeout": 0}
+    cluster.apply(_claimed(OTHER))
+    try:
+        fails, tells = play("verify", **said), play("verify", verify_fail=False, **said)
+    finally:
+        cluster.apply(_claimed(OWNER))
+    assert (fails.returncode, tells.returncode) == (2, 0), fails.stdout + tells.stdout
+    assert "2 differences: " in fails.stdout
+    assert f"who has {ADDRESSES[0]}" in tells.stdout
+
+
 def test_where_nobody_is_to_ask_the_status_is_shown(verify: Verify) -> None:
     found = verify(verify_segment=False, verify_probe=False)
     assert found["ok"]
@@ -286,6 +303,16 @@ def test_a_pool_that_somebody_on_the_segment_uses_is_refused(play: Play) -> None
     for address in taken:
         assert f"{address} of pool near is in use by {MACS[OTHER]} on the segment of {CLIENT}" in done.stdout
     assert all(f"{address} of pool near" not in done.stdout for address in ADDRESSES)
+
+
+@pytest.mark.parametrize(("number", "tried"), [(1, OWNER), (3, f"{OWNER}, {OTHER}")], ids=["one", "all"])
+def test_a_router_out_of_reach_is_told_with_the_nodes_that_tried(play: Play, number: int, tried: str) -> None:
+    routers = {"r1": {"vipcast_router_asn": 64512, "ansible_host": "198.51.100.99"}}
+    pools = [{"name": "near", "addresses": ["198.51.100.100/32"]}]
+    shared = {"vipcast_cluster_asn": 64513, "vipcast_pools": pools, "preflight_segment": False}
+    done = play("site", "--tags", "preflight", routers=routers, preflight_nodes_to_try=number, **shared)
+    assert done.returncode == 2, done.stdout
+    assert f"router r1: none of {tried} reaches 198.51.100.99;" in done.stdout, done.stdout
 
 
 def test_a_firewall_between_the_nodes_is_named(play: Play) -> None:

@@ -22,7 +22,7 @@ def node(api_server: ApiServer, namespace: str) -> Iterator[str]:
     api_server.kubectl("delete", "node", name)
 
 
-def annotations(get: Any, name: str) -> dict[str, str]:
+def noted(get: Any, name: str) -> dict[str, str]:
     found: dict[str, str] = get("node", name)["metadata"].get("annotations", {})
     return {key: value for key, value in found.items() if key.startswith(("vipcast", "example"))}
 
@@ -35,29 +35,29 @@ def test_out_again_back_and_again(call: Any, get: Any, node: str) -> None:
     theirs = {"example.com/theirs": "1"}
     looked = call("node_drain", name=node, wait="30s", check=True)
     assert looked["changed"]
-    assert annotations(get, node) == theirs
+    assert noted(get, node) == theirs
 
     assert call("node_drain", name=node, wait="30s")["changed"]
-    assert annotations(get, node) == {**theirs, DRAIN: "30s"}
+    assert noted(get, node) == {**theirs, DRAIN: "30s"}
     assert not call("node_drain", name=node, wait="30s")["changed"]
     # What it was told first counts for the speaker, and so it stays.
     assert not call("node_drain", name=node, wait="5s")["changed"]
     assert not cordoned(get, node)
 
     assert call("node_drain", name=node, state="undrained")["changed"]
-    assert annotations(get, node) == theirs
+    assert noted(get, node) == theirs
     assert not call("node_drain", name=node, state="undrained")["changed"]
 
 
 def test_a_node_that_it_cordoned_is_schedulable_again(call: Any, get: Any, node: str) -> None:
     assert call("node_drain", name=node, cordon=True)["changed"]
     assert cordoned(get, node)
-    assert CORDONED in annotations(get, node)
+    assert CORDONED in noted(get, node)
     assert not call("node_drain", name=node, cordon=True)["changed"]
 
     assert call("node_drain", name=node, state="undrained")["changed"]
     assert not cordoned(get, node)
-    assert CORDONED not in annotations(get, node)
+    assert CORDONED not in noted(get, node)
 
 
 def test_a_node_that_somebody_else_cordoned_stays_so(
@@ -72,7 +72,7 @@ def test_a_node_that_somebody_else_cordoned_stays_so(
 def test_a_node_that_is_out_already_can_be_cordoned_later(call: Any, get: Any, node: str) -> None:
     call("node_drain", name=node, wait="30s")
     assert call("node_drain", name=node, cordon=True)["changed"]
-    assert annotations(get, node)[DRAIN] == "30s"
+    assert noted(get, node)[DRAIN] == "30s"
     assert cordoned(get, node)
 
 

@@ -54,7 +54,9 @@ def pools(call: Any, namespace: str) -> Any:
     """``pools(objects, check=...)``: a set of ConfigMaps in the test's namespace."""
 
     def called(objects: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        return call("object_set", name=namespace, namespace=namespace, objects=objects, **more)
+        given = {"name": namespace, "namespace": namespace, "objects": objects}
+        found: dict[str, Any] = call("object_set", **given, **more)
+        return found
 
     return called
 

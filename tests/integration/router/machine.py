@@ -43,6 +43,8 @@ exit
 
 
 HASH_POLICIES = tuple(f"/proc/sys/net/{family}/fib_multipath_hash_policy" for family in ("ipv4", "ipv6"))
+# Everything that runs in it ends with its first process.
+_OWN_PROCESSES = ("unshare", "--pid", "--mount", "--fork", "--kill-child=KILL")
 # watchfrr would start again what ends before it does.
 _END = """
 for name in watchfrr bgpd bfdd staticd zebra mgmtd; do
@@ -103,8 +105,7 @@ class Machine:
         The first one collects what others leave behind, and everything ends with it.
         """
         wait = f"mount -t proc proc {self.root}/proc && trap : TERM && while :; do sleep 60 & wait; done"
-        flags = ("--pid", "--mount", "--fork", "--kill-child=KILL")
-        keeper = self._start("router", "unshare", *flags, "bash", "-c", wait)
+        keeper = self._start("router", *_OWN_PROCESSES, "bash", "-c", wait)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             children = run("pgrep", "-P", str(keeper.pid), check=False).stdout.split()
@@ -182,8 +183,9 @@ class Machine:
             )
             for path in (folder, folder / "bgpd.conf", socket):
                 os.chown(path, FRR, FRR)
-            bgpd = ("/usr/lib/frr/bgpd", "-Z", "-n", "-N", name, "-f", f"/etc/{name}/bgpd.conf")
-            self._start(name, "chroot", str(self.root), *bgpd)
+            bgpd = f"chroot {self.root} /usr/lib/frr/bgpd -Z -n -N {name} -f /etc/{name}/bgpd.conf"
+            # bgpd changes its user, which makes the kernel forget what it ends with: its parent does not.
+            self._start(name, *_OWN_PROCESSES, "sh", "-c", f"{bgpd} & wait")
 
 
 def _ip(name: str, *words: str) -> None:

@@ -37,7 +37,7 @@ def detecting(router: Machine, player: Player, intent: dict[str, Any]) -> Iterat
 
 def test_one_declaration_is_enough(router: Machine, player: Player) -> None:
     """The role alone: daemon, profile and neighbours, and nothing to do the second time."""
-    said = {"vipcast_bfd_profiles": [FAST], "vipcast_peer": PEER}
+    said: dict[str, Any] = {"vipcast_bfd_profiles": [FAST], "vipcast_peer": PEER}
     first = player.role(**said)
     running = router.running()
     second = player.role(**said)
@@ -155,7 +155,12 @@ def test_the_way_from_multihop_to_gtsm_and_back(
     router: Machine, player: Player, intent: dict[str, Any]
 ) -> None:
     """FRR has one of the two for a neighbour, never both."""
-    options = ({"ebgp_multihop": 255}, {"ttl_security_hops": 2}, {"ebgp_multihop": 3}, {})
+    options: tuple[dict[str, int], ...] = (
+        {"ebgp_multihop": 255},
+        {"ttl_security_hops": 2},
+        {"ebgp_multihop": 3},
+        {},
+    )
     for option in options:
         wanted = {**intent, "neighbors": [{**one, **option} for one in intent["neighbors"]]}
         assert not player.task("bgp_router", **wanted).result["failed"], option
@@ -181,7 +186,7 @@ def test_both_families_over_one_session(router: Machine, player: Player, intent:
     assert "ipv6 prefix-list VIPCAST-POOLS seq 5 permit fd00:9::/64 ge 128" in running
 
 
-REFUSALS = {
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "both ways to say how far": (
         {"ebgp_multihop": 2, "ttl_security_hops": 2},
         "ttl_security_hops and ebgp_multihop exclude each other",

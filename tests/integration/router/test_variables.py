@@ -67,7 +67,7 @@ def test_the_roles_sysctls_and_their_file_are_what_the_variables_say(
 
 
 def test_a_sysctl_is_tried_set_and_kept(router: Machine, player: Player, redirects: str) -> None:
-    wanted = {"values": {redirects: 0, FORWARD: 1}, "path": FILE}
+    wanted: dict[str, Any] = {"values": {redirects: 0, FORWARD: 1}, "path": FILE}
     tried = player.task("router_sysctl", check=True, **wanted)
     assert tried.result["changed"]
     assert (value(router, redirects), router.sh(f"ls {FILE}", check=False)) == ("1", "")

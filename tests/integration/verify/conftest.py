@@ -58,7 +58,19 @@ def servers() -> Iterator[None]:
     try:
         _namespaces()
         for address in (ADDRESS, ADDRESS6):
-            command = ["ip", "netns", "exec", SERVER, sys.executable, program, address]
+            # The kernel ends it when we end, however that happens.
+            command = [
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "ip",
+                "netns",
+                "exec",
+                SERVER,
+                sys.executable,
+                program,
+                address,
+            ]
             running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         for process in running:
             assert process.stdout is not None

@@ -62,10 +62,12 @@ def test_a_report_says_that_all_is_well_or_what_differs() -> None:
     assert any("10.9.1.1/32" in text for text in bad["texts"])
 
 
-def test_the_report_is_about_the_services_of_one_class() -> None:
+def test_the_report_is_about_the_services_that_are_named_or_of_one_class() -> None:
     seen = [router(route())]
     both = cluster(service(), OTHER)
-    assert verify_report(declared(), both, seen, services=["default/web"])["ok"]
+    missing = cluster(service(), service("missing", addresses=["10.9.1.3"]))
+    assert not verify_report(declared(), missing, seen)["ok"]
+    assert verify_report(declared(), missing, seen, services=["default/web"])["ok"]
     # The route of the service that is not ours any more has no reason to be there.
     assert not verify_report(declared(), both, seen, load_balancer_class="example.com/theirs")["ok"]
 
