@@ -252,3 +252,9 @@ def test_a_downloaded_program_is_none_where_a_built_one_is_wanted(tool: Tool) ->
     assert "kubectl" not in tool.missing()
     tool.request["source"] = "build"
     assert "kubectl" in tool.missing()
+
+
+def test_an_unknown_source_is_refused(tool: Tool) -> None:
+    tool.request["source"] = "dowload"
+    complaint = "lab_kubernetes_source is 'dowload'; it must be one of auto, download, build\n"
+    assert tool.refused("look") == complaint

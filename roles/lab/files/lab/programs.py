@@ -23,6 +23,7 @@ from releases import ARCHITECTURES, Releases
 from shell import LabError, run
 
 NOTES = "made.json"
+SOURCES = ("auto", "download", "build")
 # What an API server needs comes first: tests begin with it.
 API = ("etcd", "kube-apiserver", "kubectl")
 REST = ("kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
@@ -67,6 +68,8 @@ class Wanted:
 def load(text: str) -> Wanted:
     """Return what the role's JSON asks for."""
     data = json.loads(text)
+    if data["source"] not in SOURCES:
+        raise LabError(f"lab_kubernetes_source is {data['source']!r}; it must be one of {', '.join(SOURCES)}")
     made = pins.Pins(Path(data["pins"]), data["version"])
     mirrors = {f"{name}_mirror": data["mirrors"][name].rstrip("/") for name in ("kubernetes", "etcd")}
     machine = data.get("machine") or platform.machine()
