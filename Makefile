@@ -83,16 +83,21 @@ timed: venv test-packages ## tests of the daemons that are judged by time: BFD, 
 	$(PYTEST) -n 3 -m timed $(addprefix tests/daemon/,bfd interop layer2d)
 
 .PHONY: daemon
-daemon: venv test-packages lab-build ## the other tests of the daemons: units, wire, a real API server
+daemon: venv test-packages lab-build-api ## the other tests of the daemons: units, wire, a real API server
 	$(PYTEST) -n 3 -m "not timed" tests/daemon
 
 .PHONY: integration
-integration: venv test-packages lab-build ## tests of roles and modules against a real API server and a real router
+integration: venv test-packages lab-build-api ## tests of roles and modules against a real API server and a real router
 	$(PYTEST) -n 3 tests/integration
 
 .PHONY: lab-build
 lab-build: venv
 	@$(PLAYBOOK) playbooks/lab_build.yml
+
+# What an API server needs, without the rest of Kubernetes.
+.PHONY: lab-build-api
+lab-build-api: venv
+	@$(PLAYBOOK) playbooks/lab_build.yml -e lab_build_part=api
 
 .PHONY: molecule
 molecule: venv ## scenarios on the lab (SCENARIOS="default"; also: drift layer2 allocation dual-stack six-nodes ipvs ...)
@@ -109,7 +114,7 @@ installed: venv ## the collection as users have it: built, installed in an empty
 PYTHONS ?= 3.12 3.13
 
 .PHONY: pythons
-pythons: venv test-packages lab-build ## the daemons' tests on other Pythons, where they are installed, against the wheel (PYTHONS="3.12 3.13")
+pythons: venv test-packages lab-build-api ## the daemons' tests on other Pythons, where they are installed, against the wheel (PYTHONS="3.12 3.13")
 	for version in $(PYTHONS); do .ci/test-python "$$version"; done
 
 STAGES ?=
@@ -153,7 +158,7 @@ bench: venv ## the figures of README and docs
 	python tests/bench/demo.py
 
 .PHONY: bench-once
-bench-once: venv test-packages lab-build ## each bench once, as small as it can be: they still run (no figures)
+bench-once: venv test-packages lab-build-api ## each bench once, as small as it can be: they still run (no figures)
 	python tests/bench/bgp_scale.py --prefixes 1000 --rounds 1
 	python tests/bench/service_latency.py --services 5
 	python tests/bench/controller_scale.py --own-server --services 100 --rounds 1

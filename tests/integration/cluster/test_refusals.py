@@ -61,7 +61,7 @@ def configured(api_server: ApiServer) -> list[Any]:
     return list(found["items"])
 
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[str, dict[str, Any]]] = {
     "a pool that overlaps the nodes": (
         r"10\.31\.8\.0/24.*overlap",
         {"vipcast_pools": [{"name": "default", "addresses": ["10.31.8.0/24"]}]},

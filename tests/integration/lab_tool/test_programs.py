@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import processes
+from support.ports import free_port
 from support.release_server import KUBERNETES, ReleaseServer, serving
 
 LAB = Path(__file__).parents[3] / "roles" / "lab" / "files"
@@ -216,7 +216,7 @@ def test_an_absent_program_is_named(tool: Tool, server: ReleaseServer) -> None:
 
 
 def test_no_server_is_found_out_at_once(tool: Tool) -> None:
-    nobody = f"http://127.0.0.1:{processes.free_port()}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     tool.request["mirrors"] = {"kubernetes": nobody, "etcd": nobody}
     looked = tool.look()
     assert looked["missing"] == API + REST

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -69,7 +69,11 @@ class Authority:
         self.pair = Pair(signed.public_bytes(serialization.Encoding.PEM).decode(), _pem(self._key))
 
     def issue(
-        self, name: str, *groups: str, names: tuple[str, ...] = (), addresses: tuple[IPv4Address, ...] = ()
+        self,
+        name: str,
+        *groups: str,
+        names: tuple[str, ...] = (),
+        addresses: tuple[IPv4Address | IPv6Address, ...] = (),
     ) -> Pair:
         """A certificate for the user `name` in `groups`, or for a server with these names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())

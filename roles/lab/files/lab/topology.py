@@ -300,6 +300,12 @@ def _host_problems(host: Host, lab: Lab) -> list[str]:
     return problems + _pod_problems(host, lab.kubernetes)
 
 
+def _is_inside(one: Network, other: Network) -> bool:
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.subnet_of(other)
+    return isinstance(other, IPv6Network) and one.subnet_of(other)
+
+
 def _pod_problems(host: Host, kubernetes: Kubernetes) -> list[str]:
     if host.kind != "node" or not host.interfaces:
         return []
@@ -308,7 +314,7 @@ def _pod_problems(host: Host, kubernetes: Kubernetes) -> list[str]:
     problems = [
         f"{host.name}: its lab_pod_range {one} is not inside {', '.join(map(str, kubernetes.pods))}"
         for one in host.pod_ranges
-        if not any(one.version == pods.version and one.subnet_of(pods) for pods in kubernetes.pods)
+        if not any(_is_inside(one, pods) for pods in kubernetes.pods)
     ]
     wanted = [network.version for network in kubernetes.pods]
     if wanted != [one.version for one in host.pod_ranges] or wanted != [a.version for a in host.addresses]:
