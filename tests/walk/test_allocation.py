@@ -310,9 +310,10 @@ def test_a_typed_module_shows_what_it_would_change(lab: Lab) -> None:
 
 def test_in_the_end_the_declaration_is_all_that_there_is(lab: Lab) -> None:
     """The rollout undoes what the steps before it have set; test_drift.py looks at what is left."""
-    lab.playbook("site").expect()
+    lab.playbook("site", "--skip-tags", "verify").expect()
 
 
 @pytest.mark.thorough
 def test_in_the_end_nothing_has_drifted(lab: Lab, tmp_path: Path) -> None:
     lab.playbook("drift", drift_report_path=str(tmp_path / "drift.json")).expect(0)
+    lab.playbook("verify").expect()
