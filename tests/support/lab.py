@@ -15,11 +15,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from support.shells import Shells
+
 CHECKOUT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 # `host : ok=3 changed=1 unreachable=0 ...`, as ansible-playbook ends.
 COUNTS = ("changed", "unreachable", "failed")
 RECAP = re.compile(r"^(?P<host>\S+)\s+: ok=.*?" + r"\s+".join(rf"{name}=(?P<{name}>\d+)" for name in COUNTS))
+
+# Each playbook that was run, with its arguments, and its seconds.
+PLAYED: list[tuple[str, float]] = []
 
 
 def _environment() -> dict[str, str]:
@@ -77,20 +82,33 @@ class Run:
 
 @dataclass
 class Lab:
-    """The lab of one inventory. Nothing is started here: ``playbooks/lab_up.yml`` does that."""
+    """The lab of one inventory. Nothing is started here: ``playbooks/lab_up.yml`` does that.
+
+    Where the inventory is a topology alone, ``declaration`` is the inventory of what is rolled out on it.
+    """
 
     inventory: Path = field(default_factory=lambda: CHECKOUT / "inventories/lab")
+    declaration: Path | None = None
+
+    @property
+    def sources(self) -> list[str]:
+        """The inventory's sources, as Ansible's programs take them."""
+        return [f"-i{path}" for path in (self.inventory, self.declaration) if path]
 
     def playbook(self, name: str, *arguments: str, timeout: float = 600, **variables: Any) -> Run:
         """Runs ``playbooks/NAME.yml`` with extra variables, to the end."""
         extra = ["--extra-vars", json.dumps(variables)] if variables else []
-        command = ["ansible-playbook", f"-i{self.inventory}", f"playbooks/{name}.yml", *arguments, *extra]
+        command = ["ansible-playbook", *self.sources, f"playbooks/{name}.yml", *arguments, *extra]
+        started = time.monotonic()
         done = tool(*command, timeout=timeout)
+        PLAYED.append((" ".join((name, *arguments)), time.monotonic() - started))
+        if name == "lab_power":
+            self.shells.hang_up(variables["lab_host"])
         return Run(done.returncode, done.stdout)
 
     @cached_property
     def _inventory(self) -> dict[str, Any]:
-        return json.loads(tool("ansible-inventory", f"-i{self.inventory}", "--list", timeout=60).stdout)
+        return json.loads(tool("ansible-inventory", *self.sources, "--list", timeout=60).stdout)
 
     def group(self, name: str) -> list[str]:
         return list(self._inventory[name]["hosts"])
@@ -113,17 +131,29 @@ class Lab:
         return self.variables(host).get("vipcast_node_name", host)
 
     @cached_property
+    def shells(self) -> Shells:
+        """The shells of the lab's hosts."""
+        return Shells(self.folder)
+
+    @property
     def ssh(self) -> list[str]:
-        """How to get a shell on a host without Ansible: its name and a command come behind this."""
-        return ["ssh", "-F", str(self.kubeconfig.parent / "ssh_config")]
+        """The start of a command with a connection of its own: a host's name and a command come behind it."""
+        return self.shells.ssh
 
     def run(self, host: str, command: str, timeout: float = 60) -> str:
-        """What a shell command prints on a host of the lab; raises where it fails."""
-        raw = ("-m", "ansible.builtin.raw", "-a", command)
-        done = tool("ansible", host, f"-i{self.inventory}", *raw, timeout=timeout)
-        assert done.returncode == 0, f"on {host}: {command}\n{done.stdout}"
-        lines = done.stdout.partition("\n")[2].splitlines()
-        return "\n".join(line for line in lines if not line.startswith("Shared connection"))
+        """Return what a shell command prints on a host of the lab; AssertionError where it fails."""
+        return self.shells.run(host, command, timeout)
+
+    def power(self, host: str, state: str) -> bool:
+        """Set ``off``, ``on``, ``cut`` or ``restore`` for a host with the tool of playbooks/lab_power.yml.
+
+        True where that changed anything.
+        """
+        command = [sys.executable, "-B", CHECKOUT / "roles/lab/files/lab", "power", self.folder, host, state]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        self.shells.hang_up(host)
+        assert done.returncode == 0, f"power {host} {state}: {done.stderr}"
+        return bool(json.loads(done.stdout)["changed"])
 
     def vtysh(self, *commands: str) -> str:
         return self.run(self.router, "vtysh " + " ".join(f"-c '{command}'" for command in commands))
@@ -133,16 +163,26 @@ class Lab:
         debug = ("-m", "ansible.builtin.debug", "-a", "msg={{ vipcast_kubeconfig }}", "-o")
         found = re.search(
             r'"msg": "([^"]+)"',
-            tool("ansible", self.group("nodes")[0], f"-i{self.inventory}", *debug, timeout=60).stdout,
+            tool("ansible", self.group("nodes")[0], *self.sources, *debug, timeout=60).stdout,
         )
         assert found, "the inventory does not say vipcast_kubeconfig"
         return Path(found.group(1)).expanduser()
 
+    @property
+    def folder(self) -> Path:
+        """Where the running lab keeps its state."""
+        return self.kubeconfig.parent
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """The running lab, as its tool was told."""
+        return json.loads((self.folder / "topology.json").read_text())
+
     @cached_property
     def _kubectl(self) -> list[str]:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        binary = max(cache.glob("vipcast/kubernetes/*/kubectl"))
-        return [str(binary), "--kubeconfig", str(self.kubeconfig)]
+        # The running lab's own: the cache may have other versions.
+        programs = Path(self.description["kubernetes"]["programs"])
+        return [str(programs / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         done = subprocess.run(
@@ -190,7 +230,7 @@ class Lab:
         return ingress[0]["ip"] if ingress else None
 
 
-def eventually(condition: Callable[[], Any], timeout: float = 60, interval: float = 1) -> Any:
+def eventually(condition: Callable[[], Any], timeout: float = 60, interval: float = 0.2) -> Any:
     """The first true result of ``condition``; the last false one after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -12,10 +12,13 @@ MAC = r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}"
 
 
 def answering(lab: Lab, host: str, address: str) -> set[str]:
-    """The MAC addresses of everyone who says to have an address: by arping or ndisc6, on eth0."""
-    asked = f"arping -I eth0 -c 3 -w 3 {address}"
+    """Return the MAC addresses of everyone who says to have an address: by arping or ndisc6, on eth0.
+
+    Three questions a fifth of a second apart, so that one lost frame hides nobody.
+    """
+    asked = f"arping -I eth0 -c 3 -W 0.2 -w 1 {address}"
     if ":" in address:
-        asked = f"ndisc6 -m -n -r 2 -w 1000 {address} eth0"
+        asked = f"ndisc6 -m -n -r 3 -w 200 {address} eth0"
     said = lab.run(host, f"{asked} || true")
     found = re.findall(rf"(?:from|link-layer address:) ({MAC})", said)
     return {mac.lower() for mac in found}
