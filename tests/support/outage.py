@@ -19,8 +19,9 @@ def control_plane(lab: Lab) -> str:
 def without_api(lab: Lab) -> Iterator[None]:
     """Stop the API server, and start it again at the end."""
     host = control_plane(lab)
-    lab.run(host, "systemctl stop kube-apiserver")
     try:
+        # In good order it would wait a minute for whoever watches something.
+        lab.run(host, "systemctl kill --signal KILL kube-apiserver; systemctl stop kube-apiserver")
         yield
     finally:
         lab.run(host, "systemctl start kube-apiserver")

@@ -49,6 +49,18 @@ def test_out_again_back_and_again(call: Any, get: Any, node: str) -> None:
     assert not call("node_drain", name=node, state="undrained")["changed"]
 
 
+def test_it_says_how_long_the_speaker_waits_and_refuses_what_is_no_duration(
+    call: Any, get: Any, node: str
+) -> None:
+    refused = call("node_drain", name=node, wait="1 minute")
+    assert "'1 minute' is no duration such as 30s or 1m30s" in refused["msg"]
+    assert DRAIN not in annotations(get, node)
+    assert call("node_drain", name=node, wait="1m30s")["seconds"] == 90
+    # What it was told first counts.
+    assert call("node_drain", name=node, wait="5s")["seconds"] == 90
+    assert call("node_drain", name=node, state="undrained")["seconds"] == 0
+
+
 def test_a_node_that_it_cordoned_is_schedulable_again(call: Any, get: Any, node: str) -> None:
     assert call("node_drain", name=node, cordon=True)["changed"]
     assert cordoned(get, node)

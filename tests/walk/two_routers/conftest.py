@@ -62,11 +62,11 @@ def off(lab: Lab) -> Off:
 
     @contextmanager
     def without(host: str) -> Iterator[None]:
-        lab.playbook("lab_power", lab_host=host, lab_power="off").expect()
+        lab.power(host, "off")
         try:
             yield
         finally:
-            lab.playbook("lab_power", lab_host=host, lab_power="on").expect()
+            lab.power(host, "on")
             assert eventually(lambda: reachable(lab, host), timeout=60), host
 
     return without

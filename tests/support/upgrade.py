@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A new version of the load balancer, rolled out while a client asks all the time."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.asking import Client, Events, changes
+from support.lab import CHECKOUT, Lab
+from support.removal import NAMESPACE
+
+VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What a client and the routers' kernels noticed of it."""
+
+    seen: dict[str, Any]
+    moved: list[tuple[float, str]]
+    before: set[str]
+    after: set[str]
+
+
+def newer_source(folder: Path) -> Path:
+    """Return a copy of the load balancer's source that differs from it in nothing but its version."""
+    copy = folder / "vipcast"
+    shutil.copytree(CHECKOUT / "src/vipcast", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    start = copy / "__init__.py"
+    text, count = VERSION.subn(r'__version__ = "\1+next"', start.read_text())
+    assert count == 1
+    start.write_text(text)
+    return copy
+
+
+def running(lab: Lab) -> set[str]:
+    """Return the images of the load balancer's pods that are ready, as containerd names their content."""
+    pods = lab.get("pods", "-n", NAMESPACE)["items"]
+    return {
+        one["imageID"] for pod in pods for one in pod["status"].get("containerStatuses", ()) if one["ready"]
+    }
+
+
+@contextmanager
+def watched(lab: Lab, address: str) -> Iterator[list[tuple[float, str]]]:
+    """Note every change of an address's route in the kernel of each router."""
+    watchers = [Events([*lab.ssh, router, "ip -ts monitor route"]) for router in lab.group("routers")]
+    moved: list[tuple[float, str]] = []
+    try:
+        yield moved
+    finally:
+        for watcher in watchers:
+            moved += changes(watcher.stop(), address)
+
+
+def roll_out(lab: Lab, address: str, **variables: Any) -> Upgrade:
+    """Roll out under a client that asks all the time; the proof comes after it, without its requests."""
+    before = running(lab)
+    with watched(lab, address) as moved:
+        client = Client(lab, f"http://{address}/")
+        try:
+            run = lab.playbook("site", "--skip-tags", "verify", **variables)
+        finally:
+            seen = client.stop()
+    run.expect()
+    assert run.changed.get("localhost"), "nothing was rolled out"
+    return Upgrade(seen, moved, before, running(lab))

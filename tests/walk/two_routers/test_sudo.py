@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Root by sudo with a password, on nodes and routers and nowhere else; and what is said where that fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.lab import Lab
+
+pytestmark = pytest.mark.timeout(600)
+# What somebody may get wrong, and the word for it.
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a wrong password": (
+        {"ansible_become_password": "wrong"},
+        "cannot become root on it: Incorrect sudo password",
+    ),
+    "no password": ({"ansible_become_password": ""}, "cannot become root on it: Missing sudo password"),
+    "no sudo": ({"ansible_become_exe": "no-such-sudo"}, "cannot become root on it: "),
+}
+
+
+@pytest.fixture
+def sudo_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a file to which a sudo of the control node's own writes what it is called with."""
+    calls = tmp_path / "calls"
+    program = tmp_path / "bin/sudo"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    return calls
+
+
+def test_hosts_let_the_operator_in_and_ask_him_for_a_password(lab: Lab) -> None:
+    for host in (*lab.group("nodes"), *lab.group("routers")):
+        assert lab.variables(host)["ansible_user"] == "operator"
+        # As root, who may be anybody: -n asks nobody.
+        asked = "su -s /bin/sh operator -c 'sudo -n true' 2>&1 || true"
+        assert "a password is required" in lab.run(host, asked), host
+
+
+def test_routers_have_no_python(lab: Lab) -> None:
+    for router in lab.group("routers"):
+        assert lab.run(router, "command -v python3 || command -v python || echo none").strip() == "none"
+
+
+def test_a_second_rollout_changes_nothing_and_nothing_here_runs_by_sudo(lab: Lab, sudo_here: Path) -> None:
+    assert lab.playbook("site").expect().changed == {}
+    assert not sudo_here.exists(), sudo_here.read_text()
+
+
+def test_drift_and_status_do_not_run_by_sudo_here(lab: Lab, sudo_here: Path, tmp_path: Path) -> None:
+    report = tmp_path / "drift.json"
+    lab.playbook("drift", drift_report_path=str(report)).expect()
+    assert json.loads(report.read_text())["lines"] == ["no drift"]
+    lab.playbook("status").expect()
+    assert not sudo_here.exists(), sudo_here.read_text()
+
+
+def test_check_mode_is_silent(lab: Lab) -> None:
+    run = lab.playbook("site", "--check", "--diff").expect()
+    assert run.changed == {}
+    assert not [line for line in run.output.splitlines() if line.startswith(("+", "--- ", "@@"))], run.output
+
+
+@pytest.mark.parametrize(("variables", "word"), WRONG.values(), ids=WRONG)
+def test_the_list_names_every_host_that_does_not_make_root(
+    lab: Lab, variables: dict[str, Any], word: str
+) -> None:
+    run = lab.playbook("site", **variables).expect(2)
+    hosts = [f"router {name}" for name in lab.group("routers")] + [f"node {n}" for n in lab.group("nodes")]
+    assert f"Nothing was changed. {len(hosts)} to put right first:" in run.output
+    assert [host for host in hosts if f"- {host}: Ansible {word}" not in run.output] == [], run.output
+    assert run.changed == {}
+
+
+def test_the_list_names_every_host_on_which_nobody_is_root(lab: Lab) -> None:
+    run = lab.playbook("site", ansible_become=False).expect(2)
+    for router in lab.group("routers"):
+        assert f"- router {router}: Ansible works on it as user id 1000; " in run.output, run.output
+    for node in lab.group("nodes"):
+        said = f"- node {node}: Ansible cannot become root on it: it works there as user id 1000; "
+        assert said in run.output, run.output
+    assert run.changed == {}
+
+
+def test_a_control_node_that_works_as_root_too_is_warned_of(
+    lab: Lab, declare: Callable[[str], str], sudo_here: Path
+) -> None:
+    run = lab.playbook(
+        "site", "--check", "--tags", "preflight", declare("{all: {vars: {ansible_become: true}}}")
+    )
+    assert "localhost: ansible_become is true for this machine too" in run.expect(2).output
+    # Its sudo fails, and that is one problem of the list.
+    assert "Nothing was changed. " in run.output
+    assert sudo_here.exists()
+
+
+def test_drift_says_which_hosts_it_could_not_become_root_on(lab: Lab, tmp_path: Path) -> None:
+    report = tmp_path / "drift.json"
+    lab.playbook("drift", drift_report_path=str(report), ansible_become_password="wrong").expect(4)
+    errors = {one["host"]: one["message"] for one in json.loads(report.read_text())["errors"]}
+    assert set(errors) == {*lab.group("nodes"), *lab.group("routers")}
+    assert all("Incorrect sudo password" in message for message in errors.values()), errors
+
+
+def test_verify_names_the_routers_that_it_could_not_ask(lab: Lab) -> None:
+    run = lab.playbook(
+        "verify", verify_timeout=0, verify_probe=False, ansible_become_password="wrong"
+    ).expect(2)
+    for router in lab.group("routers"):
+        assert f"{router}: its BGP tables: expected an answer, found none" in run.output
+    assert "Incorrect sudo password" in run.output
