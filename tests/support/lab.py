@@ -115,13 +115,13 @@ class Lab:
 
     @cached_property
     def _inventory(self) -> dict[str, Any]:
-        return json.loads(tool("ansible-inventory", *self.sources, "--list", timeout=60).stdout)
+        return dict(json.loads(tool("ansible-inventory", *self.sources, "--list", timeout=60).stdout))
 
     def group(self, name: str) -> list[str]:
         return list(self._inventory[name]["hosts"])
 
     def variables(self, host: str) -> dict[str, Any]:
-        return self._inventory["_meta"]["hostvars"][host]
+        return dict(self._inventory["_meta"]["hostvars"][host])
 
     @property
     def router(self) -> str:
@@ -132,10 +132,10 @@ class Lab:
         return self.group("clients")[0]
 
     def node_address(self, host: str) -> str:
-        return self.variables(host)["vipcast_node_address"]
+        return str(self.variables(host)["vipcast_node_address"])
 
     def node_name(self, host: str) -> str:
-        return self.variables(host).get("vipcast_node_name", host)
+        return str(self.variables(host).get("vipcast_node_name", host))
 
     @cached_property
     def shells(self) -> Shells:
@@ -156,7 +156,10 @@ class Lab:
 
         True where that changed anything.
         """
-        command = [sys.executable, "-B", CHECKOUT / "roles/lab/files/lab", "power", self.folder, host, state]
+        command = [
+            *(sys.executable, "-B", str(CHECKOUT / "roles/lab/files/lab")),
+            *("power", str(self.folder), host, state),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         self.shells.hang_up(host)
         assert done.returncode == 0, f"power {host} {state}: {done.stderr}"
@@ -183,7 +186,7 @@ class Lab:
     @cached_property
     def description(self) -> dict[str, Any]:
         """The running lab, as its tool was told."""
-        return json.loads((self.folder / "topology.json").read_text())
+        return dict(json.loads((self.folder / "topology.json").read_text()))
 
     @cached_property
     def _kubectl(self) -> list[str]:
@@ -204,7 +207,7 @@ class Lab:
         return done.stdout
 
     def get(self, *arguments: str) -> dict[str, Any]:
-        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        return dict(json.loads(self.kubectl("get", *arguments, "-o", "json")))
 
     def pods_of(self, service: str, namespace: str = "demo") -> list[str]:
         """The names of the pods that a service selects."""
@@ -215,7 +218,7 @@ class Lab:
     def sessions(self) -> dict[str, dict[str, Any]]:
         """The router's BGP sessions by the neighbour's address, as FRR describes them."""
         summary = json.loads(self.vtysh("show bgp ipv4 unicast summary json"))
-        return summary.get("peers", {})
+        return dict(summary.get("peers", {}))
 
     def established(self) -> dict[str, int]:
         """Since when each Established session is up (Unix seconds): one that was reset has another value."""

@@ -54,7 +54,7 @@ def test_it_says_how_long_the_speaker_waits_and_refuses_what_is_no_duration(
 ) -> None:
     refused = call("node_drain", name=node, wait="1 minute")
     assert "'1 minute' is no duration such as 30s or 1m30s" in refused["msg"]
-    assert DRAIN not in annotations(get, node)
+    assert DRAIN not in noted(get, node)
     assert call("node_drain", name=node, wait="1m30s")["seconds"] == 90
     # What it was told first counts.
     assert call("node_drain", name=node, wait="5s")["seconds"] == 90
