@@ -111,6 +111,12 @@ check: venv ## after each edit: lint, types, layers, the units of what changed (
 installed: venv ## the collection as users have it: built, installed in an empty home, run by its name on a lab
 	$(PYTEST) -x tests/installed
 
+VERSIONS ?= newer
+
+.PHONY: test-versions
+test-versions: venv ## a lab with nftables and FRR 10, or the oldest Kubernetes (VERSIONS="newer older")
+	for versions in $(VERSIONS); do .ci/test-versions "$$versions"; done
+
 PYTHONS ?= 3.12 3.13
 
 .PHONY: pythons
@@ -156,6 +162,15 @@ bench: venv ## the figures of README and docs
 	python tests/bench/layer2_codec.py
 	python tests/bench/arp_answers.py
 	python tests/bench/demo.py
+	python tests/bench/lab_programs.py --build
+
+.PHONY: bench-rollout
+bench-rollout: venv ## what a rollout costs that changes nothing, on a lab of its own
+	$(PLAYBOOK) playbooks/lab_up.yml
+	$(PLAYBOOK) playbooks/lab_services.yml -e lab_services=3
+	$(PLAYBOOK) playbooks/site.yml
+	python tests/bench/rollout.py
+	$(PLAYBOOK) playbooks/lab_down.yml
 
 .PHONY: bench-once
 bench-once: venv test-packages lab-build-api ## each bench once, as small as it can be: they still run (no figures)

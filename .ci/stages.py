@@ -78,8 +78,10 @@ PARTS = {
     ),
     "ipvs": _one_by_one(("ipvs", ("molecule", "SCENARIOS=ipvs"), 4000)),
     "versions": _one_by_one(
-        ("installed", ("installed",), 1500),
-        ("pythons", ("pythons",), 3000),
+        ("newer", ("test-versions", "VERSIONS=newer"), 1500),
+        ("older", ("test-versions", "VERSIONS=older"), 2400),
+        ("installed", ("installed",), 900),
     ),
+    "pythons": _one_by_one(("pythons", ("pythons",), 4000)),
     "benches": _one_by_one(("bench-once", ("bench-once",), 2400)),
 }

@@ -11,7 +11,7 @@ from support.lab import Lab, eventually
 from support.quiet import alone
 from support.upgrade import newer_source, roll_out
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.declaration("bfd"), pytest.mark.timeout(600)]
 
 
 def test_a_client_notices_neither_an_upgrade_nor_the_way_back(lab: Lab, tmp_path: Path) -> None:
