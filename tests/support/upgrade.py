@@ -33,7 +33,7 @@ def newer_source(folder: Path) -> Path:
     copy = folder / "vipcast"
     shutil.copytree(CHECKOUT / "src/vipcast", copy, ignore=shutil.ignore_patterns("__pycache__"))
     start = copy / "__init__.py"
-    text, count = VERSION.subn(r'__version__ = "\1+next"', start.read_text())
+    text, count = VERSION.subn(r'__version__ = "\1.post1"', start.read_text())
     assert count == 1
     start.write_text(text)
     return copy
