@@ -16,8 +16,9 @@ SEQUENCES, SEED = "VIPCAST_SEQUENCES", "VIPCAST_SEED"
 _ENOUGH, _THOROUGH = 1_000, 10_000
 
 
-def be_thorough(environment: MutableMapping[str, str] = os.environ) -> None:
+def be_thorough(environment: MutableMapping[str, str] | None = None) -> None:
     """Ask for ten times as many, at random; what the caller has set stays."""
+    environment = os.environ if environment is None else environment
     environment.setdefault(SEQUENCES, str(_THOROUGH))
     environment.setdefault(SEED, str(secrets.randbelow(2**32)))
 

@@ -35,7 +35,7 @@ class ForkServer:
     def run(self, module: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Return what ``python -m MODULE ARGUMENTS...`` says and how it ends."""
         command = [module, *arguments]
-        with _file(stdin) as given, _file() as output, _file() as errors, self._lock:
+        with self._lock, _file(stdin) as given, _file() as output, _file() as errors:
             status = self._run(command, [each.fileno() for each in (given, output, errors)])
             return subprocess.CompletedProcess(command, status, _text(output), _text(errors))
 

@@ -50,7 +50,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         taken[name].append((seconds[0], seconds[1]))
     if taken:
         terminalreporter.section("playbooks: runs, seconds, processor seconds")
-    for name, runs in sorted(taken.items(), key=lambda one: -sum(wall for wall, _ in one[1])):
+    for name, runs in sorted(taken.items(), key=lambda one: -sum(wall for wall, _worked in one[1])):
         wall, worked = (sum(column) for column in zip(*runs, strict=True))
         terminalreporter.line(f"{len(runs):4} {wall:6.0f} {worked:6.0f}  {name}")
 

@@ -93,6 +93,6 @@ def test_it_is_named_and_nothing_is_changed(play: Play, api_server: ApiServer, m
 
 def test_without_a_mistake_none_of_them_is_named(play: Play) -> None:
     run = play()
-    assert [name for name, (message, _) in MISTAKES.items() if re.search(message, run.output)] == [], (
-        run.output
-    )
+    assert [
+        name for name, (message, _variables) in MISTAKES.items() if re.search(message, run.output)
+    ] == [], run.output
