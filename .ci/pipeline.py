@@ -32,7 +32,7 @@ TELL, LOOK = 60.0, 0.2
 # Seconds that a stage has to end after SIGTERM: pytest ends its routers and servers in that time.
 PATIENCE = 20.0
 # Lines of a failed stage's output that are shown.
-SHOWN = 300
+SHOWN = 150
 
 
 @dataclass
