@@ -48,7 +48,7 @@ def test_a_router_without_power_is_gone_and_comes_back_with_its_disk(
 def small(lab: Lab) -> Iterator[dict[str, Any]]:
     """Return the description of a lab of one node, which is removed at the end."""
     found: dict[str, Any] = json.loads((lab.kubeconfig.parent / "topology.json").read_text())
-    host = next(one for one in found["hosts"] if one["control_plane"])
+    (host,) = (one for one in found["hosts"] if one["control_plane"])
     # Beside the other, for a host's disk must not lie on an overlay file system.
     folder = lab.kubeconfig.parent.with_name("lab-of-one-node")
     hosts = [{**host, "management": f"{NETWORK}.1", "gateway": None}]
