@@ -94,6 +94,11 @@ integration: venv test-packages lab-build-api ## tests of roles and modules agai
 lab-build: venv
 	@$(PLAYBOOK) playbooks/lab_build.yml
 
+# The file systems of the hosts of the lab that `make test` uses.
+.PHONY: lab-trees
+lab-trees: venv
+	@ansible-playbook -i inventories/lab-whole/topology playbooks/lab_build.yml -e lab_build_part=trees
+
 # What an API server needs, without the rest of Kubernetes.
 .PHONY: lab-build-api
 lab-build-api: venv

@@ -35,14 +35,16 @@ class Stage:
 # What `make test` runs. The order is that in which stages of a lane begin.
 TEST = (
     Stage("packages", ("make", "test-packages"), "packages", limit=600, budget=2),
-    Stage("build-api", ("make", "lab-build-api"), "build", Priority.FILLER, limit=1800, budget=15),
+    Stage("trees", ("make", "lab-trees"), "trees", Priority.FILLER, ("packages",), limit=900, budget=15),
+    Stage("build-api", ("make", "lab-build-api"), "build", Priority.FILLER,
+          ("packages",), limit=1800, budget=15),
     Stage("build", ("make", "lab-build"), "build", Priority.FILLER, ("build-api",), limit=1800, budget=15),
     Stage("timed", ("make", "timed"), "machine", Priority.ALONE, ("packages",), limit=900, budget=270),
     Stage("lint", ("make", "lint"), "filler", Priority.FILLER, limit=900, budget=180),
     Stage("unit", ("make", "unit"), "filler", Priority.FILLER, limit=900, budget=120),
     Stage("sanity", ("make", "sanity"), "filler", Priority.FILLER, limit=1800, budget=600),
     Stage("lab", ("make", "molecule", "SCENARIOS=default"), "machine", Priority.ALONE,
-          ("timed", "build"), limit=2100, budget=840),
+          ("timed", "build", "trees"), limit=2100, budget=840),
     Stage("daemon", ("make", "daemon"), "beside", Priority.BESIDE,
           ("timed", "build-api"), limit=1500, budget=400),
     Stage("integration", ("make", "integration"), "beside", Priority.BESIDE,
