@@ -34,6 +34,7 @@ def api_server() -> Iterator[ApiServer]:
 def second_api_server() -> Iterator[ApiServer]:
     """An API server on which tests define our kinds, or others of our group; see `bare`."""
     with ApiServer() as api:
+        api.mark()
         yield api
 
 
@@ -41,10 +42,9 @@ def second_api_server() -> Iterator[ApiServer]:
 def bare(second_api_server: ApiServer) -> Iterator[ApiServer]:
     """An API server without any kind of our group; whatever a test defines goes with its objects."""
     yield second_api_server
-    if ours := definitions(second_api_server):
-        second_api_server.kubectl("delete", "crd", *ours, "--wait=false")
-        gone = "definitions and group to be gone"
-        wait_for(lambda: not definitions(second_api_server) and not served(second_api_server), gone, 150)
+    second_api_server.reset()
+    gone = "definitions and group to be gone"
+    wait_for(lambda: not definitions(second_api_server) and not served(second_api_server), gone)
 
 
 def definitions(api: ApiServer) -> list[str]:
