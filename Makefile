@@ -74,9 +74,12 @@ unit: venv ## unit tests of plugins, by ansible-test
 
 # THOROUGH=yes runs also what only `make test-all` runs.
 PYTEST = pytest $(if $(THOROUGH),--thorough) $(if $(VIPCAST_JUNIT),--junitxml=$(VIPCAST_JUNIT)) --durations=15 --durations-min=3
+# What the lab is made with, too: the role would install it, but two stages at once cannot.
+LAB_PACKAGES = conmon debian-archive-keyring mmdebstrap openssh-client podman runc
+
 .PHONY: test-packages
 test-packages:
-	@.ci/packages $(ROUTERS) iproute2 iputils-arping ndisc6 nftables
+	@.ci/packages $(ROUTERS) $(LAB_PACKAGES) iproute2 iputils-arping ndisc6 nftables
 
 .PHONY: timed
 timed: venv test-packages ## tests of the daemons that are judged by time: BFD, layer 2, sessions with real routers
