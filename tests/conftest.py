@@ -7,8 +7,8 @@ import contextlib
 
 # ansible-test runs units on Pythons, and with a path, on which the other suites' support is not to be had.
 with contextlib.suppress(ImportError):
-    from support.suite import (  # noqa: F401
-        pytest_addoption,
-        pytest_collection_modifyitems,
-        pytest_runtest_protocol,
-    )
+    from support import suite
+
+    pytest_addoption = suite.pytest_addoption
+    pytest_collection_modifyitems = suite.pytest_collection_modifyitems
+    pytest_runtest_protocol = suite.pytest_runtest_protocol
