@@ -29,7 +29,7 @@ from stages import PARTS, TEST, Stage
 CHECKOUT = Path(__file__).resolve().parents[1]
 # Seconds between two lines that tell what is running, and between two looks at what has ended.
 TELL, LOOK = 60.0, 0.2
-# Seconds that a stage has to end after SIGTERM: pytest ends its routers and servers in that time.
+# Seconds that a stage has to end after SIGINT: pytest ends its routers and servers in that time.
 PATIENCE = 20.0
 # Lines of a failed stage's output that are shown.
 SHOWN = 150
@@ -83,8 +83,8 @@ class Run:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: SIGTERM first, then SIGKILL."""
-    for number, patience in ((signal.SIGTERM, PATIENCE), (signal.SIGKILL, 10.0)):
+    """End a process and all that it started: as Ctrl-C does, so that pytest clears up, then by force."""
+    for number, patience in ((signal.SIGINT, PATIENCE), (signal.SIGTERM, 5.0), (signal.SIGKILL, 10.0)):
         try:
             os.killpg(process.pid, number)
             process.wait(patience)
