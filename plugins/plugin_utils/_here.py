@@ -28,7 +28,7 @@ PRELOADED = (_declaration, _declared)
 
 
 class Here:
-    """What a module's code knows of its call."""
+    """The part of a call that a module's code knows."""
 
     def __init__(self, params: Result, check_mode: bool) -> None:
         self.params = params

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rollout without a change, and a look for drift, cost on a running lab.
+"""Measure what a rollout without a change, and a look for drift, cost on a running lab.
 
     make lab && ansible-playbook playbooks/site.yml
     python tests/bench/rollout.py [--rounds N] [--inventory FOLDER] [--plain-config] [--tasks N]
@@ -35,7 +35,7 @@ PLAYBOOKS = ("site.yml", "drift.yml")
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a playbook cost, in seconds."""
+    """The cost of one run of a playbook, in seconds."""
 
     wall: float
     cpu: float

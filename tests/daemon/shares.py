@@ -95,7 +95,7 @@ def rank(nodeid: str) -> int:
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]
-    """What a worker takes at a time is a share."""
+    """Give a worker one share at a time."""
 
     def __init__(self, config: Any, log: Any) -> None:
         super().__init__(config, log)

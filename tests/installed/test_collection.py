@@ -131,7 +131,7 @@ def test_the_report_of_drift_is_empty(user: User) -> None:
 
 
 def test_the_example_inventory_is_refused_by_name_until_it_is_filled_in(user: User) -> None:
-    """Nobody reaches its hosts: the list of what is wrong names them."""
+    """Its hosts cannot be reached, and the list of what is wrong names them."""
     inventory = f"-i{user.collection}/inventories/example"
     output = user.run(
         "ansible-playbook", inventory, "vipcast.baremetal.site", "--tags", "preflight", status=2

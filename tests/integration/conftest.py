@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker of ``pytest -n 3`` takes at a time: groups of files that share a router, or API servers."""
+"""The groups that a worker of ``pytest -n 3`` takes: of files that share a router, or API servers."""
 
 from __future__ import annotations
 

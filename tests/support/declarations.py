@@ -29,7 +29,7 @@ def kinds(lab: Lab) -> set[str]:
 
 
 def is_in_force(lab: Lab, name: str) -> bool:
-    """Whether the cluster has objects of the declaration's kinds and of no others."""
+    """Return whether the cluster has objects of the declaration's kinds and of no others."""
     try:
         return kinds(lab) == KINDS[name]
     except AssertionError:  # no such kinds: nothing was rolled out yet

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an etcd holds, read and put back through its JSON gateway."""
+"""The contents of an etcd, read and put back through its JSON gateway."""
 
 from __future__ import annotations
 

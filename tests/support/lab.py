@@ -180,7 +180,7 @@ class Lab:
 
     @property
     def folder(self) -> Path:
-        """Where the running lab keeps its state."""
+        """The folder in which the running lab keeps its state."""
         return self.kubeconfig.parent
 
     @cached_property

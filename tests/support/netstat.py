@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel has counted in a network namespace: an event, where nothing else can be seen of one."""
+"""Counters of the kernel in a network namespace: an event, where nothing else can be seen of one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a removal has to take away, and what it leaves, seen from outside."""
+"""The things that a removal has to take away, and those that it leaves, seen from outside."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What a client and the routers' kernels noticed of it."""
+    """The traces of an upgrade that a client and the routers' kernels noticed."""
 
     seen: dict[str, Any]
     moved: list[tuple[float, str]]

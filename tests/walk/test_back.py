@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From layer 2 to BGP: nothing of another declaration is left."""
+"""The change from layer 2 to BGP: nothing of another declaration is left."""
 
 from __future__ import annotations
 

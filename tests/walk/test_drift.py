@@ -168,7 +168,7 @@ def counters(lab: Lab) -> dict[str, tuple[int, int]]:
 
 
 def was_reset(before: tuple[int, int], after: tuple[int, int]) -> bool:
-    """Whether a session went down between two looks at its counters."""
+    """Return whether a session went down between two looks at its counters."""
     return before[0] != after[0] or after[1] < before[1]
 
 
@@ -201,7 +201,7 @@ def state(lab: Lab) -> dict[str, object]:
 
 @pytest.mark.parametrize("together", ROUNDS)
 def test_drift_is_repaired(lab: Lab, together: str) -> None:
-    """What names each of them is judged below, with all of them at once."""
+    """The line that names each of them is judged below, with all of them at once."""
     cases, arguments = ROUNDS[together]
     right, before = state(lab), counters(lab)
     assert before and set(before) == set(lab.established())

@@ -146,7 +146,7 @@ def test_a_client_does_not_notice_a_drain(lab: Lab, service: str, victim: str) -
 
 
 def came_back(lab: Lab, hop: str, drops: int) -> bool:
-    """Whether the session with a node is Established, after it went down once more than ``drops`` times."""
+    """Return whether a node's session is Established and went down more than ``drops`` times."""
     session = lab.sessions()[hop]
     return bool(session["state"] == "Established" and session["connectionsDropped"] > drops)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What brings a request to an API server: what `direct` and `official` have in common."""
+"""The way of a request to an API server: what `direct` and `official` have in common."""
 
 from __future__ import annotations
 

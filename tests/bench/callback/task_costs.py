@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each task of a playbook costs, and what it starts: as JSON into the file VIPCAST_TASK_COSTS.
+"""Write what each task of a playbook costs, and what it starts, as JSON into the file VIPCAST_TASK_COSTS.
 
 Counted are module processes, commands over ssh, and how often the inventory is read as a declaration. Workers
 are forks of this process, so what is wrapped here is wrapped there too: each writes what happens as a line

@@ -91,7 +91,7 @@ def call(api_server: ApiServer, modules: ModuleServer) -> Call:
 
 @pytest.fixture
 def call_alone(api_server: ApiServer) -> Call:
-    """As `call`, in an interpreter that has nothing loaded before."""
+    """Call as `call` does, in an interpreter that has nothing loaded before."""
 
     def called(module: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         return run_module(module, {"kubeconfig": str(api_server.kubeconfig), **arguments}, check=check)

@@ -179,7 +179,7 @@ def test_a_connection_that_the_server_ended_is_made_anew(api_server: ApiServer) 
 
 
 def test_a_module_does_without_the_package(api_server: ApiServer) -> None:
-    """What is measured by tests/bench/rollout.py: nothing imports it."""
+    """The import that tests/bench/rollout.py measures is not made."""
     given = json.dumps({"ANSIBLE_MODULE_ARGS": {"kubeconfig": str(api_server.kubeconfig)}})
     code = (
         f"import sys, {MODULE} as module\nsys.argv = ['module', {given!r}]\n"

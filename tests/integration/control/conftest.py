@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs on the control node alone, without a cluster and without a router."""
+"""Fixtures of what runs on the control node alone, without a cluster and without a router."""
 
 from __future__ import annotations
 

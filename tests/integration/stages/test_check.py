@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``make check`` selects."""
+"""The selection of ``make check``."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ def test_an_api_that_is_away_moves_nothing(lab: Lab, macs: dict[str, str]) -> No
 
 
 def answers_at_all(lab: Lab) -> bool:
-    """Whether the API server says that it is ready."""
+    """Return whether the API server says that it is ready."""
     try:
         return lab.kubectl("get", "--raw", "/readyz", "--request-timeout=2s").strip() == "ok"
     except AssertionError:

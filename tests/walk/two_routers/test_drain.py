@@ -58,7 +58,7 @@ def test_by_force_the_last_one_leaves_too(lab: Lab, service: str) -> None:
 def test_another_way_that_one_router_alone_has_is_none(
     lab: Lab, first: str, second: str, service: str
 ) -> None:
-    """What the second router has does not help whoever comes through the first."""
+    """The routes of the second router do not help whoever comes through the first."""
     leaving, *others = lab.group("nodes")
     asn = lab.variables(first)["vipcast_router_asn"]
     lines = [f"neighbor {lab.node_address(node)} shutdown" for node in others]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be seen while the cluster does not answer."""
+"""The view that is left while the cluster does not answer."""
 
 from __future__ import annotations
 

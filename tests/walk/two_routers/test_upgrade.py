@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""With BFD and graceful restart an upgrade is not even a change of a route."""
+"""An upgrade with BFD and graceful restart is not even a change of a route."""
 
 from __future__ import annotations
 

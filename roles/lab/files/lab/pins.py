@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Kubernetes is built from: the modules that files/kubernetes/go.mod pins, or those of another version.
+"""The modules that Kubernetes is built from: those in files/kubernetes/go.mod, or another version's.
 
 k8s.io/kubernetes replaces its staging modules by folders of its own repository, and a replace counts only in
 the main module. For another version than the pinned one, the main module follows from that version's go.mod.
@@ -32,7 +32,7 @@ class Pins:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether it is the version whose modules are in this repository, with their checksums."""
+        """Return whether it is the version whose modules are in this repository, with their checksums."""
         return _required(self._mod, KUBERNETES) == self.version
 
     @property
@@ -48,7 +48,7 @@ class Pins:
 
     @property
     def mode(self) -> str:
-        """What the build may do with go.mod and go.sum: those of the pinned version stay as they are."""
+        """The word for what the build may do with go.mod and go.sum: the pinned version's stay as they are."""
         return "readonly" if self.is_pinned else "mod"
 
     @property

@@ -33,7 +33,7 @@ BUILT_AS = {"etcd": "server"}
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the role asks for.
+    """The request of the role.
 
     `source` is auto, download or build; `part` is all or api.
     """
