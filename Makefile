@@ -134,8 +134,8 @@ pythons: venv test-packages lab-build-api ## the daemons' tests on other Pythons
 STAGES ?=
 
 .PHONY: test
-test: venv ## everything that decides whether a change is good (STAGES="lab daemon": some of it)
-	@python .ci/pipeline.py test $(STAGES)
+test: venv ## everything that decides whether a change is good (STAGES="lab daemon": some of it; KEEP_GOING=yes)
+	@python .ci/pipeline.py test $(if $(KEEP_GOING),--keep-going) $(STAGES)
 
 PART ?=
 

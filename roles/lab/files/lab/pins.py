@@ -48,7 +48,7 @@ class Pins:
 
     @property
     def mode(self) -> str:
-        """The word for what the build may do with go.mod and go.sum: the pinned version's stay as they are."""
+        """The word for what a build may do with go.mod and go.sum: nothing to those of the pinned version."""
         return "readonly" if self.is_pinned else "mod"
 
     @property
