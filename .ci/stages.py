@@ -39,16 +39,16 @@ TEST = (
     Stage("build-api", ("make", "lab-build-api"), "build", Priority.FILLER,
           ("packages",), limit=1800, budget=15),
     Stage("build", ("make", "lab-build"), "build", Priority.FILLER, ("build-api",), limit=1800, budget=15),
-    Stage("timed", ("make", "timed"), "machine", Priority.ALONE, ("packages",), limit=900, budget=270),
-    Stage("lint", ("make", "lint"), "filler", Priority.FILLER, limit=900, budget=180),
-    Stage("unit", ("make", "unit"), "filler", Priority.FILLER, limit=900, budget=120),
-    Stage("sanity", ("make", "sanity"), "filler", Priority.FILLER, limit=1800, budget=600),
+    Stage("timed", ("make", "timed"), "machine", Priority.ALONE, ("packages",), limit=900, budget=150),
+    Stage("lint", ("make", "lint"), "filler", Priority.FILLER, limit=900, budget=60),
+    Stage("unit", ("make", "unit"), "filler", Priority.FILLER, limit=900, budget=200),
+    Stage("sanity", ("make", "sanity"), "filler", Priority.FILLER, limit=1800, budget=420),
     Stage("lab", ("make", "molecule", "SCENARIOS=default"), "machine", Priority.ALONE,
-          ("timed", "build", "trees"), limit=2100, budget=840),
+          ("timed", "build", "trees"), limit=2100, budget=1050),
     Stage("daemon", ("make", "daemon"), "beside", Priority.BESIDE,
-          ("timed", "build-api"), limit=1500, budget=400),
+          ("timed", "build-api"), limit=1500, budget=450),
     Stage("integration", ("make", "integration"), "beside", Priority.BESIDE,
-          ("timed", "build-api"), limit=1500, budget=400),
+          ("timed", "build-api"), limit=1500, budget=450),
 )  # fmt: skip
 
 
