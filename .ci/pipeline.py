@@ -100,8 +100,6 @@ def start(stage: Stage, folder: Path) -> Run:
     ours = {
         "VIPCAST_JUNIT": str(folder / f"{stage.name}.xml"),
         "VIPCAST_QUIET_LOCK": str(folder / "quiet.lock"),
-        # The lab's walks are who asks for a quiet machine.
-        **({"VIPCAST_QUIET_WALKER": "yes"} if "molecule" in stage.command else {}),
     }
     command = [*stage.priority.value, *stage.command]
     with (folder / f"{stage.name}.log").open("wb") as log:

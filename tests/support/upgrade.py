@@ -59,6 +59,16 @@ def watched(lab: Lab, address: str) -> Iterator[list[tuple[float, str]]]:
             moved += changes(watcher.stop(), address)
 
 
+def there_and_back(lab: Lab, address: str, folder: Path) -> tuple[Upgrade, Upgrade]:
+    """Roll out another version, and this one again; each time all pods have one image afterwards."""
+    there = roll_out(lab, address, _load_balancer_source=str(newer_source(folder)))
+    back = roll_out(lab, address)
+    assert len(there.before) == len(there.after) == 1
+    assert there.after != there.before == back.after
+    assert all(one.seen["requests"] > 1000 for one in (there, back))
+    return there, back
+
+
 def roll_out(lab: Lab, address: str, **variables: Any) -> Upgrade:
     """Roll out under a client that asks all the time; the proof comes after it, without its requests."""
     before = running(lab)

@@ -9,7 +9,7 @@ import pytest
 from support.asking import unexplained
 from support.lab import Lab, eventually
 from support.quiet import alone
-from support.upgrade import newer_source, roll_out
+from support.upgrade import there_and_back
 
 pytestmark = [pytest.mark.declaration("bfd"), pytest.mark.timeout(600)]
 
@@ -18,11 +18,7 @@ def test_a_client_notices_neither_an_upgrade_nor_the_way_back(lab: Lab, tmp_path
     assert eventually(lambda: lab.address("web-1"), timeout=30)
     address = str(lab.address("web-1"))
     with alone():
-        there = roll_out(lab, address, _load_balancer_source=str(newer_source(tmp_path)))
-        back = roll_out(lab, address)
-    assert len(there.before) == len(there.after) == 1
-    assert there.after != there.before == back.after
-    for one in (there, back):
-        assert one.seen["requests"] > 1000
+        rollouts = there_and_back(lab, address, tmp_path)
+    for one in rollouts:
         assert unexplained(one.seen["failures"], one.moved) == []
     lab.playbook("verify").expect()

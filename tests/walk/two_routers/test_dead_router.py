@@ -105,35 +105,23 @@ def test_drift_reports_what_it_could_see(lab: Lab, dead: str, tmp_path: Path) ->
     assert found["lines"] == [f"{dead}: role router: NOT COMPARED: the host was not reached"]
 
 
+def edit_pool(lab: Lab, *addresses: str) -> None:
+    """Change the addresses of the pool by hand."""
+    patch = json.dumps({"spec": {"addresses": addresses}})
+    lab.kubectl("patch", "ipaddresspool", "default", "-n", "metallb-system", "--type=merge", "-p", patch)
+
+
 def test_drift_reports_without_any_router(lab: Lab, first: str, dead: str, tmp_path: Path) -> None:
     """The other one is somewhere else here; the cluster's drift is in the report all the same."""
     report = tmp_path / "drift.json"
     report.write_text("{}")
     lost = tmp_path / "lost.yml"
     lost.write_text(f"{{routers: {{hosts: {{{first}: {{ansible_host: 198.18.31.99}}}}}}}}")
-    lab.kubectl(
-        "patch",
-        "ipaddresspool",
-        "default",
-        "-n",
-        "metallb-system",
-        "--type=merge",
-        "-p",
-        '{"spec": {"addresses": ["10.9.0.0/16", "10.99.0.0/24"]}}',
-    )
+    edit_pool(lab, "10.9.0.0/16", "10.99.0.0/24")
     try:
         run = lab.playbook("drift", f"-i{lost}", drift_report_path=str(report)).expect(4)
     finally:
-        lab.kubectl(
-            "patch",
-            "ipaddresspool",
-            "default",
-            "-n",
-            "metallb-system",
-            "--type=merge",
-            "-p",
-            '{"spec": {"addresses": ["10.9.0.0/16"]}}',
-        )
+        edit_pool(lab, "10.9.0.0/16")
     found = json.loads(report.read_text())
     assert {one["host"] for one in found["errors"]} == {first, dead}
     assert any("10.99.0.0/24" in one["found"] for one in found["drift"]), found

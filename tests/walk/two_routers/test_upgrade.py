@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.lab import Lab
-from support.upgrade import newer_source, roll_out
+from support.upgrade import there_and_back
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -16,12 +16,7 @@ pytestmark = pytest.mark.timeout(600)
 def test_an_upgrade_costs_no_route_and_no_request(
     lab: Lab, service: str, tmp_path: Path, whole: Callable[[], None]
 ) -> None:
-    there = roll_out(lab, service, _load_balancer_source=str(newer_source(tmp_path)))
-    back = roll_out(lab, service)
-    assert len(there.before) == len(there.after) == 1
-    assert there.after != there.before == back.after
-    for one in (there, back):
-        assert one.seen["requests"] > 1000
+    for one in there_and_back(lab, service, tmp_path):
         assert one.moved == []
         assert one.seen["failures"] == []
     whole()
