@@ -20,7 +20,7 @@ ROUTERS = frr bird2 gobgpd exabgp openbgpd
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: venv
 venv: ## the virtual environment with pinned dependencies
@@ -68,6 +68,14 @@ lint: venv ## ruff, mypy, layers, yamllint, ansible-lint, changelog fragments
 sanity: venv ## ansible-test sanity, no ignore file
 	.ci/ansible-test sanity --venv --color no
 
+.PHONY: galaxy
+galaxy: venv ## what Galaxy's importer and antsibull-docs would refuse
+	@.ci/docs galaxy
+
+.PHONY: docs
+docs: venv ## the pages of modules, filters and roles, in report/docs
+	@.ci/docs site
+
 .PHONY: unit
 unit: venv ## unit tests of plugins, by ansible-test
 	.ci/ansible-test units --venv --color no --num-workers 2
@@ -83,7 +91,7 @@ test-packages:
 
 .PHONY: timed
 timed: venv test-packages ## tests of the daemons that are judged by time: BFD, layer 2, sessions with real routers
-	$(PYTEST) -n 3 -m timed $(addprefix tests/daemon/,bfd interop layer2d)
+	$(PYTEST) -n 3 -m timed $(addprefix tests/daemon/,bfd interop layer2_agent)
 
 .PHONY: daemon
 daemon: venv test-packages lab-build-api ## the other tests of the daemons: units, wire, a real API server
@@ -92,6 +100,10 @@ daemon: venv test-packages lab-build-api ## the other tests of the daemons: unit
 .PHONY: integration
 integration: venv test-packages lab-build-api ## tests of roles and modules against a real API server and a real router
 	$(PYTEST) -n 3 tests/integration
+
+.PHONY: openwrt
+openwrt: venv test-packages ## of these, the role on a router like OpenWrt, with each package manager
+	$(PYTEST) -n 2 tests/integration/openwrt
 
 .PHONY: lab-build
 lab-build: venv
@@ -131,6 +143,17 @@ PYTHONS ?= 3.12 3.13
 pythons: venv test-packages lab-build-api ## the daemons' tests on other Pythons, where they are installed, against the wheel (PYTHONS="3.12 3.13")
 	for version in $(PYTHONS); do .ci/test-python "$$version"; done
 
+.PHONY: processors
+processors: venv test-packages lab-build-api ## the image for a processor that this machine has not, run by qemu
+	.ci/packages qemu-user-static
+	$(PYTEST) --thorough tests/integration/cluster/test_foreign_processor.py
+
+ANSIBLE ?= 2.18 2.19 2.20 2.21
+
+.PHONY: ansible-versions
+ansible-versions: venv test-packages lab-build-api ## the collection with other versions of ansible-core (ANSIBLE="2.18 2.19 2.20 2.21")
+	.ci/test-ansible $(ANSIBLE)
+
 STAGES ?=
 
 .PHONY: test
@@ -166,6 +189,8 @@ bench: venv ## the figures of README and docs
 	python tests/bench/service_latency.py
 	python tests/bench/controller_scale.py --own-server
 	python tests/bench/controller_failover.py
+	python tests/bench/sharing_scale.py
+	python tests/bench/hostile_tenant.py
 	python tests/bench/bfd_hold.py
 	python tests/bench/layer2_codec.py
 	python tests/bench/arp_answers.py
@@ -186,6 +211,8 @@ bench-once: venv test-packages lab-build-api ## each bench once, as small as it 
 	python tests/bench/service_latency.py --services 5
 	python tests/bench/controller_scale.py --own-server --services 100 --rounds 1
 	python tests/bench/controller_failover.py --kills 1 --services 10
+	python tests/bench/sharing_scale.py --services 50 --ranges 100
+	python tests/bench/hostile_tenant.py --share 0.03 --services 2
 	python tests/bench/bfd_hold.py --seconds 5 --intervals 300
 	python tests/bench/layer2_codec.py
 	python tests/bench/layer2_start.py --rounds 1
@@ -193,6 +220,8 @@ bench-once: venv test-packages lab-build-api ## each bench once, as small as it 
 	python tests/bench/arp_answers.py --requests 200 --seconds 2
 	python tests/bench/status_reports.py --services 20
 	python tests/bench/members_scale.py --sizes 10 --deaths 1 --hours 1
+	python tests/bench/floods.py --seconds 2
+	python tests/bench/router_scale.py --routers 6 --forks 5 --broken
 
 .PHONY: bench-failover
 bench-failover: LAB = inventories/lab-six-nodes

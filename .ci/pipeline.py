@@ -262,7 +262,7 @@ def main() -> int:
     parser.add_argument("what", choices=["test", "all"])
     parser.add_argument("names", nargs="*", help="stages (test) or parts (all); without any: all of them")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     signal.signal(signal.SIGTERM, interrupted)
     known = [stage.name for stage in TEST] if options.what == "test" else list(PARTS)
     unknown = [name for name in options.names if name not in known]
