@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router import dialects
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router import intent as intents
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.connection import shell_of
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.converge import (
@@ -31,7 +32,13 @@ class ActionModule(ActionBase):
         """Converge the router; a refusal becomes a failed result with its name in C(reason)."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(argument_spec=BGP_ROUTER)
-        options = Options(check=self._task.check_mode, save=args["save"], replace_as=args["replace_as"])
+        options = Options(
+            check=self._task.check_mode,
+            save=args["save"],
+            replace_as=args["replace_as"],
+            reset_sessions=args["reset_sessions"],
+            confirm_timeout=args["confirm_timeout"],
+        )
         try:
             vtysh = Vtysh(shell_of(self), args["vtysh_command"])
             outcome = converge(vtysh, intents.intent_from(args), options)
@@ -47,8 +54,12 @@ def _as_result(outcome: Outcome, vtysh: Vtysh, wants_diff: bool) -> dict[str, An
         "commands": outcome.commands,
         "drift": outcome.drift,
         "foreign": outcome.foreign,
+        "in_use": outcome.in_use,
     }
+    if outcome.backup:
+        result["backup"] = outcome.backup
     if vtysh.known:
+        result["software"] = dialects.of(vtysh).name
         result["version"] = vtysh.version.text
         result["maximum_paths_limit"] = vtysh.version.multipath
     if outcome.warnings:

@@ -10,10 +10,13 @@ import re
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router import elsewhere
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.connection import shell_of
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon import Wanted, converge
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon import State, Wanted, converge
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon_removal import put_back
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.options import FRR_DAEMON
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import Shell, Vtysh
 
 
 class ActionModule(ActionBase):
@@ -28,11 +31,14 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(argument_spec=FRR_DAEMON)
         try:
-            state = converge(shell_of(self), _wanted(args, self._task.check_mode))
+            work = _converge if args["state"] == "present" else _put_back
+            state = work(shell_of(self), args, _wanted(args, self._task.check_mode))
         except Refusal as refusal:
             return {**result, **refusal.as_result()}
         result.update(changed=state.changed, drift=state.drift)
-        result.update(installed=state.installed, restarted=state.restarted)
+        result.update(installed=state.installed, restarted=state.restarted, in_use=state.in_use)
+        if state.warnings:
+            result["warnings"] = state.warnings
         result["platform"] = dataclasses.asdict(state.platform) if state.platform else {}
         if self._task.diff:
             name = args["daemons_file"]
@@ -45,6 +51,19 @@ class ActionModule(ActionBase):
         return result
 
 
+def _converge(shell: Shell, args: dict[str, Any], wanted: Wanted) -> State:
+    if args["vtysh_command"] != elsewhere.OWN_COMMAND:
+        elsewhere.look(Vtysh(shell, args["vtysh_command"]), args["vtysh_command"], wanted.daemons)
+        return State()
+    elsewhere.check_free(shell)
+    return converge(shell, wanted)
+
+
+def _put_back(shell: Shell, args: dict[str, Any], wanted: Wanted) -> State:
+    """An FRR that is not this system's was not switched on by us."""
+    return put_back(shell, wanted) if args["vtysh_command"] == elsewhere.OWN_COMMAND else State()
+
+
 def _wanted(args: dict[str, Any], check: bool) -> Wanted:
     for name in [*args["daemons"], *(args["packages"] or [])]:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", name):
@@ -53,9 +72,12 @@ def _wanted(args: dict[str, Any], check: bool) -> Wanted:
         daemons=tuple(args["daemons"]),
         install=args["install"],
         packages=tuple(args["packages"]) if args["packages"] else None,
+        ip_full=args["ip_full"],
         daemons_file=args["daemons_file"],
         service=args["service"],
         local_terminals=args["local_terminals"],
         timeout=args["timeout"],
+        own_neighbors=tuple(args["own_neighbors"]),
+        reset_sessions=args["reset_sessions"],
         check=check,
     )

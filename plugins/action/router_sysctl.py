@@ -12,7 +12,11 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.connection import shell_of
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.options import ROUTER_SYSCTL
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.sysctl import converge
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.sysctl import (
+    State,
+    converge,
+    put_back,
+)
 
 
 class ActionModule(ActionBase):
@@ -27,13 +31,21 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _checked, args = self.validate_argument_spec(argument_spec=ROUTER_SYSCTL)
         try:
-            state = converge(shell_of(self), _texts(args["values"]), args["path"], self._task.check_mode)
+            state = self._work(args)
         except Refusal as refusal:
             return {**result, **refusal.as_result()}
-        result.update(changed=state.changed, drift=state.drift, path=state.path, skipped=state.skipped)
+        result.update(changed=state.changed, drift=state.drift, path=state.path, left_out=state.skipped)
         if self._task.diff:
             result["diff"] = {"before": state.before, "after": state.after}
         return result
+
+    def _work(self, args: dict[str, Any]) -> State:
+        check = self._task.check_mode
+        if args["state"] == "absent":
+            return put_back(shell_of(self), check)
+        if args["values"] is None:
+            raise Refusal(Reason.BAD_OPTION, "values: say which kernel parameters, as net.ipv4.ip_forward: 1")
+        return converge(shell_of(self), _texts(args["values"]), args["path"], check)
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the two kinds of advertisement have in common: which addresses, and from where."""
+"""The options that both kinds of advertisement have: which addresses, and from where."""
 
 from __future__ import annotations
 

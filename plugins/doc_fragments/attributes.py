@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every module says of itself: it names these fragments and adds its own ``support``."""
+"""The attributes of modules: each names these fragments and adds its own ``support``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How to reach a cluster: the options of every module that asks its API server."""
+"""The options of every module that asks an API server: how to reach the cluster."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules for one object of the configuration have in common."""
+"""The options that the modules for one object of the configuration have in common."""
 
 from __future__ import annotations
 

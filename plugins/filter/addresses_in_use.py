@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.pools import in_use, not_asked
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.pools import edges, in_use, not_asked
 
 
 def addresses_in_use(
@@ -16,11 +16,14 @@ def addresses_in_use(
     """`{problems, warnings}`, each a list of sentences."""
     if not isinstance(declaration, Mapping) or "pools" not in declaration:
         raise AnsibleFilterError("use it as: declaration | vipcast.baremetal.addresses_in_use(results)")
-    return {"problems": in_use(declaration, results), "warnings": not_asked(results)}
+    return {
+        "problems": in_use(declaration, results),
+        "warnings": not_asked(results) + edges(declaration, results),
+    }
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

@@ -20,7 +20,7 @@ def cluster_objects(declaration: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

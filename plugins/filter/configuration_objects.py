@@ -10,6 +10,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.judging import mistakes
 from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
 from ansible_collections.vipcast.baremetal.plugins.module_utils._declared_objects import (
+    judged,
     manifests,
     read_configuration,
 )
@@ -20,17 +21,17 @@ def configuration_objects(
 ) -> list[dict[str, Any]]:
     """The manifests that these options make, checked and judged."""
     try:
-        found = manifests(read_configuration(configuration, prefix), str(namespace))
+        found = read_configuration(configuration, prefix)
     except DeclarationError as exc:
         raise AnsibleFilterError(str(exc)) from None
-    wrong = mistakes(found, str(namespace))
+    wrong = mistakes(judged(found, str(namespace)), str(namespace))
     if wrong:
         raise AnsibleFilterError("the load balancer would refuse this: " + "; ".join(map(str, wrong)))
-    return found
+    return manifests(found, str(namespace))
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

@@ -20,7 +20,7 @@ def configuration_options(declaration: Mapping[str, Any]) -> dict[str, list[dict
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

@@ -14,7 +14,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import
 
 
 def declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """What the inventory declares, checked, as plain data."""
+    """Return what the inventory declares, checked, as plain data."""
     if not isinstance(hostvars, Mapping) or not isinstance(groups, Mapping):
         raise AnsibleFilterError("use it as: hostvars | vipcast.baremetal.declaration(groups)")
     return remembered(hostvars, groups, _read)
@@ -32,7 +32,7 @@ def _read(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> d
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

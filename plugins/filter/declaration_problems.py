@@ -20,7 +20,7 @@ def declaration_problems(hostvars: Mapping[str, Any], groups: Mapping[str, Seque
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

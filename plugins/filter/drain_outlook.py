@@ -20,7 +20,7 @@ def drain_outlook(
     load_balancer_class: str = "",
     ignore_exclude_label: bool = False,
 ) -> dict[str, Any]:
-    """What stands against taking nodes out of service, and how far that is."""
+    """Return what stands against taking nodes out of service, and how far that is."""
     if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping) or "services" not in cluster:
         raise AnsibleFilterError(
             "use it as: declaration | vipcast.baremetal.drain_outlook(cluster, routers, nodes)"
@@ -31,7 +31,7 @@ def drain_outlook(
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

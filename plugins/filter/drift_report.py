@@ -18,7 +18,7 @@ def drift_report(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

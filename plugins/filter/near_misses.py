@@ -19,7 +19,7 @@ def near_misses(names: Iterable[str], known: Iterable[str]) -> list[dict[str, st
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

@@ -11,7 +11,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils import _declared
 
 
 def router_intent(declaration: Mapping[str, Any], host: str) -> dict[str, Any]:
-    """What the router with this inventory name should have."""
+    """Return what the router with this inventory name should have."""
     if not isinstance(declaration, Mapping) or "routers" not in declaration:
         raise AnsibleFilterError(
             "the input is not a declaration; use hostvars | vipcast.baremetal.declaration(groups)"
@@ -23,7 +23,7 @@ def router_intent(declaration: Mapping[str, Any], host: str) -> dict[str, Any]:
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

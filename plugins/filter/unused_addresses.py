@@ -20,7 +20,7 @@ def unused_addresses(
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

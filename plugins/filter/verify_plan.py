@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope, expect
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.others import with_cluster_pools
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.probes import Settings, plan
 
 
@@ -23,7 +24,7 @@ def verify_plan(
     concurrency: int = 8,
     miss_probability: float = 0.0001,
 ) -> list[dict[str, Any]]:
-    """What the clients should ask, one entry for each client, address and port."""
+    """Return what the clients should ask, one entry for each client, address and port."""
     if not isinstance(declaration, Mapping) or not isinstance(cluster, Mapping) or "services" not in cluster:
         raise AnsibleFilterError(
             "use it as: declaration | vipcast.baremetal.verify_plan(cluster_services_info's result)"
@@ -34,13 +35,14 @@ def verify_plan(
     scope = Scope.of(services, load_balancer_class, ignore_exclude_label)
     try:
         routes = expect(declaration, cluster, scope).routes
-        return plan(declaration, scope.chosen(cluster), routes, settings)
+        known = with_cluster_pools(declaration, cluster)
+        return plan(known, scope.chosen(cluster), routes, settings)
     except ValueError as exc:
         raise AnsibleFilterError(str(exc)) from None
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

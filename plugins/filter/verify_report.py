@@ -35,7 +35,7 @@ def verify_report(
 
 
 class FilterModule:
-    """What ansible-core loads."""
+    """The class that ansible-core loads."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""

@@ -44,6 +44,7 @@ from ._declaration_values import (
     range_of,
 )
 from .model.addresses import AddressRange, IPAddress, IPNetwork
+from .model.peers import keepalive_problem
 
 # The kernel's TCP_MD5SIG_MAXKEYLEN (include/uapi/linux/tcp.h): a longer key is refused by setsockopt.
 LONGEST_PASSWORD = 80
@@ -92,7 +93,7 @@ def _cluster_asn(inventory: Inventory) -> int | None:
 
 
 def _peer_names(routers: Sequence[Router], peers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What an advertisement may call a peer (a router's host name, an object's name) to the object's name."""
+    """Return object names by the names of a peer in advertisements: host name of the router, or object's."""
     names = {router.host: router.name for router in routers}
     names.update({router.name: router.name for router in routers})
     for peer in peers:
@@ -181,10 +182,12 @@ def _check_source(peer: Mapping[str, Any], nodes: Sequence[str], place: Place) -
         raise DeclarationError(Refusal.CONFLICT, place.key("source_address"), why)
 
 
-def _router_id(inventory: Inventory, host: str, address: IPAddress) -> str:
-    """Four bytes that identify the speaker (RFC 4271, 4.2): the IPv4 address, where there is one."""
+def _router_id(inventory: Inventory, host: str, address: IPAddress) -> str | None:
+    """Four bytes that identify the speaker (RFC 4271, 4.2), or None where the router's own will do."""
     place = Place(PREFIX + "router_id", f"host {host}")
-    value = inventory.of(host, "router_id", str(address) if address.version == 4 else None)
+    value = inventory.of(host, "router_id")
+    if value is None and address.version == 4:
+        return None
     if value is None:
         why = "it is required where the router's address is IPv6: an IPv4 address that identifies the router"
         raise DeclarationError(Refusal.MISSING, place, why)
@@ -240,13 +243,9 @@ def _timers(inventory: Inventory) -> Timers:
     timers = Timers(
         seconds("hold_time", 9, 3), seconds("keepalive_time", 3, 1), seconds("connect_time", 5, 1)
     )
-    if timers.keepalive * 2 > timers.hold:
-        raise DeclarationError(
-            Refusal.OUT_OF_RANGE,
-            inventory.shared("keepalive_time")[1],
-            f"{timers.keepalive} s is too long for a hold time of {timers.hold} s: one lost message would "
-            f"end the session; a third of the hold time is usual ({timers.hold // 3} s)",
-        )
+    why = keepalive_problem(timers.hold, timers.keepalive)
+    if why is not None:
+        raise DeclarationError(Refusal.OUT_OF_RANGE, inventory.shared("keepalive_time")[1], why)
     return timers
 
 
@@ -269,7 +268,7 @@ def _networks(inventory: Inventory, name: str) -> tuple[IPNetwork, ...] | None:
 
 
 def _check_advertisements(declaration: Declaration, inventory: Inventory) -> None:
-    """What depends on the pools and peers of an advertisement."""
+    """Judge what depends on the pools and peers of an advertisement."""
     place = inventory.shared("advertisements")[1]
     for index, one in enumerate(declaration.advertisements):
         pools = [pool for pool in declaration.pools if pool.name in one.pools]
@@ -310,7 +309,7 @@ def _check_local_pref(advertisement: Advertisement, declaration: Declaration, pl
 
 
 def _check_addresses(declaration: Declaration) -> None:
-    """What can only be judged with all of it read: who overlaps whom, and whose session carries what."""
+    """Judge what needs the whole declaration: which pools overlap, and which session carries what."""
     _check_one_family(declaration)
     hosts = [(node.address, node.host, "node_address") for node in declaration.nodes]
     hosts += [(router.address, router.host, "router_address") for router in declaration.routers]

@@ -21,6 +21,7 @@ SHARED = (
     "namespace",
     "cluster_asn",
     "pools",
+    "pool_ranges",
     "advertisements",
     "l2_advertisements",
     "peers",
@@ -63,10 +64,11 @@ class Inventory:
             if found is None:
                 found = (value, place)
             elif found[0] != value:
+                why = f"{_told(value)} here and {_told(found[0])} for {found[1].where}"
                 raise DeclarationError(
                     Refusal.CONFLICT,
                     place,
-                    f"it is {value!r} here and {found[0]!r} for {found[1].where}; say it once, in group all",
+                    f"{why}; both ends and all hosts share it: say it once, in group all",
                 )
         return found if found is not None else (None, Place(PREFIX + name, "group all"))
 
@@ -78,6 +80,10 @@ class Inventory:
                 Refusal.MISSING, Place(place.what, "group all"), f"it is required: {meaning}"
             )
         return value, place
+
+
+def _told(value: Any) -> str:
+    return "it is not said" if value is None else f"it is {value!r}"
 
 
 def _variables(hostvars: Mapping[str, Any], host: str) -> dict[str, Any]:

@@ -33,12 +33,18 @@ SAID_BY_VARIABLES = {
     "peer_asn": "vipcast_router_asn",
     "dynamic_asn": "vipcast_router_asn",
     "peer_address": "vipcast_router_address",
-    "interface": "vipcast_router_address",
     "hold_time": "vipcast_hold_time",
     "keepalive_time": "vipcast_keepalive_time",
     "connect_time": "vipcast_connect_time",
     "password": "vipcast_bgp_password",
 }
+
+# What a router of the inventory cannot have.
+UNNUMBERED = (
+    "a host of the group routers has the nodes as neighbors by their addresses, and no session over an "
+    "interface (unnumbered); configure that router yourself, and declare it as one of vipcast_peers, with "
+    "interface and dynamic_asn, instead of as a host"
+)
 
 
 def demand_distinct(pairs: Iterable[tuple[str, str]], name: str, why: str) -> None:
@@ -66,7 +72,31 @@ def _demand_names(found: Iterable[Mapping[str, Any]], variable: str) -> None:
 
 
 def read_pools(inventory: Inventory) -> tuple[Pool, ...]:
-    value, place = inventory.required("pools", "a list of pools, each with name and addresses")
+    """Read the pools of services: those of the inventory, or the ranges of pools that others keep."""
+    elsewhere = inventory.shared("pool_ranges")[0]
+    pools = _read_pools(inventory) if elsewhere is None else _read_ranges(inventory)
+    _demand_disjoint(pools, inventory.shared("pools" if elsewhere is None else "pool_ranges")[1])
+    return pools
+
+
+def _read_ranges(inventory: Inventory) -> tuple[Pool, ...]:
+    value, place = inventory.shared("pool_ranges")
+    if inventory.shared("pools")[0] is not None:
+        why = "it says that the pools are objects of somebody else's, and vipcast_pools has some; remove one"
+        raise DeclarationError(Refusal.CONFLICT, place, why)
+    texts = [as_text(item, place.at(index)) for index, item in enumerate(as_list(value, place))]
+    if not texts:
+        why = "the list is empty; routers accept what lies inside of it, such as 203.0.113.0/24, and no more"
+        raise DeclarationError(Refusal.MISSING, place, why)
+    return tuple(Pool(text, (text,), (as_range(text, place),), True, False, managed=False) for text in texts)
+
+
+def _read_pools(inventory: Inventory) -> tuple[Pool, ...]:
+    meaning = (
+        "a list of pools, each with name and addresses; where somebody else applies them to the cluster, "
+        "vipcast_pool_ranges says in which ranges they are"
+    )
+    value, place = inventory.required("pools", meaning)
     items = as_list(value, place)
     if not items:
         raise DeclarationError(
@@ -74,7 +104,6 @@ def read_pools(inventory: Inventory) -> tuple[Pool, ...]:
         )
     pools = tuple(_pool(item, place.at(index)) for index, item in enumerate(items))
     demand_distinct(((pool.name, pool.name) for pool in pools), "pools", "two pools cannot share a name")
-    _demand_disjoint(pools, place)
     return pools
 
 
@@ -128,7 +157,12 @@ def chosen(value: Any, known: Mapping[str, str], place: Place) -> tuple[str, ...
 
 
 def _chosen_pools(found: Mapping[str, Any], pools: Sequence[Pool], place: Place) -> tuple[str, ...]:
-    """The pools of an advertisement, by name and by label; nothing said means all of them."""
+    """The pools of an advertisement, by name and by label; nothing said means all of them.
+
+    Of pools that others keep neither is known: it may be any of them.
+    """
+    if not all(pool.managed for pool in pools):
+        return tuple(pool.name for pool in pools)
     known = {pool.name: pool.name for pool in pools}
     wanted = found.get("ip_address_pool_selectors")
     if not wanted:
@@ -161,7 +195,7 @@ def chosen_nodes(found: Mapping[str, Any], nodes: Sequence[Node], place: Place) 
 
 @dataclass(frozen=True)
 class Known:
-    """What an advertisement may name. `peers`: names that people use to those of the objects."""
+    """The names that an advertisement may use. `peers`: the objects' names by those that people use."""
 
     pools: Sequence[Pool]
     nodes: Sequence[Node]
@@ -170,7 +204,10 @@ class Known:
 
 
 def read_advertisements(inventory: Inventory, known: Known) -> tuple[Advertisement, ...]:
-    """What is announced by BGP. Nothing said means everything, where there is a peer to announce it to."""
+    """Return what is announced by BGP.
+
+    Nothing said means everything, where there is a peer to announce it to.
+    """
     value, place = inventory.shared("advertisements")
     items = as_list(value, place) if value is not None else [{"name": "default"}] if known.peers else []
     if items and not known.peers:
@@ -199,6 +236,8 @@ def _advertisement(item: Any, place: Place, known: Known) -> Advertisement:
         local_pref=found.get("local_pref", 0),
         communities=tuple(found.get("communities", ())),
         weighted_by_endpoints=found.get("weighted_by_endpoints", False),
+        med=found.get("med"),
+        as_path_prepend=found.get("as_path_prepend", 0),
         labels=found.get("labels", {}),
     )
 
@@ -222,7 +261,7 @@ def _check_community(text: str, known: Mapping[str, str], place: Place) -> None:
 def read_l2_advertisements(
     inventory: Inventory, pools: Sequence[Pool], nodes: Sequence[Node]
 ) -> tuple[dict[str, Any], ...]:
-    """What is announced by ARP and NDP, with `pools` and `nodes` spelled out."""
+    """Return what is announced by ARP and NDP, with `pools` and `nodes` spelled out."""
     result = []
     for item, place in _items(inventory, "l2_advertisements"):
         found = read_named(item, L2_ADVERTISEMENT, place)
@@ -236,13 +275,15 @@ def read_l2_advertisements(
 
 
 def read_peer(inventory: Inventory, host: str) -> dict[str, Any]:
-    """What a router of the inventory says of its BGPPeer besides its own variables."""
+    """Return what a router of the inventory says of its BGPPeer besides its own variables."""
     value, place = inventory.of(host, "peer", {}), Place(PREFIX + "peer", f"host {host}")
+    if isinstance(value, Mapping) and "interface" in value:
+        raise DeclarationError(Refusal.UNKNOWN_KEY, place.key("interface"), UNNUMBERED)
     for key in value if isinstance(value, Mapping) else ():
         if key in SAID_BY_VARIABLES:
             why = f"a variable of its own says that, for both ends: {SAID_BY_VARIABLES[key]}"
             raise DeclarationError(Refusal.UNKNOWN_KEY, place.key(key), why)
-    options = [option for option in BGP_PEER.options if option.name not in SAID_BY_VARIABLES]
+    options = [option for option in BGP_PEER.options if option.name not in {*SAID_BY_VARIABLES, "interface"}]
     return read_options(value, options, place)
 
 

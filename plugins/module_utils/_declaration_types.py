@@ -24,7 +24,10 @@ class Timers:
 
 @dataclass(frozen=True)
 class Pool:
-    """An IPAddressPool. `addresses` as they were written, `ranges` the same as first and last address."""
+    """An IPAddressPool, or a range for those of others.
+
+    `addresses` as they were written, `ranges` the same as first and last address.
+    """
 
     name: str
     addresses: tuple[str, ...]
@@ -32,6 +35,8 @@ class Pool:
     auto_assign: bool
     avoid_buggy_ips: bool
     service_allocation: Mapping[str, Any] | None = None
+    # False for a range of vipcast_pool_ranges, in which somebody else makes the pools.
+    managed: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,6 +58,8 @@ class Advertisement:
     local_pref: int
     communities: tuple[str, ...]
     weighted_by_endpoints: bool
+    med: int | None  # 0 is another word than none
+    as_path_prepend: int
     labels: Mapping[str, str]
 
 
@@ -76,7 +83,7 @@ class Router:
     host: str
     address: IPAddress
     asn: int
-    router_id: str
+    router_id: str | None
     password: str | None
     maximum_prefix: int | None
     peer: Mapping[str, Any]

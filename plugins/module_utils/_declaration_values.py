@@ -19,7 +19,7 @@ from .model.addresses import parse_range as judge_range
 
 
 class Refusal(Enum):
-    """Why a declaration is not accepted; shown in brackets at the end of the message."""
+    """The reason why a declaration is not accepted; shown in brackets at the end of the message."""
 
     UNKNOWN_VARIABLE = "unknown variable"
     UNKNOWN_KEY = "unknown key"
@@ -36,7 +36,7 @@ class Refusal(Enum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where something was said: the variable, or a part of it, and the host or group."""
+    """The place of a value: the variable, or a part of it, and the host or group."""
 
     what: str
     where: str = ""

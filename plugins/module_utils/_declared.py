@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from a declaration: plain data, the cluster's objects, one router's intent.
+"""The outputs of a declaration: plain data, the cluster's objects, one router's intent.
 
 **PRIVATE** to the collection. Everything that leaves here is made of dict, list, str, int, bool and None.
 """
@@ -7,12 +7,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._declared_objects import manifests, options_of
+from ._declaration_values import DeclarationError
+from ._declared_objects import judged, manifests, options_of
+from ._declared_secrets import passwords
 from .model.addresses import AddressRange, IPNetwork, parse_range
 from .model.configuration import parse
+from .model.problems import Problem
+from .model.reasons import Effect, Reason
 
 # The scale that Kubernetes itself is tested with ends at 10,000 services in a cluster
 # (kubernetes/community, sig-scalability/configs-and-limits/thresholds.md):
@@ -58,6 +62,7 @@ def _pool(pool: Any) -> dict[str, Any]:
         "auto_assign": pool.auto_assign,
         "avoid_buggy_ips": pool.avoid_buggy_ips,
         "service_allocation": pool.service_allocation,
+        "managed": pool.managed,
         "labels": dict(pool.labels),
     }
 
@@ -77,6 +82,8 @@ def _advertisement(one: Any) -> dict[str, Any]:
         "local_pref": one.local_pref,
         "communities": list(one.communities),
         "weighted_by_endpoints": one.weighted_by_endpoints,
+        "med": one.med,
+        "as_path_prepend": one.as_path_prepend,
         "labels": dict(one.labels),
     }
 
@@ -101,22 +108,44 @@ def cluster_objects(declared: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def judge(declared: Mapping[str, Any]) -> list[str]:
-    """What the load balancer itself would say against these objects: the last word."""
-    found = parse(cluster_objects(declared), namespace=declared["namespace"])
-    return [str(problem) for problem in found.problems]
+    """Return what the load balancer itself would say against these objects: the last word."""
+    options = options_of(declared)
+    found = parse(judged(options, declared["namespace"]), namespace=declared["namespace"])
+    # What is in force and odd, such as a link-local pool, is for the object's conditions to say.
+    problems = [problem for problem in found.problems if problem.effect is not Effect.DOUBTFUL]
+    if not options["pools"]:
+        # Names of pools are those of the cluster.
+        problems = [problem for problem in problems if not _is_of_others(problem)]
+    return [*map(str, problems), *_shared_secrets(options["peers"])]
+
+
+def _is_of_others(problem: Problem) -> bool:
+    return problem.reason is Reason.DANGLING_REFERENCE and "ipAddressPools" in problem.field
+
+
+def _shared_secrets(peers: Sequence[Mapping[str, Any]]) -> list[str]:
+    try:
+        passwords(peers, "vipcast_peers")
+    except DeclarationError as exc:
+        return [str(exc)]
+    return []
 
 
 def router_intent(declared: Mapping[str, Any], host: str) -> dict[str, Any]:
-    """What this router should have: options of the module bgp_router. ValueError: the host is no router."""
+    """Return what this router should have: options of the module bgp_router.
+
+    ValueError: the host is no router.
+    """
     router = find_router(declared, host)
     nodes = nodes_of(declared, router)
     return {
         "asn": router["asn"],
         "router_id": router["router_id"],
+        # A router that runs BGP already has one, and keeps it.
+        "default_router_id": router["router_id"] or router["address"],
         "neighbors": [_neighbor(declared, router, node) for node in nodes],
         "prefixes": accepted_prefixes(declared, router["name"]),
-        # As many paths as there are nodes, and no more: a router's build has an upper bound (8 and 16
-        # are in use), and a number above it is an unknown command there.
+        # So many at least: who else uses the router may need more, and its build may have fewer.
         "maximum_paths": len(nodes),
         "maximum_prefix": router.get("maximum_prefix") or _capacity(declared, router["name"]),
         "timers": dict(declared["timers"]),
@@ -179,7 +208,7 @@ _ANY_HOPS = 255
 
 
 def _of_the_session(peer: Mapping[str, Any]) -> dict[str, Any]:
-    """What the BGPPeer's options mean for the router's end: it is who dials where the nodes are passive."""
+    """Return what the BGPPeer's options mean for the router, which connects where the nodes are passive."""
     found = {key: peer[key] for key in _BOTH_ENDS if peer.get(key) is not None}
     if peer.get("dual_stack_address_family"):
         found["families"] = ["ipv4", "ipv6"]
@@ -222,7 +251,7 @@ def accepted_prefixes(declared: Mapping[str, Any], router: str) -> list[dict[str
 
 
 def _capacity(declared: Mapping[str, Any], router: str) -> int:
-    """How many prefixes a node can have to announce, at most MOST_PREFIXES: more is a leak."""
+    """Return how many prefixes a node can have to announce, at most MOST_PREFIXES: more is a leak."""
     total = 0
     for entry in accepted_prefixes(declared, router):
         total += 2 ** (entry["min_length"] - ipaddress.ip_network(entry["prefix"]).prefixlen)

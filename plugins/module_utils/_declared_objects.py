@@ -8,7 +8,7 @@ options of the module for its kind (`_cluster/kinds.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._cluster.kinds import (
@@ -21,6 +21,7 @@ from ._cluster.kinds import (
 )
 from ._declaration_options import read_named
 from ._declaration_values import DeclarationError, Place, Refusal, as_list, known_keys
+from ._declared_secrets import naming, telling
 
 # What others name comes first.
 LISTS = {
@@ -63,7 +64,20 @@ def _demand_names(items: list[dict[str, Any]], place: Place) -> None:
 
 
 def manifests(configuration: Data, namespace: str) -> list[dict[str, Any]]:
-    """The whole desired set."""
+    """The whole desired set, with the names of Secrets where peers have passwords."""
+    return _manifests(_with_peers(configuration, naming), namespace)
+
+
+def judged(configuration: Data, namespace: str) -> list[dict[str, Any]]:
+    """The same objects for whoever judges them: with the passwords, which are not to be applied."""
+    return _manifests(_with_peers(configuration, telling), namespace)
+
+
+def _with_peers(configuration: Data, changed: Callable[[Data], dict[str, Any]]) -> Data:
+    return {**configuration, "peers": [changed(peer) for peer in configuration.get("peers", ())]}
+
+
+def _manifests(configuration: Data, namespace: str) -> list[dict[str, Any]]:
     return [
         schema.manifest(item["name"], namespace, item, item.get("labels") or None)
         for key, schema in LISTS.items()
@@ -78,16 +92,25 @@ def options_of(declared: Data) -> Configuration:
     """A declaration as a configuration."""
     names = [{"name": name, "value": value} for name, value in declared.get("communities", {}).items()]
     return {
-        "pools": [_with(pool, ("addresses", "auto_assign", "avoid_buggy_ips")) for pool in declared["pools"]],
+        "pools": [
+            _with(pool, ("addresses", "auto_assign", "avoid_buggy_ips")) for pool in _managed(declared)
+        ],
         "bfd_profiles": [dict(one) for one in declared.get("bfd_profiles", ())],
         "communities": [{"name": COMMUNITY_NAME, "communities": names}] if names else [],
         "peers": [
             *(_peer(declared, router) for router in declared["routers"]),
             *(dict(one) for one in declared.get("peers", ())),
         ],
-        "bgp_advertisements": [_advertisement(one) for one in declared["advertisements"]],
-        "l2_advertisements": [_l2_advertisement(one) for one in declared.get("l2_advertisements", ())],
+        "bgp_advertisements": [_advertisement(one, declared) for one in declared["advertisements"]],
+        "l2_advertisements": [
+            _l2_advertisement(one, declared) for one in declared.get("l2_advertisements", ())
+        ],
     }
+
+
+def _managed(declared: Data) -> list[Data]:
+    """The pools that are applied with the rest; none where others keep them."""
+    return [pool for pool in declared["pools"] if pool.get("managed", True)]
 
 
 def _with(item: Data, always: tuple[str, ...], *sometimes: str) -> dict[str, Any]:
@@ -109,34 +132,35 @@ def _peer(declared: Data, router: Data) -> dict[str, Any]:
         "keepalive_time": f"{timers['keepalive']}s",
         "connect_time": f"{timers['connect']}s",
     }
-    # The Secret has the same password, and keeps it from those who may read the peer.
-    if router.get("password") and not more.get("password_secret"):
+    if router.get("password"):
         found["password"] = router["password"]
     return {**found, **more}
 
 
-def _advertisement(one: Data) -> dict[str, Any]:
+def _advertisement(one: Data, declared: Data) -> dict[str, Any]:
     """Only what differs from the CRD's defaults, so that the object reads like one that a person wrote."""
     said = ("node_selectors", "service_selectors", "local_pref", "communities", "weighted_by_endpoints")
-    found = _with(one, ("peers",), *said)
+    found = _with(one, ("peers",), *said, "as_path_prepend")
+    if one["med"] is not None:
+        found["med"] = one["med"]
     for key, default in (("aggregation_length", 32), ("aggregation_length_v6", 128)):
         if one[key] != default:
             found[key] = one[key]
-    return {**found, **_selected_pools(one, one.get("named_pools"), one.get("pool_selectors"))}
+    return {**found, **_selected_pools(one, one.get("named_pools"), one.get("pool_selectors"), declared)}
 
 
-def _selected_pools(one: Data, named: Any, selectors: Any) -> dict[str, Any]:
-    """Pools by name, also where all are meant; by their labels where that was declared."""
-    if not selectors:
+def _selected_pools(one: Data, named: Any, selectors: Any, declared: Data) -> dict[str, Any]:
+    """Pools by name, also where all are meant; by labels where that was declared; others' as it was said."""
+    if not selectors and _managed(declared):
         return {"ip_address_pools": list(one["pools"])}
     return {
-        "ip_address_pool_selectors": list(selectors),
+        **({"ip_address_pool_selectors": list(selectors)} if selectors else {}),
         **({"ip_address_pools": list(named)} if named else {}),
     }
 
 
-def _l2_advertisement(one: Data) -> dict[str, Any]:
-    """As it was declared: `pools` and `nodes` only say who is meant."""
+def _l2_advertisement(one: Data, declared: Data) -> dict[str, Any]:
+    """Return the advertisement as it was declared: `pools` and `nodes` only say who is meant."""
     found = {key: value for key, value in one.items() if key not in ("pools", "nodes")}
     named, selectors = found.get("ip_address_pools"), found.get("ip_address_pool_selectors")
-    return {**found, **_selected_pools(one, named, selectors)}
+    return {**found, **_selected_pools(one, named, selectors, declared)}

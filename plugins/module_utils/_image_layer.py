@@ -24,7 +24,7 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """What one layer is made of: a folder, a tar file, a single file, given text, or an empty folder."""
+    """The source of one layer: a folder, a tar file, a single file, given text, or an empty folder."""
 
     dest: str = "/"
     src: str | None = None

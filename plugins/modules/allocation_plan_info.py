@@ -56,6 +56,10 @@ options:
   lb_class:
     description: The C(loadBalancerClass) that the controller serves. Without it, services that have none.
     type: str
+  within_namespace:
+    description: Whether services share an address with services of their own namespace only.
+    type: bool
+    default: false
 seealso:
   - module: vipcast.baremetal.object_set
 author:
@@ -176,6 +180,7 @@ SPEC: dict[str, t.Any] = {
     "namespace": {"type": "str", "default": "metallb-system"},
     "config_map": {"type": "str", "default": "config"},
     "lb_class": {"type": "str"},
+    "within_namespace": {"type": "bool", "default": False},
 }
 
 

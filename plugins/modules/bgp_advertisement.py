@@ -46,7 +46,19 @@ options:
       - Tell the routers how many endpoints each node has, as the link bandwidth extended community,
         so that a router with weighted ECMP sends every node its share.
       - For services with C(externalTrafficPolicy) C(Local); others have no weight.
+      - An extension of vipcast; MetalLB does not have it.
     type: bool
+  med:
+    description:
+      - MULTI_EXIT_DISC of the routes. Of several routes of one neighboring AS routers prefer a lower one.
+      - An extension of vipcast; MetalLB does not have it.
+    type: int
+  as_path_prepend:
+    description:
+      - How many times more than once the AS of the cluster stands in the path, from 0 to 10. Routers prefer a
+        shorter path. For eBGP peers; on iBGP the path is empty.
+      - An extension of vipcast; MetalLB does not have it.
+    type: int
 author:
   - The vipcast founders (@vipcast)
 """

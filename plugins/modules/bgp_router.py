@@ -5,11 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bgp_router
-short_description: Configure the BGP neighbors and filters of an FRR router for a cluster
+short_description: Configure the BGP neighbors and filters of an FRR or quagga router for a cluster
 version_added: '0.1.0'
 description:
   - Gives a router static BGP neighbors, a filter in each direction and a limit for equal-cost paths, and
     nothing else.
+  - The router runs FRR or quagga. What quagga does not have is left out, with a warning that says what is
+    done instead; C(docs/router-quagga.md) of the collection has the table.
   - Reads the running configuration, works out the commands that lead from it to the declared state, lets
     C(vtysh -C)
     check the whole result, enters the commands, reads the configuration back and saves it.
@@ -18,10 +20,12 @@ description:
   - What a router accepts are routes inside O(prefixes) of the declared lengths; it announces nothing. With
     that policy
     FRR's C(bgp ebgp-requires-policy) can stay on.
-  - A neighbor is managed when it is declared, or when it uses a route map of ours (see O(name)). One of the
-    latter that
-    is not declared any more is removed. Everything else on the router is reported in RV(foreign) and left
-      alone.
+  - A neighbor is managed when it is declared, or when it uses a route map of ours (see O(name)) and is in the
+    AS of a declared one. One of the latter that is not declared any more is removed. Everything else on the
+    router is reported in RV(foreign) and left alone.
+  - What belongs to the whole instance stays as it is. A limit for paths is raised where it is too low, and
+    never lowered. What would end sessions of others is refused unless O(reset_sessions) allows it.
+  - The router takes a change back by itself where it is not confirmed within O(confirm_timeout) seconds.
   - Needs a POSIX shell on the router, and no Python.
 author:
   - The vipcast founders (@vipcast)
@@ -35,13 +39,38 @@ options:
       - BGP identifier of the router.
       - Without it the identifier stays as it is. FRR resets every session when it changes.
     type: str
+  default_router_id:
+    description: BGP identifier where the router has no instance of BGP yet, and O(router_id) is not given.
+    type: str
   name:
     description:
       - What the names of our filters begin with; the route maps are V(NAME-IN) and V(NAME-OUT), the prefix
         lists V(NAME-POOLS).
-      - Give each cluster a name of its own where several share a router.
+      - Give each cluster a name of its own where several share a router. A name that only neighbors use which
+        are not declared is refused, because it is most likely another cluster's.
     type: str
     default: VIPCAST
+  take_over:
+    description: Whether the name is ours although none of the neighbors that use it is declared.
+    type: bool
+    default: false
+  default_instance:
+    description:
+      - Whether to make an instance for the default VRF on a router that has BGP in other VRFs, or in views,
+        only. Without it that is refused.
+      - Neighbors in a VRF cannot be managed.
+    type: bool
+    default: false
+  covered_neighbors:
+    description:
+      - What becomes of declared neighbors that a peer group of the router, or a C(bgp listen range), covers.
+      - V(adopt) makes no neighbors of them. What the group lacks of filters, families, timers, BFD, password
+        and hops is put on the group; what it has stays, and is refused where the sessions could not be.
+      - V(replace) removes the listen ranges, which ends their sessions, and takes the neighbors out of
+        groups.
+    type: str
+    default: adopt
+    choices: [adopt, replace]
   neighbors:
     description: The neighbors, all of them.
     type: list
@@ -132,6 +161,16 @@ options:
       minimum_ttl:
         description: The least TTL of packets from a neighbor several hops away. FRR's default is 254.
         type: int
+  listen_ranges:
+    description:
+      - Ranges in which O(neighbors) are let in without a static neighbor for each (C(bgp listen range)), by a
+        peer group V(NAME-NODES) of ours. Nodes then come and go without a change to the router.
+      - The router then waits for its neighbors to connect, also after a restart of its own.
+      - Anything in these ranges that knows AS number and password gets a session. What it may announce is
+        O(prefixes).
+    type: list
+    elements: str
+    default: []
   prefixes:
     description: What is accepted from the neighbors. An empty list accepts nothing.
     type: list
@@ -152,8 +191,11 @@ options:
         type: int
   maximum_paths:
     description:
-      - How many next hops a route may have. Without it the router's setting stays.
-      - The upper bound was fixed when the router's FRR was built and is returned as RV(maximum_paths_limit).
+      - How many next hops a route must be able to have. A smaller limit of the router's is raised; a larger
+        one, or none, which is FRR's largest, stays.
+      - The upper bound was fixed when the router's software was built and is returned as
+        RV(maximum_paths_limit).
+        Where more are declared the module warns.
     type: int
   maximum_prefix:
     description: How many prefixes a neighbor may announce; FRR ends the session of one that exceeds it.
@@ -192,9 +234,20 @@ options:
     description:
       - Whether to replace a C(router bgp) that has another AS number. That ends all of its sessions,
         foreign ones too,
-        and removes what was configured in it.
+        and removes what was configured in it. Foreign ones end only with O(reset_sessions).
     type: bool
     default: false
+  reset_sessions:
+    description: Whether a change may end sessions that are not ours. Without it such a change is refused.
+    type: bool
+    default: false
+  confirm_timeout:
+    description:
+      - The router takes a change back by itself after so many seconds, unless the module confirms it before.
+        It does so once it has read the changed configuration.
+      - V(0) means never.
+    type: int
+    default: 60
   save:
     description: Whether to save the running configuration, and to do so too when only the saved one differs.
     type: bool
@@ -206,7 +259,10 @@ options:
     default: present
     choices: [present, absent]
   vtysh_command:
-    description: How to call vtysh on the router, for example V(vtysh -N blue) or a path.
+    description:
+      - How to call vtysh on the router, for example V(vtysh -N blue) or a path.
+      - Where FRR runs in a container, for example V(docker exec -i frr vtysh). Standard input has to get
+        there.
     type: str
     default: vtysh
 extends_documentation_fragment:
@@ -224,11 +280,14 @@ attributes:
   platform:
     platforms: posix
     support: full
-    details: FRR 7.4 and later. quagga is refused by name.
+    details: FRR 7.4 and later, quagga 1.2 and later.
 notes:
   - Saving means C(write memory), which saves foreign changes that were never saved as well.
   - The connecting user must be able to run vtysh and to read FRR's configuration, so it is root or uses
     C(become).
+  - A connection that passes no standard input on is refused where a password would be sent.
+  - The running configuration from before the first change is kept on the router, readable by root, as
+    C(/etc/vipcast-before/running.conf).
 seealso:
   - module: vipcast.baremetal.bgp_router_info
 """
@@ -334,8 +393,17 @@ foreign:
       description: Other lines inside of C(router bgp), and other instances.
       type: list
       elements: str
+backup:
+  description: Where the configuration from before the first change is on the router.
+  type: str
+  returned: when something was entered
+  sample: /etc/vipcast-before/running.conf
+in_use:
+  description: Whether the router has an instance of BGP afterwards; with V(absent) it is then other people's.
+  type: bool
+  returned: success
 maximum_paths_limit:
-  description: The largest O(maximum_paths) that this FRR was built for.
+  description: The largest O(maximum_paths) that this build has.
   type: int
   returned: success
   sample: 256
@@ -348,8 +416,13 @@ saved:
   description: Whether the running configuration was saved.
   type: bool
   returned: success
+software:
+  description: V(FRR) or V(quagga).
+  type: str
+  returned: success
+  sample: FRR
 version:
-  description: Version of the router's FRR.
+  description: Version of the router's FRR or quagga.
   type: str
   returned: success
   sample: 8.4.4

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bgp_router_info
-short_description: Ask an FRR router about its BGP sessions and routes
+short_description: Ask an FRR or quagga router about its BGP sessions and routes
 version_added: '0.1.0'
 description:
   - Returns the BGP sessions with a verdict on each, and every route as the BGP table, FRR's zebra and the
@@ -40,7 +40,7 @@ attributes:
   platform:
     platforms: posix
     support: full
-    details: FRR 7.4 and later. quagga is refused by name.
+    details: FRR 7.4 and later, quagga 1.2 and later.
 seealso:
   - module: vipcast.baremetal.bgp_router
 """
@@ -61,8 +61,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+software:
+  description: V(FRR) or V(quagga).
+  type: str
+  returned: success
+  sample: FRR
 version:
-  description: Version of the router's FRR.
+  description: Version of the router's FRR or quagga.
   type: str
   returned: success
   sample: 8.4.4
@@ -77,10 +82,26 @@ router_id:
   returned: success
   sample: 10.31.254.251
 maximum_paths_limit:
-  description: How many next hops a route can have at most in this build of FRR.
+  description: How many next hops a route can have at most in this build.
   type: int
   returned: success
   sample: 256
+obstacles:
+  description: Lines of the router with which no session of the instance can be, whatever is declared.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    line:
+      description: The line.
+      type: str
+      sample: bgp shutdown message planned
+    where:
+      description: The place it stands in.
+      type: str
+    why:
+      description: What it does.
+      type: str
 sessions:
   description: One entry for each neighbor and address family.
   type: list
@@ -106,7 +127,8 @@ sessions:
       description: Whether the state is Established. That alone does not mean that routes are exchanged.
       type: bool
     since:
-      description: When the session was established, in seconds since 1970.
+      description: When the session was established, in seconds since 1970; null where the router does not
+        say.
       type: int
     uptime:
       description: How long the session has been established, in seconds.
@@ -119,7 +141,7 @@ sessions:
       description: How many of them passed the filter.
       type: int
     prefixes_sent:
-      description: How many prefixes are announced to the neighbor.
+      description: How many prefixes are announced to the neighbor; null where the router does not say.
       type: int
     connections_established:
       description: How often the session came up.
@@ -172,7 +194,7 @@ routes:
       type: str
     paths:
       description: The paths in the BGP table, each with C(peer), C(valid), C(best), C(multipath),
-        C(as_path), C(next_hops).
+        C(as_path), C(next_hops). quagga names C(peer) only where O(prefixes) are given.
       type: list
       elements: dict
     next_hops:
@@ -216,8 +238,8 @@ forwarding_ipv6:
   type: int
   returned: success
 configuration:
-  description: Names of what is configured (C(neighbors), C(route_maps), C(prefix_lists)), C(maximum_paths)
-    and other BGP lines.
+  description: Names of what is configured (C(neighbors), C(route_maps), C(prefix_lists)), C(listen_ranges),
+    C(maximum_paths) and other BGP lines.
   type: dict
   returned: success
 reason:

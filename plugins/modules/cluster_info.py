@@ -26,6 +26,13 @@ attributes:
   platform:
     support: full
 options:
+  gather_subset:
+    description:
+      - What to read. With V(nodes) alone RV(cluster) has the nodes and nothing else, and nothing is compared.
+    type: list
+    elements: str
+    choices: [all, nodes]
+    default: [all]
   pools:
     description: Address pools to compare with the ranges that are in use, each with C(name) and C(addresses).
     type: list
@@ -50,6 +57,24 @@ options:
     description: Names of other load balancers that may stay, as RV(cluster.load_balancers) gives them.
     type: list
     elements: str
+    default: []
+  peers:
+    description:
+      - BGPPeers that the cluster is to have, each with C(namespace), C(name) and C(enable_graceful_restart),
+        which can not be changed in place.
+    type: list
+    elements: dict
+    default: []
+  layer2:
+    description:
+      - Whether addresses are to be announced at layer 2. Then a kube-proxy that would have every node answer
+        for them, and that nothing in the API configures, is a problem.
+    type: bool
+    default: false
+  secrets:
+    description: Secrets that have to be there, each with C(namespace) and C(name).
+    type: list
+    elements: dict
     default: []
 author:
   - The vipcast founders (@vipcast)
@@ -126,15 +151,32 @@ cluster:
       type: list
       elements: dict
       sample: [{name: Flannel, verdict: "yes", note: ""}]
+    peers:
+      description: BGPPeers, in all namespaces.
+      type: list
+      elements: dict
+      sample: [{namespace: metallb-system, name: router1, enable_graceful_restart: false}]
     unread:
       description: Paths of the API that this login may not read, and that were left out.
       type: list
       elements: str
       sample: [/apis/networking.k8s.io/v1/servicecidrs]
     kube_proxy:
-      description: How kube-proxy is configured; null where there is none.
+      description: How kube-proxy is configured by its ConfigMap; null where there is none.
       type: dict
-      sample: {mode: ipvs, strict_arp: true}
+      sample: {mode: ipvs, strict_arp: true, kept_by: ""}
+    kube_proxies_elsewhere:
+      description:
+        - Each kube-proxy that is a part of k3s or microk8s, or a static pod of RKE2. The mode is null where
+          nobody shows it.
+      type: list
+      elements: dict
+      sample: [{node: node1, of: k3s, mode: iptables, strict_arp: false}]
+    absent_secrets:
+      description: Those of O(secrets) that are not there.
+      type: list
+      elements: str
+      sample: [metallb-system/registry]
 """
 
 import typing as t
@@ -151,29 +193,43 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.survey 
 
 SPEC: dict[str, t.Any] = {
     **CLUSTER_SPEC,
+    "gather_subset": {"type": "list", "elements": "str", "choices": ["all", "nodes"], "default": ["all"]},
     "pools": {"type": "list", "elements": "dict", "default": []},
     "nodes": {"type": "list", "elements": "dict", "default": []},
     "pod_cidrs": {"type": "list", "elements": "str", "default": []},
     "service_cidrs": {"type": "list", "elements": "str", "default": []},
     "tolerated_load_balancers": {"type": "list", "elements": "str", "default": []},
+    "peers": {"type": "list", "elements": "dict", "default": []},
+    "layer2": {"type": "bool", "default": False},
+    "secrets": {"type": "list", "elements": "dict", "default": [], "no_log": False},
 }
 
 
 def look(module: AnsibleModule, api: Api) -> dict[str, t.Any]:
     """One call of the module."""
     params = module.params
-    cluster = Survey(api).all()
+    if "all" not in params["gather_subset"]:
+        return {
+            "changed": False,
+            "cluster": {"nodes": Survey(api).nodes()},
+            "problems": [],
+            "warnings_found": [],
+        }
+    survey = Survey(api)
+    cluster = {**survey.all(), "absent_secrets": survey.absent_secrets(params["secrets"])}
     wanted = Wanted(
         params["pools"],
         params["nodes"],
         params["pod_cidrs"],
         params["service_cidrs"],
         params["tolerated_load_balancers"],
+        params["peers"],
+        params["layer2"],
     )
     try:
         found = findings(cluster, wanted)
     except (ValueError, KeyError) as exc:
-        raise ClusterError(f"pools, pod_cidrs or service_cidrs: {exc}") from exc
+        raise ClusterError(f"pools, pod_cidrs, service_cidrs or peers: {exc}") from exc
     return {
         "changed": False,
         "cluster": cluster,

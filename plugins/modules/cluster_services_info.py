@@ -10,7 +10,8 @@ description:
   - Returns what has to be known to say where the traffic of a LoadBalancer service should arrive - the nodes
     that are ready, the services' addresses and ports, and the nodes on which they have endpoints that serve.
   - Reads nodes, services and endpoint slices. Of what the load balancer says it reads which node owns an
-    address at layer 2 (ServiceL2Status), and the latest warning about a service that has no address.
+    address at layer 2 (ServiceL2Status), and the latest warning about a service that has no address. Of its
+    configuration it reads which pools there are (IPAddressPool).
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
   - vipcast.baremetal.attributes.here
@@ -116,6 +117,29 @@ services:
       type: list
       elements: dict
       sample: [{"node": "node1", "pod": "web-7d4b9-abcde", "ready": true, "serving": true}]
+pools:
+  description: The pools of addresses, by namespace and name; none where the cluster has no such kind.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: The pool's namespace.
+      type: str
+      sample: metallb-system
+    name:
+      description: The pool's name.
+      type: str
+      sample: default
+    labels:
+      description: The pool's labels.
+      type: dict
+      sample: {"zone": "outside"}
+    addresses:
+      description: Its ranges, as they were written.
+      type: list
+      elements: str
+      sample: [203.0.113.0/25]
 owners:
   description: Which node says that it owns an address at layer 2, by service and address.
   returned: success
@@ -164,6 +188,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.services
     read_complaints,
     read_nodes,
     read_owners,
+    read_pools,
     read_services,
     with_complaints,
 )
@@ -172,8 +197,9 @@ NODES = "/api/v1/nodes"
 SERVICES = "/api/v1/services"
 SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 EVENTS = "/api/v1/events"
-# A cluster without the kind has no owners.
+# A cluster without the kinds has no owners and no pools.
 OWNERS = "/apis/metallb.io/v1beta1/servicel2statuses"
+POOLS = "/apis/metallb.io/v1beta1/ipaddresspools"
 
 
 def main() -> None:
@@ -188,8 +214,14 @@ def read(_module: AnsibleModule, api: Api) -> dict[str, Any]:
         "changed": False,
         "nodes": read_nodes(api.get(NODES)["items"]),
         "services": with_complaints(services, complaints(api, services)),
-        "owners": read_owners((api.find(OWNERS) or {}).get("items") or ()),
+        "pools": read_pools(found(api, POOLS)),
+        "owners": read_owners(found(api, OWNERS)),
     }
+
+
+def found(api: Api, path: str) -> list[dict[str, Any]]:
+    """Return the objects of a kind that the cluster may not have."""
+    return (api.find(path) or {}).get("items") or []
 
 
 def complaints(api: Api, services: list[dict[str, Any]]) -> dict[str, str]:

@@ -251,7 +251,7 @@ def planned(params: dict[str, t.Any]) -> Image:
 
 
 def found_at(path: str, image: Image) -> str | None:
-    """What is at `path`, in words; None when it is the image already."""
+    """Return what is at `path`, in words; None when it is the image already."""
     identity = read_identity(path)
     if identity is None:
         return "not a whole image archive" if os.path.exists(path) else "absent"

@@ -23,6 +23,14 @@ options:
       - Whether nodes in IPVS mode answer ARP only for addresses of the asked interface. C(ipvs.strictARP),
         needed by load balancers that answer ARP themselves.
     type: bool
+  strict_arp_in:
+    description:
+      - Where O(strict_arp) is set. V(ipvs) leaves a kube-proxy of any other mode as it is, because the field
+        has no effect there and a change replaces all pods. The mode is that of O(mode), else the one that is
+        found.
+    type: str
+    choices: [any, ipvs]
+    default: any
   mode:
     description: How kube-proxy forwards. C(mode).
     type: str
@@ -36,7 +44,7 @@ options:
     type: bool
     default: true
   timeout:
-    description: How long to wait, in seconds.
+    description: How long to wait while no more pods are replaced or available, in seconds.
     type: int
     default: 300
   namespace:
@@ -63,6 +71,11 @@ EXAMPLES = r"""
 - name: Let no node but one answer ARP for a load balancer's address
   vipcast.baremetal.kube_proxy:
     strict_arp: true
+
+- name: Do the same, but leave a kube-proxy alone to which it makes no difference
+  vipcast.baremetal.kube_proxy:
+    strict_arp: true
+    strict_arp_in: ipvs
 
 - name: Forward by nftables, and synchronise faster
   vipcast.baremetal.kube_proxy:
@@ -138,6 +151,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.setting
 SPEC: dict[str, t.Any] = {
     **CLUSTER_SPEC,
     "strict_arp": {"type": "bool"},
+    "strict_arp_in": {"type": "str", "choices": ["any", "ipvs"], "default": "any"},
     "mode": {"type": "str", "choices": ["iptables", "ipvs", "nftables"]},
     "settings": {"type": "dict", "default": {}},
     "wait": {"type": "bool", "default": True},
@@ -149,12 +163,13 @@ SPEC: dict[str, t.Any] = {
 }
 
 
-def wanted_of(params: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The options as fields of KubeProxyConfiguration."""
+def wanted_of(params: dict[str, t.Any], mode: str) -> dict[str, t.Any]:
+    """The options as fields of KubeProxyConfiguration; `mode` is the one that is found."""
     wanted: dict[str, t.Any] = dict(params["settings"])
     if params["mode"] is not None:
         wanted["mode"] = params["mode"]
-    if params["strict_arp"] is not None:
+    counts = params["strict_arp_in"] == "any" or wanted.get("mode", mode) == "ipvs"
+    if params["strict_arp"] is not None and counts:
         wanted = merged(wanted, {"ipvs": {"strictARP": params["strict_arp"]}})
     return wanted
 
@@ -187,10 +202,10 @@ def ensure(module: AnsibleModule, api: Api) -> dict[str, t.Any]:
     """One call of the module."""
     params = module.params
     place = Place(params["namespace"], params["configmap"], params["key"], params["daemonset"])
-    wanted = wanted_of(params)
-    for warning in unknown_fields(wanted):
+    for warning in unknown_fields(params["settings"]):
         module.warn(warning)
     try:
+        wanted = wanted_of(params, str(look(api, place, {}).values.get("mode") or ""))
         found = look(api, place, wanted)
     except NoKubeProxyError as exc:
         return {"changed": False, "skipped": True, "msg": f"skipped, no kube-proxy: {exc}", "drift": []}
@@ -210,7 +225,7 @@ def ensure(module: AnsibleModule, api: Api) -> dict[str, t.Any]:
 
 
 def was_interrupted(found: Situation) -> bool:
-    """Whether pods that an earlier call replaced are not all replaced yet."""
+    """Return whether pods that an earlier call replaced are not all replaced yet."""
     daemonset = found.daemonset
     if daemonset is None or annotation(daemonset["spec"]["template"]) is None:
         return False

@@ -132,6 +132,10 @@ neighbors:
       description: The address that it asked from; V(none) where it could not.
       type: str
       sample: 10.31.200.10
+    network:
+      description: The network of that interface which the address is in; V(none) where it is in none.
+      type: str
+      sample: 10.31.0.0/16
     asked:
       description: How many times.
       type: int
@@ -269,7 +273,7 @@ def read_names(known: dict[str, Any]) -> dict[str, str]:
 
 
 def place(module: AnsibleModule, address: IPAddress, links: dict[str, Link]) -> Question | str:
-    """How to ask for an address, or why it cannot be. Raises ValueError where that is an error.
+    """Return how to ask for an address, or why it cannot be. Raises ValueError where that is an error.
 
     `links`: what was learnt of interfaces so far.
     """
@@ -286,12 +290,12 @@ def place(module: AnsibleModule, address: IPAddress, links: dict[str, Link]) -> 
 
 
 def route(module: AnsibleModule, address: IPAddress) -> list[dict[str, Any]]:
-    """What the kernel would do with a packet to the address; nothing where it knows no way."""
+    """Return what the kernel would do with a packet to the address; nothing where it knows no way."""
     return ip(module, "route", "get", str(address))
 
 
 def ip(module: AnsibleModule, *arguments: str) -> list[dict[str, Any]]:
-    """What `ip -json` prints; nothing where it fails, for then there is nothing of the kind."""
+    """Return what `ip -json` prints; nothing where it fails, for then there is nothing of the kind."""
     program = module.get_bin_path("ip", required=True, opt_dirs=["/sbin", "/usr/sbin"])
     status, output, _errors = module.run_command([program, "-json", *arguments])
     return list(json.loads(output or "[]")) if status == 0 else []
@@ -304,13 +308,14 @@ def result(
     names: dict[str, str],
     entries: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What is returned of an address that was asked for."""
+    """Return what is returned of an address that was asked for."""
     return {
         "address": str(asked.address),
         "on_segment": True,
         "why": "",
         "interface": asked.interface,
         "source": str(asked.source),
+        "network": asked.network,
         "asked": count,
         "answers": [{"name": names.get(one["mac"], ""), **one} for one in answers],
         "duplicate": len(answers) > 1,
@@ -326,6 +331,7 @@ def unasked(address: IPAddress, why: str) -> dict[str, Any]:
         "why": why,
         "interface": None,
         "source": None,
+        "network": None,
         "asked": 0,
         "answers": [],
         "duplicate": False,
@@ -342,7 +348,7 @@ def kernel(asked: Question, entries: list[dict[str, Any]]) -> dict[str, Any] | N
 
 
 def complaint(found: dict[str, Any], expect: str) -> str:
-    """What is not as expected, in words; empty where all is well."""
+    """Return what is not as expected, in words; empty where all is well."""
     answers = found["answers"]
     if expect == "any" or not found["on_segment"] or len(answers) == {"one": 1, "none": 0}[expect]:
         return ""

@@ -34,13 +34,28 @@ options:
     choices: [present, absent]
     default: present
   objects:
-    description: The objects, as in manifests.
+    description:
+      - The objects, as in manifests.
+      - Ansible shows and logs what they contain. Texts of Secrets belong into O(secret_data), and a password
+        of a BGPPeer into a Secret that its C(passwordSecret) names.
     type: list
     elements: dict
     default: []
+  secret_data:
+    description:
+      - Texts of Secrets of O(objects), by the Secret's name and the key. They are neither shown nor logged.
+    type: dict
+    default: {}
   namespace:
     description: Namespace of the objects that name none.
     type: str
+  if_served:
+    description:
+      - Kinds, as C(API_VERSION/KIND), that a set goes without where the API server does not serve them. An
+        object of another kind that is not served is a failure.
+    type: list
+    elements: str
+    default: []
   prune:
     description: Whether to remove objects that are no longer declared.
     type: bool
@@ -72,6 +87,20 @@ EXAMPLES = r"""
           name: default
         spec:
           addresses: [10.9.0.0/16]
+
+- name: Have a Secret whose text nobody sees
+  vipcast.baremetal.object_set:
+    name: passwords
+    namespace: metallb-system
+    objects:
+      - apiVersion: v1
+        kind: Secret
+        metadata:
+          name: router1-password
+        type: kubernetes.io/basic-auth
+    secret_data:
+      router1-password:
+        password: "{{ vault_bgp_password }}"
 
 - name: Remove what the set created
   vipcast.baremetal.object_set:
@@ -140,6 +169,10 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.entries
 )
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import CLUSTER_SPEC, run
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.resources import Kind, Kinds
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.secret_data import (
+    passwords_of,
+    with_data,
+)
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.sets import ObjectSet
 
 SPEC: dict[str, t.Any] = {
@@ -147,7 +180,9 @@ SPEC: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "objects": {"type": "list", "elements": "dict", "default": []},
+    "secret_data": {"type": "dict", "default": {}, "no_log": True},
     "namespace": {"type": "str"},
+    "if_served": {"type": "list", "elements": "str", "default": []},
     "prune": {"type": "bool", "default": True},
     "prune_kinds": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 120},
@@ -165,6 +200,16 @@ def searched(kinds: Kinds, wanted: list[Entry], extra: list[str]) -> set[Kind]:
             )
         found.add(kinds.find(api_version, kind))
     return {kind for kind in found if kind is not None}
+
+
+def served(kinds: Kinds, manifests: list[dict[str, t.Any]], optional: list[str]) -> list[dict[str, t.Any]]:
+    """The manifests without those of the `optional` kinds that the API server does not serve."""
+    return [
+        each
+        for each in manifests
+        if f"{each.get('apiVersion')}/{each.get('kind')}" not in optional
+        or kinds.find(each["apiVersion"], each["kind"]) is not None
+    ]
 
 
 def report(steps: list[Step], adopted: list[Step]) -> dict[str, t.Any]:
@@ -208,7 +253,11 @@ def ensure(module: AnsibleModule, api: Api) -> dict[str, t.Any]:
     """One call of the module."""
     lenient = module.check_mode or module.params["state"] == "absent"
     kinds = Kinds(api, lenient=lenient)
-    wanted = entries(module.params["objects"], kinds, module.params["namespace"])
+    # The result repeats the options.
+    module.no_log_values.update(passwords_of(module.params["objects"]))
+    given = with_data(module.params["objects"], module.params["secret_data"])
+    manifests = served(kinds, given, module.params["if_served"])
+    wanted = entries(manifests, kinds, module.params["namespace"])
     objects = ObjectSet(api, kinds, module.params["name"], lenient=lenient)
     work = present if module.params["state"] == "present" else absent
     return work(module, objects, kinds, wanted)

@@ -41,7 +41,10 @@ options:
     type: str
     required: true
   timeout:
-    description: How long to wait, in seconds. With V(0) it fails at once when a pod is missing.
+    description:
+      - How long to wait without progress, in seconds. Each pod that is replaced or becomes available more
+        than ever before begins it anew, since updates go from node to node.
+      - With V(0) it fails at once when a pod is missing.
     type: int
     default: 120
 author:

@@ -9,6 +9,7 @@ short_description: Set kernel parameters on a router that has only a shell
 version_added: '0.1.0'
 description:
   - Sets sysctls in the running kernel, and in a file so that they survive a restart.
+  - Notes on the router what was there before (C(/etc/vipcast-before/sysctl.json)), for O(state=absent).
   - Needs a POSIX shell on the router, and no Python; no C(sysctl) command either.
 author:
   - The vipcast founders (@vipcast)
@@ -17,13 +18,22 @@ options:
     description:
       - Names and values, for example C(net.ipv4.fib_multipath_hash_policy) and V(1).
       - Names under C(net.ipv6) are skipped where the kernel has no IPv6.
+      - Needed with O(state=present).
     type: dict
-    required: true
   path:
     description:
       - The file to keep them in; other lines of it stay.
-      - The default is C(/etc/sysctl.conf) on OpenWrt and C(/etc/sysctl.d/99-vipcast.conf) elsewhere.
+      - The default is C(/etc/sysctl.d/99-vipcast.conf). OpenWrt reads C(/etc/sysctl.conf) after it, so a name
+        that is in there is set in there as well.
     type: str
+  state:
+    description:
+      - V(present) sets O(values).
+      - V(absent) puts back what was there before the first change, in the kernel and in the file, as far as
+        nobody has changed it since.
+    type: str
+    default: present
+    choices: [present, absent]
 extends_documentation_fragment:
   - vipcast.baremetal.attributes
   - vipcast.baremetal.attributes.managing_module
@@ -40,6 +50,10 @@ EXAMPLES = r"""
     values:
       net.ipv4.fib_multipath_hash_policy: 1
       net.ipv6.fib_multipath_hash_policy: 1
+
+- name: The kernel's parameters as they were found
+  vipcast.baremetal.router_sysctl:
+    state: absent
 """
 
 RETURN = r"""
@@ -76,7 +90,7 @@ reason:
   type: str
   returned: failure
   sample: no_sysctl
-skipped:
+left_out:
   description: Names that this kernel does not need.
   type: list
   elements: str

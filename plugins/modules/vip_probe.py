@@ -208,7 +208,7 @@ def main() -> None:
 
 
 def read_target(params: dict[str, Any]) -> Target:
-    """What the options mean. Raises ValueError with the option's name."""
+    """Return what the options mean. Raises ValueError with the option's name."""
     if not 1 <= params["port"] <= 65535:
         raise ValueError(f"port is {params['port']}; it has to be from 1 to 65535")
     if params["timeout"] <= 0:
@@ -230,7 +230,7 @@ def read_target(params: dict[str, Any]) -> Target:
 
 
 def read_requests(params: dict[str, Any]) -> int:
-    """How many connections to make. Raises ValueError with the option's name."""
+    """Return how many connections to make. Raises ValueError with the option's name."""
     for name in ("requests", "concurrency", "answerers"):
         if params[name] is not None and params[name] < 1:
             raise ValueError(f"{name} is {params[name]}; it has to be at least 1")
@@ -238,7 +238,7 @@ def read_requests(params: dict[str, Any]) -> int:
 
 
 def complaint(target: Target, result: dict[str, Any]) -> str:
-    """What went wrong, in one line."""
+    """Return what went wrong, in one line."""
     parts = [f"{entry['count']} x {entry['kind']} ({entry['message']})" for entry in result["errors"]]
     bad = {
         status: count for status, count in result["statuses"].items() if int(status) not in target.statuses

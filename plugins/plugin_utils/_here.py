@@ -17,10 +17,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible_collections.vipcast.baremetal.plugins.module_utils import _declaration, _declared
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster import kubeconfig as kubeconfigs
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import Work, outcome
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.secret_data import texts_in
 
 Result = dict[str, Any]
 # The filters' code is compiled once with it.
@@ -34,6 +36,8 @@ class Here:
         self.params = params
         self.check_mode = check_mode
         self.warnings: list[str] = []
+        # Texts that the result must not show, under AnsibleModule's name for them.
+        self.no_log_values: set[str] = set()
 
     def warn(self, text: str) -> None:
         """Note a warning for the result."""
@@ -56,12 +60,14 @@ class HereAction(ActionBase):
             return {**result, **self._start(task_vars)}
         _checked, args = self.validate_argument_spec(argument_spec=dict(self.SPEC))
         here = Here(_plain(args), self._task.check_mode)
+        here.no_log_values = texts_in([here.params.get(name) for name in _hidden(self.SPEC)])
         if not self._can(here):
             return {**result, **self._start(task_vars)}
         result.update(self._work(here), invocation={"module_args": here.params})
         if here.warnings:
             result["warnings"] = here.warnings
-        return result
+        shown: Result = remove_values(result, here.no_log_values) if here.no_log_values else result
+        return shown
 
     def _can(self, _here: Here) -> bool:
         """Tell whether this process has what the work needs."""
@@ -92,6 +98,11 @@ class ClusterAction(HereAction):
 
     def _work(self, here: Here) -> Result:
         return outcome(here, type(self).WORK)
+
+
+def _hidden(spec: Mapping[str, Any]) -> list[str]:
+    """Return the names of the options that are neither shown nor logged."""
+    return [name for name, option in spec.items() if option.get("no_log")]
 
 
 def _plain(args: Mapping[str, Any]) -> Result:

@@ -110,6 +110,31 @@ def test_the_archive_has_what_is_deployed_and_nothing_of_development(user: User)
     assert "src/vipcast/cli/__init__.py" in names
 
 
+def test_vipcast_judges_objects_from_the_installed_collection(user: User) -> None:
+    """The lines of docs/migrating-from-metallb.md need nothing but Python and PyYAML."""
+    wrong = user.home / "pool.yml"
+    wrong.write_text(
+        "{apiVersion: metallb.io/v1beta1, kind: IPAddressPool, spec: {addresses: [10.9.0.0/33]}, "
+        "metadata: {name: a, namespace: metallb-system}}"
+    )
+    page = (user.collection / "docs/migrating-from-metallb.md").read_text()
+    lines = [
+        line.strip() for line in page.splitlines() if line.strip().startswith(("source=~", "vipcast() {"))
+    ]
+    assert len(lines) == 2
+    script = "\n".join(["unset -f vipcast", *lines, f"vipcast check {wrong}"])
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={"HOME": str(user.home), "PATH": f"{BIN}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "10.9.0.0/33" in done.stdout + done.stderr
+
+
 def test_the_lab_is_started_and_rolled_out_by_the_collections_name(user: User) -> None:
     user.play("lab_up")
     user.play("lab_services")

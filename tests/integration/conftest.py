@@ -14,14 +14,17 @@ HERE = Path(__file__).parent
 GROUPS: dict[str, tuple[str, ...]] = {
     "router, drift": ("router/test_drift.py", "router/test_facts.py"),
     "cluster, plays": (
+        "cluster/test_control_node.py",
         "cluster/test_layer2_in_roles.py",
         "cluster/test_inventory.py",
         "cluster/test_key_in_role.py",
         "cluster/test_kube_proxy_in_role.py",
         "cluster/test_nodes_in_role.py",
+        "cluster/test_passwords_in_role.py",
         "cluster/test_plan_in_role.py",
     ),
     "router, features": ("router/test_detection.py", "router/test_refusals.py"),
+    "openwrt": (),
     "router": (),
     "cluster": (),
     "control": (),

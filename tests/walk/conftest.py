@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,10 @@ from support.quiet import WALKER
 LabWith = Callable[[str], Lab]
 # Seconds for one step. The longest runs five playbooks.
 STEP = 300
-MARKER = "declaration(name): what has to be rolled out on the lab"
+MARKERS = (
+    "declaration(name): what has to be rolled out on the lab",
+    "in_order: the module's steps build on each other, each on all before it",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,11 +34,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Describe the marker, and say that this process takes the quiet lock alone where it takes it."""
-    config.addinivalue_line("markers", MARKER)
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     os.environ.setdefault(WALKER, "1")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Give each step its time; refuse a choice or an order in which one is before what it needs."""
+    written = [item for item in items if item.get_closest_marker("in_order")]
+    _limit(config, items)
+    yield
+    thorough = config.getoption("--thorough")
+    known = [item for item in written if thorough or not item.get_closest_marker("thorough")]
+    _demand_order(known, [item for item in items if item in set(known)])
+
+
+def _demand_order(written: list[pytest.Item], chosen: list[pytest.Item]) -> None:
+    """Refuse the chosen steps where one of a module is not behind all that are written before it."""
+    for path in dict.fromkeys(item.path for item in chosen):
+        steps = [item for item in written if item.path == path]
+        mine = [item for item in chosen if item.path == path]
+        if mine != steps[: len(mine)]:
+            wrong = next(one for one, step in zip(mine, steps, strict=False) if one is not step)
+            missing = steps[mine.index(wrong)]
+            raise pytest.UsageError(
+                f"{wrong.nodeid} builds on the steps before it, and {missing.name} is not: choose the "
+                "module's first steps, in their order"
+            )
+
+
+def _limit(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each step of a walk its time, which ``--timeout`` sets on a machine that is slow."""
     seconds = config.getoption("timeout", None) or STEP
     for item in items:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller decides on a lab, from a cluster that MetalLB v0.12 configured to one that is declared.
+"""Test the controller's decisions on a lab, from MetalLB v0.12's ConfigMap to a declared cluster.
 
 The steps build on each other, in the order of the file.
 """
@@ -17,7 +17,7 @@ from support.declarations import QUERY, SYSTEM
 from support.lab import BIN, Lab, eventually, tool
 from support.web import PLACE, SERVICE, WEB, deployment, service
 
-pytestmark = pytest.mark.declaration("bgp")
+pytestmark = [pytest.mark.declaration("bgp"), pytest.mark.in_order]
 
 LAYER2 = """\
 address-pools:
@@ -108,7 +108,7 @@ def routed(lab: Lab, address: str) -> bool:
 
 
 def addresses(lab: Lab) -> dict[str, list[str]]:
-    """What every load balancer of the cluster shows."""
+    """Return what every load balancer of the cluster shows."""
     found = lab.get("services", "-A")["items"]
     return {
         f"{item['metadata']['namespace']}/{item['metadata']['name']}": [
@@ -205,7 +205,7 @@ class TestConfigMap:
 
 
 class TestPlan:
-    """What a change of the pools would do, told before and true after."""
+    """The effect of a change of the pools is told before and true after."""
 
     def test_what_was_predicted_comes_true(self, lab: Lab, tmp_path: Path) -> None:
         now, pools = tmp_path / "now.yml", tmp_path / "pools.yml"

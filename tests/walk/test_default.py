@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a rolled-out lab does, in the order in which a person would try it.
+"""Test what a rolled-out lab does, in the order in which a person would try it.
 
 Each step leaves the lab as it found it.
 """

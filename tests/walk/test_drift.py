@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.lab import Lab, eventually
+from support.outage import without_api
 
 pytestmark = pytest.mark.declaration("bgp")
 
@@ -126,7 +127,7 @@ ROUNDS = {
 
 
 def drift_report(lab: Lab, path: Path) -> list[str]:
-    """What has drifted, a line each; the exit status has to say the same."""
+    """Return what has drifted, a line each; the exit status has to say the same."""
     path.unlink(missing_ok=True)
     run = lab.playbook("drift", drift_report_path=str(path))
     assert path.exists(), run.output
@@ -160,7 +161,7 @@ def expect_lines(lab: Lab, lines: list[str], cases: list[Case]) -> None:
 
 
 def counters(lab: Lab) -> dict[str, tuple[int, int]]:
-    """How often the session with each neighbor went down, and the messages of the neighbor so far.
+    """Return how often the session with each neighbor went down, and the messages of the neighbor so far.
 
     A neighbor that is removed and made again begins both anew.
     """
@@ -183,6 +184,26 @@ def expect_sessions(lab: Lab, before: dict[str, tuple[int, int]], concerned: set
 
 def test_without_drift_the_report_is_empty_and_the_exit_status_is_0(lab: Lab, tmp_path: Path) -> None:
     assert drift_report(lab, tmp_path / "drift.json") == []
+
+
+def test_while_the_api_is_away_nothing_is_called_drift_and_status_shows_the_router(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """The tests in two_routers show what else happens then, and what happens without a router."""
+    report, seen = tmp_path / "drift.json", tmp_path / "status.json"
+    with without_api(lab):
+        lab.playbook("drift", drift_report_path=str(report)).expect(4)
+        told = lab.playbook("status", verify_report_path=str(seen)).expect()
+    found = json.loads(report.read_text())
+    assert {(one["host"], one["role"]) for one in found["errors"]} == {
+        ("localhost", "kube_proxy"),
+        ("localhost", "load_balancer"),
+    }
+    assert found["drift"] == []
+    assert "cluster: its services and nodes: expected an answer, found none" in told.output
+    sessions = json.loads(seen.read_text())["sessions"]
+    up = {one["address"] for one in sessions if one["found"] == "Established"}
+    assert up == {lab.node_address(host) for host in lab.group("nodes")}
 
 
 def specs(lab: Lab, kinds: str, *where: str) -> dict[str, object]:

@@ -121,7 +121,7 @@ def test_check_mode_drains_nobody(lab: Lab, victim: str) -> None:
 
 
 def test_a_client_does_not_notice_a_drain(lab: Lab, service: str, victim: str) -> None:
-    """But for a request that is under way in the millisecond in which the router's hash changes."""
+    """No request fails but one that is under way in the millisecond in which the router's hash changes."""
     with alone():
         routes, client = routes_seen(lab), Client(lab, f"http://{service}/")
         try:

@@ -12,6 +12,7 @@ import re
 import pytest
 from support.lab import CHECKOUT, Lab, eventually
 
+pytestmark = pytest.mark.in_order
 # Of the pool, and in the service's status before our load balancer runs, as if another had given it.
 VIP = "10.31.8.150"
 # Seconds. An emulated processor takes its time.
@@ -45,7 +46,7 @@ def bound(lab: Lab, node: str) -> set[str]:
 
 
 def strict_arp(lab: Lab) -> dict[str, str]:
-    """What each node's kernel does: 0 answers on any card for any address, 1 only for the asked card's."""
+    """Return each node's arp_ignore: 0 answers on any interface, 1 on the address's own alone."""
     return {node: ask(lab, node, "sysctl -n net.ipv4.conf.all.arp_ignore") for node in lab.group("nodes")}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from support.declarations import SYSTEM
 from support.lab import Lab, eventually
+from support.removal import on_routers
 from support.segment import curl
 
 pytestmark = pytest.mark.declaration("bgp")
@@ -35,7 +36,8 @@ def test_what_remove_takes_away_is_gone(lab: Lab, vip: str) -> None:
     assert f"namespace/{SYSTEM}" not in lab.kubectl("get", "namespaces", "-o", "name").split()
     assert ".metallb.io" not in lab.kubectl("get", "crds", "-o", "name")
     assert eventually(lambda: lab.next_hops(f"{vip}/32") == set(), timeout=30)
-    running = lab.vtysh("show running-config")
-    assert "neighbor" not in running and "VIPCAST" not in running, running
+    saved = lab.run(lab.router, "cat /etc/frr/frr.conf")
+    assert "neighbor" not in saved and "VIPCAST" not in saved, saved
+    assert on_routers(lab) == {lab.router: ("inactive", "disabled", "0")}
     assert curl(lab, lab.client, vip) == "000"
     assert lab.playbook("remove", remove_confirmed=True).expect().changed == {}

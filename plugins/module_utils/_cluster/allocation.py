@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other pools would do to the services of a cluster, which is read from its API."""
+"""The effect of other pools on the services of a cluster, which is read from its API."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..ipam.snapshot import KEY, Snapshot, Source, combine
 from ..model.legacy import convert
 from ..model.legacy_objects import Conversion, unreadable
 from ..model.problems import reference
+from ..model.texts import cut
 from .api import Api, Json
 from .sets import SET_LABEL
 
@@ -40,12 +41,12 @@ def _items(api: Api, api_version: str, kind: str, path: str) -> t.Iterator[Json]
 
 
 def read_config_map(item: Json, previous: Conversion | None) -> Conversion:
-    """What MetalLB's old ConfigMap says."""
+    """Return what MetalLB's old ConfigMap says."""
     metadata = item["metadata"]
     try:
         document = yaml.safe_load(str(item["data"][KEY]))
-    except yaml.YAMLError as error:
-        return unreadable(reference(item), KEY, f"is not YAML: {' '.join(str(error).split())}", previous)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return unreadable(reference(item), KEY, f"is not YAML: {cut(' '.join(str(error).split()))}", previous)
     return convert(
         document,
         name=metadata["name"],
@@ -73,6 +74,7 @@ def plan(live: list[Json], declared: list[Json], params: t.Mapping[str, t.Any]) 
         snapshot(live, declared, params),
         lb_class=params["lb_class"] or None,
         namespace=params["namespace"],
+        within_namespace=params["within_namespace"],
         read=read_config_map,
     )
     return {
@@ -98,7 +100,7 @@ def story(row: Row) -> str:
 
 
 def diff(found: Preview) -> dict[str, str]:
-    """Who has which address, before and after, for Ansible's --diff."""
+    """Return who has which address, before and after, for Ansible's --diff."""
     ours = [row for row in found.rows if row.happening is not Happening.FOREIGN]
     return {
         "before_header": "addresses of services",

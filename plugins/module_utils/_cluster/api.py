@@ -55,7 +55,7 @@ class Api:
         return self.request("GET", path, query=query)
 
     def find(self, path: str, **query: str) -> Json | None:
-        """As `get`; None where there is nothing."""
+        """Return what `get` returns; None where there is nothing."""
         try:
             return self.get(path, **query)
         except RefusedError as exc:

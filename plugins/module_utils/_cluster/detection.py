@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs in a cluster, told by its images and objects: tables, and the few lines that read them. Pure."""
+"""The detection of what runs in a cluster, by its images and objects: tables and their readers. Pure."""
 
 from __future__ import annotations
 
@@ -84,16 +84,27 @@ class Plugin:
 CALICO_NOTE = (
     "where Calico peers with the same routers itself, a router takes only one session from each node"
 )
-PLUGINS = (
-    Plugin("Calico", ("calico/node",), MOSTLY, CALICO_NOTE),
-    Plugin("Cilium", ("cilium/cilium",), YES),
-    Plugin(
-        "Flannel", ("flannel/flannel", "flannel-io/flannel", "*/flannel", "rancher/mirrored-flannel*"), YES
+FLANNEL = Plugin(
+    "Flannel",
+    (
+        *("flannel/flannel", "flannel-io/flannel", "*/flannel"),
+        *("rancher/mirrored-flannel*", "rancher/hardened-flannel"),
     ),
+    YES,
+)
+PLUGINS = (
+    Plugin(
+        "Calico",
+        ("calico/node", "rancher/mirrored-calico-node", "rancher/hardened-calico", "k0sproject/calico-node"),
+        MOSTLY,
+        CALICO_NOTE,
+    ),
+    Plugin("Cilium", ("cilium/cilium", "rancher/mirrored-cilium-cilium", "canonical/cilium"), YES),
+    FLANNEL,
     Plugin("Kube-OVN", ("kubeovn/kube-ovn",), YES),
     Plugin(
         "kube-router",
-        ("cloudnativelabs/kube-router",),
+        ("cloudnativelabs/kube-router", "k0sproject/kube-router"),
         MOSTLY,
         "its own BGP sessions to external peers cannot be used together with ours",
     ),
@@ -159,10 +170,16 @@ def _is(workload: Workload, known: Known) -> bool:
     return _matches(workload, known.images, known.names)
 
 
-def network_plugins(workloads: t.Iterable[Workload]) -> list[dict[str, str]]:
-    """The CNI plugins that are seen, with their verdicts."""
+def network_plugins(workloads: t.Iterable[Workload], *, flannel: bool = False) -> list[dict[str, str]]:
+    """The CNI plugins that are seen, with their verdicts.
+
+    `flannel`: the nodes show that it runs. Inside of k3s it has no pod; its traces stay when it is replaced
+    by another plugin (k3s issue 3932), which then counts.
+    """
     agents = [each for each in workloads if each.kind == "DaemonSet"]
     found = [plugin for plugin in PLUGINS if any(_matches(each, plugin.images) for each in agents)]
+    if flannel and not found:
+        found = [FLANNEL]
     names = {plugin.name for plugin in found}
     if {"Calico", "Flannel"} <= names:
         found = [CANAL, *(plugin for plugin in found if plugin.name not in ("Calico", "Flannel"))]

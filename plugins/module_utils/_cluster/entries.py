@@ -63,7 +63,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Step:
-    """What becomes of one object. `before` and `after` are whole objects; None is an object that is not
+    """The change of one object. `before` and `after` are whole objects; None is an object that is not
     there."""
 
     entry: Entry

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs between two versions of an object, field by field. Pure."""
+"""The differences between two versions of an object, field by field. Pure."""
 
 from __future__ import annotations
 
@@ -104,7 +104,10 @@ def _masked(given: t.Any, other: t.Any, path: str, keys: tuple[str, ...]) -> t.A
 
 
 def is_secret(path: str, keys: t.Sequence[str] = ()) -> bool:
-    """Whether a field's value must not be shown; `keys` are top-level fields that are secret altogether."""
+    """Return whether a field's value must not be shown.
+
+    `keys` are top-level fields that are secret altogether.
+    """
     return path.split(".", 1)[0].split("[", 1)[0] in keys or path.rsplit(".", 1)[-1] == "password"
 
 

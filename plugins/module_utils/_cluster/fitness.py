@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What speaks against a load balancer in this cluster: survey and declaration in, named problems out. Pure.
+"""The requirements of a load balancer in a cluster: survey and declaration in, named problems out. Pure.
 
 A problem stops a rollout, a warning does not. Each says what is wrong, where, and what would be right.
 """
@@ -11,7 +11,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ..model.addresses import AddressRange, parse_address, parse_range
+from ..model.intervals import Intervals
 from .detection import MOSTLY
+from .distribution import HOW
 
 OLDEST = (1, 23)
 # CustomResourceDefinitions have CEL rules on from 1.25 on (KEP-2876).
@@ -29,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the declaration says that a cluster can contradict."""
+    """The part of the declaration that a cluster can contradict."""
 
     pools: t.Sequence[t.Mapping[str, t.Any]] = ()
     nodes: t.Sequence[t.Mapping[str, t.Any]] = ()
@@ -37,6 +39,10 @@ class Wanted:
     service_cidrs: t.Sequence[str] = ()
     # Names of load balancers that are known to be there and to stay.
     tolerated: t.Sequence[str] = ()
+    # BGPPeers, each with namespace, name and whether its sessions restart gracefully.
+    peers: t.Sequence[t.Mapping[str, t.Any]] = ()
+    # Whether addresses are announced at layer 2.
+    layer2: bool = False
 
 
 def findings(cluster: t.Mapping[str, t.Any], wanted: Wanted) -> list[Finding]:
@@ -47,8 +53,11 @@ def findings(cluster: t.Mapping[str, t.Any], wanted: Wanted) -> list[Finding]:
         *_unread(cluster["unread"]),
         *_rivals(cluster["load_balancers"], wanted.tolerated),
         *_plugins(cluster["network_plugins"]),
+        *(_proxies(cluster) if wanted.layer2 else ()),
+        *_absent_secrets(cluster.get("absent_secrets", ())),
         *_clouds(cluster["nodes"]),
         *_nodes(cluster["nodes"], wanted.nodes),
+        *_peers(cluster["peers"], wanted.peers),
         *_overlaps(cluster, wanted),
     ]
 
@@ -98,6 +107,36 @@ def _plugins(found: t.Sequence[t.Mapping[str, str]]) -> t.Iterator[Finding]:
             )
 
 
+def _proxies(cluster: t.Mapping[str, t.Any]) -> t.Iterator[Finding]:
+    """kube-proxy in IPVS mode without strictARP, where the role kube_proxy cannot set it."""
+    ours = cluster["kube_proxy"] or {}
+    if ours.get("kept_by") and ours["mode"] == "ipvs" and not ours["strict_arp"]:
+        yield _answers(f"{ours['kept_by']} keeps kube-proxy's configuration, which has", ours["kept_by"])
+    proxies = [each for each in cluster["kube_proxies_elsewhere"] if not each["strict_arp"]]
+    for of in dict.fromkeys(each["of"] for each in proxies if each["mode"] == "ipvs"):
+        nodes = ", ".join(each["node"] for each in proxies if each["of"] == of and each["mode"] == "ipvs")
+        yield _answers(f"kube-proxy is {of}'s own on {nodes}, and has", of)
+    for of in dict.fromkeys(each["of"] for each in proxies if each["mode"] is None):
+        text = f"kube-proxy is {of}'s own, and its mode is not to be seen; if that is ipvs, {HOW[of]}"
+        yield Finding("strict-arp-unknown", text, fatal=False)
+
+
+def _answers(beginning: str, of: str) -> Finding:
+    text = "mode ipvs without strictARP: every node would answer ARP for every service's address"
+    return Finding("no-strict-arp", f"{beginning} {text}; no playbook can set it there: {HOW[of]}")
+
+
+def _absent_secrets(names: t.Iterable[str]) -> t.Iterator[Finding]:
+    for name in names:
+        namespace, _slash, secret = name.partition("/")
+        text = (
+            f"Secret {name} is not there, and load_balancer_image_pull_secrets names it: no node could pull "
+            f"the image; kubectl create namespace {namespace} (where it is not there either), then kubectl "
+            f"-n {namespace} create secret docker-registry {secret} --docker-server=... --docker-username=..."
+        )
+        yield Finding("no-pull-secret", text)
+
+
 def _clouds(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[Finding]:
     clouds = sorted({node["cloud"] for node in nodes if node["cloud"]})
     for cloud in clouds:
@@ -133,16 +172,42 @@ def _unknown_node(each: t.Mapping[str, t.Any], known: list[str]) -> Finding:
     return Finding("unknown-node", text)
 
 
+def _peers(
+    found: t.Sequence[t.Mapping[str, t.Any]], wanted: t.Sequence[t.Mapping[str, t.Any]]
+) -> t.Iterator[Finding]:
+    """The API server would refuse it in the middle of a rollout, and before 1.25 the speakers would."""
+    restarts = {(each["namespace"], each["name"]): each["enable_graceful_restart"] for each in found}
+    for each in wanted:
+        before = restarts.get((each["namespace"], each["name"]))
+        if before is not None and before != each["enable_graceful_restart"]:
+            yield _other_restart(each, before)
+
+
+def _other_restart(each: t.Mapping[str, t.Any], before: bool) -> Finding:
+    namespace, name = each["namespace"], each["name"]
+    now, then = (str(value).lower() for value in (before, each["enable_graceful_restart"]))
+    return Finding(
+        "graceful-restart-changed",
+        f"BGPPeer {namespace}/{name}: enable_graceful_restart is {now} in the cluster and {then} in the "
+        "declaration, and can not be changed in place: both ends agree on it when a session begins. Delete "
+        f"the peer, and a rollout makes it anew: kubectl delete bgppeers.metallb.io -n {namespace} {name}; "
+        "its router has no routes in between, so of several routers change one, roll out, and then the next",
+    )
+
+
 # -- ranges ------------------------------------------------------------------------------------------------
 
 
 def _overlaps(cluster: t.Mapping[str, t.Any], wanted: Wanted) -> t.Iterator[Finding]:
     taken = list(_taken(cluster, wanted))
     ranges = [(pool["name"], parse_range(text)) for pool in wanted.pools for text in pool["addresses"]]
-    for index, (name, one) in enumerate(ranges):
-        for other_name, other in ranges[index + 1 :]:
-            if one.overlaps(other):
-                yield _overlap(name, one, f"{other} of pool {other_name}")
+    known: Intervals[str] = Intervals()
+    for name, one in ranges:
+        what = next(known.meeting(one), None)
+        if what is not None:
+            yield _overlap(name, one, what)
+        else:
+            known.add(one, f"{one} of pool {name}")
         for what, other in taken:
             if one.overlaps(other):
                 yield _overlap(name, one, what)

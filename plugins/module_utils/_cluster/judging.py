@@ -11,7 +11,7 @@ from ..model.reasons import Reason
 
 
 def mistakes(manifests: t.Iterable[t.Mapping[str, t.Any]], namespace: str) -> list[Problem]:
-    """What is wrong with these objects whatever else is in the cluster.
+    """Return what is wrong with these objects whatever else is in the cluster.
 
     A name that none of them has is not: the cluster may have it, or get it later.
     """

@@ -193,6 +193,8 @@ BGP_ADVERTISEMENT = Schema(
         _whole("local_pref", _UINT32),
         *_lists("communities"),
         Option("weighted_by_endpoints", "bool"),
+        _whole("med", _UINT32),
+        _whole("as_path_prepend", (0, 10)),
     ),
 )
 

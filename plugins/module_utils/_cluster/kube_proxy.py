@@ -40,7 +40,7 @@ class NoKubeProxyError(ClusterError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where kube-proxy's configuration and its pods are."""
+    """The place of kube-proxy's configuration and of its pods."""
 
     namespace: str = "kube-system"
     configmap: str = "kube-proxy"
@@ -98,7 +98,7 @@ def annotation(given: Json) -> str | None:
 
 
 def look(api: Api, place: Place, wanted: Json) -> Situation:
-    """What is there; raises NoKubeProxyError, or ClusterError where kube-proxy is laid out otherwise."""
+    """Return the kube-proxy that is there. Raises NoKubeProxyError, or ClusterError for an unknown layout."""
     configmap, daemonset = api.find(place.configmap_path), api.find(place.daemonset_path)
     if configmap is None and daemonset is None:
         raise NoKubeProxyError(f"neither {place.title} nor {place.daemonset_title} exists")

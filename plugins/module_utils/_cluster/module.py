@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module that asks an API server has in common: two options, one login, one way to fail."""
+"""The common part of modules that ask an API server: two options, one login, one way to fail."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Call(t.Protocol):
 
     params: dict[str, t.Any]
     check_mode: bool
+    # Texts that the result must not show.
+    no_log_values: set[str]
 
     def warn(self, text: str) -> None:
         """Note a warning for the result."""

@@ -38,7 +38,7 @@ class Change(t.NamedTuple):
 
 
 def out(node: Json, wait: str, cordon: bool) -> Change:
-    """What takes a node out. One that is out stays as it is: its wait counts as it was first said."""
+    """Return what takes a node out. One that is out stays as it is: its wait counts as it was first said."""
     found = _annotations(node)
     annotations: dict[str, str | None] = {} if DRAIN in found else {DRAIN: wait}
     if not cordon or _is_cordoned(node):
@@ -47,7 +47,7 @@ def out(node: Json, wait: str, cordon: bool) -> Change:
 
 
 def back(node: Json) -> Change:
-    """What puts a node back, schedulable again if it was this that cordoned it."""
+    """Return what puts a node back, schedulable again if it was this that cordoned it."""
     found = _annotations(node)
     removed: dict[str, str | None] = {name: None for name in (DRAIN, CORDONED) if name in found}
     return Change(removed, False if CORDONED in found and _is_cordoned(node) else None)
@@ -82,7 +82,7 @@ def _duration(text: str) -> float | None:
 
 
 def is_drained(node: t.Mapping[str, t.Any]) -> bool:
-    """Whether its speaker was told to leave."""
+    """Return whether its speaker was told to leave."""
     return DRAIN in _annotations(node)
 
 

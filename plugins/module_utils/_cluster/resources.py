@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an object's apiVersion and kind to its path: the API's discovery, asked once per group."""
+"""The paths of objects by apiVersion and kind: the API's discovery, asked once for each group."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Kind:
 
 
 class Kinds:
-    """What the API server serves, plus what the CustomResourceDefinitions of a set will make it serve."""
+    """The kinds that the API server serves, plus those that the CustomResourceDefinitions of a set add."""
 
     def __init__(self, api: Api, *, lenient: bool = False) -> None:
         """`lenient` takes for coming what is not served yet, as check mode has to: our own kinds, of which an

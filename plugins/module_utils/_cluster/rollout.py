@@ -12,6 +12,7 @@ from .entries import title_of
 
 COLLECTIONS = {"Deployment": "deployments", "DaemonSet": "daemonsets"}
 POLL_SECONDS = 0.5
+NOTHING = (-1, -1)
 MAX_EVENTS = 3  # per object; the newest say why it is stuck now
 
 
@@ -25,7 +26,7 @@ class RolloutError(ClusterError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a rollout is: pods that should be, that are of the newest kind, and that are available."""
+    """The progress of a rollout: pods that should be, that are of the newest kind, and that are available."""
 
     desired: int
     updated: int
@@ -38,13 +39,20 @@ class Progress:
         return self.replaced and self.available >= self.desired
 
     @property
+    def way(self) -> tuple[int, int]:
+        """Return how much is done: pods of the newest kind count first."""
+        return (
+            (min(self.updated, self.desired), min(self.available, self.desired)) if self.observed else NOTHING
+        )
+
+    @property
     def replaced(self) -> bool:
-        """Whether no pod of an older kind is left."""
+        """Return whether no pod of an older kind is left."""
         return self.observed and self.updated >= self.desired and not self.leftover
 
 
 def progress_of(workload: Json) -> Progress:
-    """What a Deployment's or DaemonSet's status says."""
+    """Return what a Deployment's or DaemonSet's status says."""
     status, spec = workload.get("status") or {}, workload["spec"]
     observed = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
     if workload["kind"] == "DaemonSet":
@@ -74,12 +82,16 @@ class Rollout:
     def wait(self, seconds: float) -> tuple[Progress, list[str]]:
         """Wait until all pods are replaced and available; returns how it went, and what was not waited for.
 
+        `seconds` are those without progress: updates go from node to node, and a larger cluster takes longer.
         A pod on a node that is not ready cannot become available: it is not waited for. Raises RolloutError.
         """
-        deadline = time.monotonic() + seconds
+        furthest, deadline = NOTHING, time.monotonic() + seconds
         while True:
             workload = self.read()
             progress = progress_of(workload)
+            # Further than ever before: what comes and goes without end is no progress.
+            if progress.way > furthest:
+                furthest, deadline = progress.way, time.monotonic() + seconds
             if progress.complete:
                 return progress, []
             if progress.replaced and not self._waited_for(workload):
@@ -91,7 +103,7 @@ class Rollout:
     def _failure(self, progress: Progress, workload: Json, seconds: float) -> RolloutError:
         problems = self._problems(workload) or [_silence(progress)]
         have = f"{progress.updated} of {progress.desired} pods updated, {progress.available} available"
-        return RolloutError(f"{self.title}: {have} after {seconds:.0f} s", problems)
+        return RolloutError(f"{self.title}: {have}, and nothing more for {seconds:.0f} s", problems)
 
     def _waited_for(self, workload: Json) -> list[Json]:
         """The pods that are not ready though their node is."""
@@ -124,20 +136,20 @@ class Rollout:
 
 
 def _silence(progress: Progress) -> str:
-    """What can be said when neither a pod nor an event says anything."""
+    """Return what can be said when neither a pod nor an event says anything."""
     if not progress.observed:
         return "the cluster's controllers did not look at it yet: does kube-controller-manager run?"
     return "no pod and no event says why; kubectl describe may"
 
 
 def is_ready(given: Json) -> bool:
-    """Whether a pod's or a node's condition Ready is true."""
+    """Return whether a pod's or a node's condition Ready is true."""
     conditions = (given.get("status") or {}).get("conditions") or ()
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def pod_problem(pod: Json, dead_nodes: t.Container[str] = ()) -> str | None:
-    """Why a pod is not ready, in one line; None for one that is being deleted."""
+    """Return why a pod is not ready, in one line; None for one that is being deleted."""
     if pod["metadata"].get("deletionTimestamp"):
         return None
     node = pod["spec"].get("nodeName")

@@ -118,7 +118,7 @@ class ObjectSet:
         return _with_label(entry.manifest, self.name) if self.is_ours(before) else entry.manifest
 
     def _compare_new(self, later: t.Sequence[Entry]) -> list[Step]:
-        """As `compare`, for kinds that the API server has served for a moment only."""
+        """Compare as `compare` does, for kinds that the API server has served for a moment only."""
         deadline = time.monotonic() + ESTABLISH_SECONDS
         while True:
             try:
@@ -142,7 +142,7 @@ class ObjectSet:
         )
 
     def is_ours(self, before: Json | None) -> bool:
-        """Whether the object carries, or as a new one will carry, this set's label."""
+        """Return whether the object carries, or as a new one will carry, this set's label."""
         if self.name is None:
             return False
         if before is None:
@@ -206,7 +206,7 @@ class ObjectSet:
 
 
 class _Untried:
-    """What a set will bring first: its new namespaces, and its new or changed kinds."""
+    """The part of a set that is applied first: its new namespaces, and its new or changed kinds."""
 
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
@@ -221,7 +221,7 @@ class _Untried:
             self._groups.add((spec["group"], spec["names"]["kind"]))
 
     def concerns(self, entry: Entry) -> bool:
-        """Whether the API server could not judge this object before the others are applied."""
+        """Return whether the API server could not judge this object before the others are applied."""
         return entry.namespace in self._namespaces or (entry.kind.group, entry.kind.name) in self._groups
 
 
@@ -232,7 +232,7 @@ def _with_label(manifest: Json, name: str | None) -> Json:
 
 
 def _not_established(definition: Json) -> str | None:
-    """Why a kind is not served yet; None when it is."""
+    """Return why a kind is not served yet; None when it is."""
     conditions = {each["type"]: each for each in (definition.get("status") or {}).get("conditions") or ()}
     for name in ("NamesAccepted", "Established"):
         condition = conditions.get(name) or {"status": "Unknown", "message": "no condition " + name}

@@ -128,7 +128,7 @@ def _replaced(text: str, pair: tuple[t.Any, t.Any], value: t.Any) -> str:
 
 
 def _end(node: t.Any) -> int:
-    """Where a node's last character is. A block's own mark comes after blank lines and comments."""
+    """Return where a node's last character is. A block's own mark comes after blank lines and comments."""
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]

@@ -84,7 +84,7 @@ def texts(labels: t.Mapping[str, t.Any]) -> dict[str, str]:
 
 
 def demand_served(served: bool, schema: Schema, module: AnsibleModule) -> None:
-    """Without its definition an object can be judged, and not applied."""
+    """Fail where the object's kind is not served; in check mode warn: it can be judged and not applied."""
     if served:
         return
     text = f"the API server does not serve {schema.kind} of {schema.api_version}"
@@ -97,7 +97,7 @@ def demand_served(served: bool, schema: Schema, module: AnsibleModule) -> None:
 
 
 def refuse_own_mistakes(manifest: Json) -> None:
-    """What is wrong whatever else is in the cluster ends here."""
+    """Fail for what is wrong whatever else is in the cluster."""
     wrong = mistakes([manifest], manifest["metadata"]["namespace"])
     if wrong:
         title = title_of(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
@@ -132,12 +132,12 @@ def same(item: Json, manifest: Json) -> bool:
 
 
 def known(before: t.Sequence[Json], manifest: Json) -> Json:
-    """What the cluster says of the object, above all its age."""
+    """Return what the cluster says of the object, above all its age."""
     return next((item["metadata"] for item in before if same(item, manifest)), {})
 
 
 def merged(metadata: Json, declared: Json) -> Json:
-    """What is known of the object, with what is declared; labels of others stay."""
+    """Return what is known of the object, with what is declared; labels of others stay."""
     labels = {**(metadata.get("labels") or {}), **(declared.get("labels") or {})}
     return {**metadata, **declared, "labels": labels}
 

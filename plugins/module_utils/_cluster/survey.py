@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a cluster is, read from its API: version, permissions, nodes, ranges, CNI plugins, load balancers."""
+"""The survey of a cluster by its API: version, permissions, nodes, ranges, CNI plugins, load balancers."""
 
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from .api import Api, Json, RefusedError
 from .detection import Workload, load_balancers, network_plugins, workload_of
+from .distribution import K0S_STACK_LABEL, has_flannel, hidden_proxies
 from .kinds import SCHEMAS
 from .kube_proxy import Place
 from .rollout import is_ready
@@ -21,12 +23,16 @@ NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "namespaces", ("create", "patch")),
     ("", "serviceaccounts", ("create", "patch")),
     ("", "configmaps", ("get", "patch")),
+    # The key of the nodes' heartbeats, and the passwords of peers.
+    ("", "secrets", ("create", "patch", "get", "list", "delete")),
     ("", "services", ("list",)),
     ("", "pods", ("list",)),
     ("", "events", ("list",)),
     ("apps", "deployments", ("create", "patch", "list")),
     ("apps", "daemonsets", ("create", "patch", "list")),
     ("policy", "poddisruptionbudgets", ("create", "patch")),
+    ("networking.k8s.io", "networkpolicies", ("create", "patch")),
+    ("flowcontrol.apiserver.k8s.io", "flowschemas", ("create", "patch")),
     ("rbac.authorization.k8s.io", "clusterroles", ("create", "patch")),
     ("rbac.authorization.k8s.io", "clusterrolebindings", ("create", "patch")),
     ("rbac.authorization.k8s.io", "roles", ("create", "patch")),
@@ -62,6 +68,7 @@ ADDRESS_GIVERS = (
     ),
 )
 CALICO_PEERS = ("crd.projectcalico.org", "bgppeers")
+PEERS = "/apis/metallb.io/v1beta2/bgppeers"
 CLOUDS = {"aws": "AWS", "azure": "Azure", "gce": "Google Cloud", "digitalocean": "DigitalOcean"}
 
 
@@ -76,7 +83,8 @@ class Survey:
     def all(self) -> dict[str, t.Any]:
         """Everything."""
         nodes = self._items("/api/v1/nodes")
-        workloads = self._workloads()
+        static = self._static_pods()
+        workloads = self._workloads(static)
         return {
             "version": self._version(),
             "forbidden": self._forbidden(),
@@ -84,10 +92,16 @@ class Survey:
             "service_cidrs": self._service_cidrs(),
             "service_addresses": self._service_addresses(),
             "load_balancers": [*load_balancers(workloads), *self._address_givers(), *servicelb(nodes)],
-            "network_plugins": self._plugins(workloads),
+            "network_plugins": self._plugins(workloads, flannel=has_flannel(nodes)),
             "kube_proxy": self._kube_proxy(),
+            "kube_proxies_elsewhere": hidden_proxies(nodes, static),
+            "peers": [peer_of(peer) for peer in self._items(PEERS)],
             "unread": self._unread,
         }
+
+    def nodes(self) -> list[dict[str, t.Any]]:
+        """The nodes alone."""
+        return [node_of(node) for node in self._items("/api/v1/nodes")]
 
     def _items(self, path: str, **query: str) -> list[Json]:
         """The objects of a collection; none where the kind is not served."""
@@ -103,15 +117,10 @@ class Survey:
             return None
 
     def _version(self) -> dict[str, t.Any]:
-        answer = self._api.get("/version")
-        # Managed clusters put a plus sign behind the minor number.
-        major, minor = (
-            int("".join(filter(str.isdigit, str(answer[key]))) or 0) for key in ("major", "minor")
-        )
-        return {"major": major, "minor": minor, "text": answer.get("gitVersion", "")}
+        return version_of(self._api.get("/version"))
 
     def _forbidden(self) -> list[str]:
-        """What the rollout needs and this login may not do, as VERB RESOURCE.GROUP."""
+        """Return what the rollout needs and this login may not do, as VERB RESOURCE.GROUP."""
         if self._may("*", "*", "*"):
             return []
         wanted = [(verb, resource, group) for group, resource, verbs in NEEDED for verb in verbs]
@@ -130,13 +139,22 @@ class Survey:
         }
         return bool(self._api.post(REVIEWS, body)["status"].get("allowed"))
 
-    def _workloads(self) -> list[Workload]:
+    def absent_secrets(self, wanted: t.Iterable[t.Mapping[str, str]]) -> list[str]:
+        """Return those of the Secrets that are not there, as NAMESPACE/NAME."""
+        places = [(each["namespace"], each["name"]) for each in wanted]
+        paths = {f"{where}/{name}": f"/api/v1/namespaces/{where}/secrets/{name}" for where, name in places}
+        return [
+            title for title, path in paths.items() if self._read(path) is None and path not in self._unread
+        ]
+
+    def _static_pods(self) -> list[Json]:
+        """The pods of the nodes themselves: nothing else shows a kube-vip or a kube-proxy that runs so."""
+        return [each for each in self._items("/api/v1/namespaces/kube-system/pods") if _is_static(each)]
+
+    def _workloads(self, static: t.Iterable[Json]) -> list[Workload]:
         sets = [workload_of("DaemonSet", each) for each in self._items("/apis/apps/v1/daemonsets")]
         deployments = [workload_of("Deployment", each) for each in self._items("/apis/apps/v1/deployments")]
-        pods = self._items("/api/v1/namespaces/kube-system/pods")
-        # A static pod belongs to its node: nothing else shows a kube-vip that runs so.
-        static = [workload_of("Pod", each) for each in pods if _is_static(each)]
-        return [*sets, *deployments, *static]
+        return [*sets, *deployments, *(workload_of("Pod", each) for each in static)]
 
     def _address_givers(self) -> list[dict[str, str]]:
         groups = {group["name"]: group for group in self._api.get("/apis").get("groups") or ()}
@@ -148,15 +166,15 @@ class Survey:
         return found
 
     def _count(self, group: Json | None, plural: str) -> int:
-        """How many objects there are of a kind, in whatever version it is served."""
+        """Return how many objects there are of a kind, in whatever version it is served."""
         for version in (group or {}).get("versions") or ():
             items = self._items(f"/apis/{version['groupVersion']}/{plural}")
             if items:
                 return len(items)
         return 0
 
-    def _plugins(self, workloads: t.Iterable[Workload]) -> list[dict[str, str]]:
-        found = network_plugins(workloads)
+    def _plugins(self, workloads: t.Iterable[Workload], *, flannel: bool) -> list[dict[str, str]]:
+        found = network_plugins(workloads, flannel=flannel)
         for plugin in found:
             if plugin["name"] == "Calico":
                 plugin["note"] = self._calico_note(plugin["note"])
@@ -175,7 +193,13 @@ class Survey:
             return None
         values = parse(text, place.title)
         ipvs = values.get("ipvs") or {}
-        return {"mode": values.get("mode") or "", "strict_arp": bool(ipvs.get("strictARP"))}
+        labels = (configmap or {})["metadata"].get("labels") or {}
+        return {
+            "mode": values.get("mode") or "",
+            "strict_arp": bool(ipvs.get("strictARP")),
+            # k0s applies its own text again.
+            "kept_by": "k0s" if K0S_STACK_LABEL in labels else "",
+        }
 
     def _service_cidrs(self) -> list[str]:
         """The ranges of services where the API knows them: ServiceCIDR objects, Kubernetes 1.33."""
@@ -189,6 +213,17 @@ class Survey:
             return []
         spec = service["spec"]
         return list(spec.get("clusterIPs") or [spec["clusterIP"]])
+
+
+def version_of(answer: Json) -> dict[str, t.Any]:
+    """The version of Kubernetes that an API server gives."""
+    text = str(answer.get("gitVersion", ""))
+    # Managed clusters put a plus sign behind the minor number.
+    numbers = ["".join(filter(str.isdigit, str(answer.get(key, "")))) for key in ("major", "minor")]
+    if not all(numbers):  # whoever built it has set the version alone
+        found = re.match(r"v(\d+)\.(\d+)", text)
+        numbers = list(found.groups()) if found else ["0", "0"]
+    return {"major": int(numbers[0]), "minor": int(numbers[1]), "text": text}
 
 
 def node_of(node: Json) -> dict[str, t.Any]:
@@ -206,6 +241,17 @@ def node_of(node: Json) -> dict[str, t.Any]:
         "runtime": info.get("containerRuntimeVersion", ""),
         "architecture": info.get("architecture", ""),
         "version": info.get("kubeletVersion", ""),
+    }
+
+
+def peer_of(peer: Json) -> dict[str, t.Any]:
+    """A BGPPeer, as far as it matters here."""
+    metadata = peer["metadata"]
+    restarts = (peer.get("spec") or {}).get("enableGracefulRestart")
+    return {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "enable_graceful_restart": bool(restarts),
     }
 
 
@@ -237,4 +283,4 @@ def _is_static(pod: Json) -> bool:
     return any(owner.get("kind") == "Node" for owner in pod["metadata"].get("ownerReferences") or ())
 
 
-__all__ = ["Survey", "node_of", "servicelb"]
+__all__ = ["Survey", "node_of", "peer_of", "servicelb", "version_of"]

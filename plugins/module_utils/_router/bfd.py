@@ -76,7 +76,7 @@ def read(text: str) -> tuple:
 
 
 def is_default(option: str, value: str) -> bool:
-    """Whether FRR would not print this line."""
+    """Return whether FRR would not print this line."""
     return _DEFAULTS.get(option) == value
 
 

@@ -5,26 +5,31 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 
-from . import delta, report, settings, syntax
+from . import (
+    backup,
+    confirm,
+    delta,
+    dialects,
+    notes,
+    obstacles,
+    owner,
+    report,
+    resets,
+    startup,
+    syntax,
+)
+from .dialects.base import Dialect
 from .intent import Intent, Reason, Refusal
-from .plan import ours, plan
+from .owner import ours
 from .settings import ROUTER, Config, Settings
 from .shell import Vtysh
-
-# The file of the integrated configuration, then the daemon's own (quagga, or FRR without integrated
-# configuration).
-STARTUP_FILES = ("/etc/frr/frr.conf", "/etc/frr/bgpd.conf", "/etc/quagga/bgpd.conf")
-
-# More next hops than any build has.
-_ANY_LIMIT = 65535
 
 
 @dataclass
 class Outcome:
-    """What was found and done; everything in it is fit to be shown."""
+    """The result: what was found and done; everything in it is fit to be shown."""
 
     changed: bool = False
     saved: bool = False
@@ -34,114 +39,143 @@ class Outcome:
     after: str = ""
     foreign: dict = field(default_factory=dict)
     warnings: list = field(default_factory=list)
+    # Whether an instance of BGP is left, which may be other people's by now.
+    in_use: bool = False
+    backup: str = ""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to go about it, as opposed to what to reach."""
+    """The options of the run, as opposed to the state to reach."""
 
     check: bool = False
     save: bool = True
     replace_as: bool = False
+    reset_sessions: bool = False
+    # Seconds after which the router takes a change back that was not confirmed; 0 for never.
+    confirm_timeout: int = 60
 
 
 def converge(vtysh: Vtysh, intent: Intent, options: Options) -> Outcome:
     """Bring the router to C(intent). A Refusal means that the router is as it was before, or says how it is
     not."""
     warnings: list = []
-    text, limit = _present(vtysh, options, warnings)
-    config = settings.read(text)
-    target = plan(config, intent, limit, options.replace_as)
-    lines = delta.commands(config.settings, target)
-    outcome = _describe(config, target, intent, lines)
-    outcome.warnings += warnings
-    _check_startup(vtysh, intent, target, options, outcome)
-    if lines and not warnings:
-        vtysh.check_syntax(_candidate(text, lines))
+    dialect, text = _present(vtysh, intent, options, warnings)
+    intent, left_out = dialect.fit(intent)
+    config = dialect.read(text)
+    kept = None if intent.present else backup.kept(vtysh.shell, backup.RUNNING) or ""
+    earlier = None if kept is None else dialect.read(kept).settings
+    target = dialect.plan(config, intent, options.replace_as, earlier)
+    warnings += resets.check(vtysh, config, target, intent, options.reset_sessions)
+    lines = dialect.commands(config.settings, target)
+    outcome = _describe(dialect, config, target, intent, lines)
+    outcome.warnings += [*left_out, *warnings, *notes.of(config, target, intent, dialect.limit)]
+    standing = obstacles.drift(obstacles.found(config, intent)) if intent.present else []
+    outcome.warnings += [f"'{one['what']}' in {one['where']}: {one['expected'][6:]}." for one in standing]
+    if text and options.save:
+        standing += _check_startup(dialect, text, intent, target, outcome)
+    if text and lines:
+        outcome.warnings += dialect.check(text, lines)
     outcome.changed = bool(lines) or (bool(outcome.drift) and options.save)
+    outcome.drift += standing
     if outcome.changed and not options.check:
-        if lines:
-            _enter(vtysh, config.settings, target, lines)
-        if options.save:
-            vtysh.save()
-            outcome.saved = True
+        _change(dialect, text, _Change(intent, config.settings, target, lines), options, outcome)
     return outcome
 
 
-def _present(vtysh: Vtysh, options: Options, warnings: list) -> tuple:
-    """The running configuration, and how many next hops a route can have.
+@dataclass(frozen=True)
+class _Change:
+    """A change of settings: from C(before) to C(target), by C(lines)."""
 
-    In check mode FRR may not be there yet because nothing was installed either: then everything is missing.
+    intent: Intent
+    before: Settings
+    target: Settings
+    lines: list
+
+
+def _change(dialect: Dialect, text: str, change: _Change, options: Options, outcome: Outcome) -> None:
+    if change.lines:
+        backup.keep(dialect.vtysh.shell, backup.RUNNING, text)
+        outcome.backup = backup.path_of(backup.RUNNING)
+        _enter(dialect, text, change, options.confirm_timeout)
+        outcome.warnings += dialect.settle(change.before, change.target)
+        if not change.intent.present and not owner.other_names(change.target):
+            backup.forget(dialect.vtysh.shell, backup.RUNNING)
+    if options.save:
+        dialect.save()
+        outcome.saved = True
+
+
+def _present(vtysh: Vtysh, intent: Intent, options: Options, warnings: list) -> tuple[Dialect, str]:
+    """The router's software and its running configuration, which is empty where it cannot be asked.
+
+    In check mode it may not be there yet because nothing was installed either: then everything is missing.
+    To take us away bgpd need not run where it has nothing to start from.
     """
     try:
-        require_frr(vtysh)
-        return vtysh.running(), vtysh.version.multipath
+        dialect = dialects.of(vtysh)
+        return dialect, dialect.running()
     except Refusal as refusal:
-        if not options.check or refusal.reason not in (Reason.NO_DAEMON, Reason.DAEMON_DOWN):
+        if refusal.reason not in (Reason.NO_DAEMON, Reason.DAEMON_DOWN):
+            raise
+        dialect = dialects.expected(vtysh)
+        if not intent.present and not _starts_with_bgp(dialect):
+            return dialect, ""
+        if not options.check or not intent.present:
             raise
         warnings.append(f"Nothing could be compared, so everything counts as missing: {refusal}")
-        return "", _ANY_LIMIT
+        return dialect, ""
 
 
-def require_frr(vtysh: Vtysh) -> None:
-    """quagga has no way to check a configuration or to answer in JSON: say what is missing instead of
-    guessing."""
-    version = vtysh.version
-    if not version.is_frr or version.numbers < (7, 4):
-        raise Refusal(
-            Reason.NOT_FRR,
-            f"{version.name} {version.text} is not supported: it lacks "
-            f"{'a default that' if version.is_frr else 'JSON output, checks by vtysh -C and a default that'} "
-            "refuses eBGP sessions without policy. FRR 7.4 or later is needed",
-        )
+def _starts_with_bgp(dialect: Dialect) -> bool:
+    """Return whether the files that the daemons start from have an instance of BGP."""
+    return ROUTER in dialect.read(dialect.stored("").text or "").settings
 
 
-def _candidate(text: str, lines: list) -> str:
-    """The whole configuration as it will be: what is there, then the changes."""
-    present = [line for line in text.splitlines() if line.strip() != "end"]
-    return "\n".join([*present, *lines, ""])
-
-
-def _describe(config: Config, target: Settings, intent: Intent, lines: list) -> Outcome:
-    addresses = ours(config.settings, intent)
-    before = report.managed(config.settings, intent, addresses)
-    after = report.managed(target, intent, addresses)
-    return Outcome(
+def _describe(dialect: Dialect, config: Config, target: Settings, intent: Intent, lines: list) -> Outcome:
+    outcome = Outcome(
         commands=[syntax.mask(line) for line in lines],
-        drift=report.drift(config.settings, target),
-        before=report.text(before),
-        after=report.text(after, before),
         foreign=report.foreign(config, intent),
-        warnings=_warnings(config, target, intent),
+        in_use=ROUTER in target,
     )
+    olds, news = dialect.parts(config.settings), dialect.parts(target)
+    addresses = ours(config.settings, intent)
+    for name, new in news.items():
+        outcome.drift += _drift(name, olds[name], new, outcome.drift)
+        before = report.managed(olds[name], intent, addresses)
+        after = report.managed(new, intent, addresses)
+        if not name or before != after:
+            head = f"! {name}\n" if name else ""
+            outcome.before += head + report.text(before)
+            outcome.after += head + report.text(after, before)
+    return outcome
 
 
-def _warnings(config: Config, after: Settings, intent: Intent) -> list:
-    before, found = config.settings, []
-    if "no ip forwarding" in config.other:
-        # zebra writes the kernel's state into its configuration, and sets it again from there on every start.
-        found.append("The router does not forward IPv4: 'no ip forwarding' is in its running configuration.")
-    key = ("bgp", "router-id")
-    if ROUTER in before and before.get(key) != after.get(key):
-        found.append("The router ID changes: FRR resets every session of this instance for it.")
-    carried = {family.split()[0] for neighbor in intent.neighbors for family in neighbor.families}
-    for version in sorted({prefix.version for prefix in intent.prefixes}):
-        if intent.neighbors and f"ipv{version}" not in carried:
-            found.append(f"IPv{version} prefixes are declared, and no neighbor carries IPv{version} routes.")
-    return found
+def _drift(name: str, before: Settings, after: Settings, known: list) -> list:
+    """The differences of one part; what is missing in every part alike is said once."""
+    found = report.drift(before, after)
+    if not name:
+        return found
+    same = [entry["what"] for entry in known]
+    return [{**entry, "where": f"{entry['where']} of {name}"} for entry in found if entry["what"] not in same]
 
 
-def _check_startup(
-    vtysh: Vtysh, intent: Intent, target: Settings, options: Options, outcome: Outcome
-) -> None:
-    """What was configured and never saved works until the next start: that is drift as well."""
-    if not options.save or outcome.drift:
-        return
-    tests = " ".join(f"[ -r {path} ] && exec cat {path};" for path in map(shlex.quote, STARTUP_FILES))
-    result = vtysh.shell.run(f"{tests} exit 3")
-    stored = settings.read(result.stdout).settings if result.rc == 0 else {}
+def _check_startup(dialect: Dialect, text: str, intent: Intent, target: Settings, outcome: Outcome) -> list:
+    """Note as drift in C(outcome) what was configured and never saved: it works until the next start only.
+
+    Returned are differences that saving does not mend.
+    """
+    found = dialect.stored(text)
+    standing = startup.not_kept(found)
+    if standing or outcome.drift:
+        return standing
+    stored = dialect.read(found.text or "").settings
     addresses = ours(target, intent) | ours(stored, intent)
-    if report.managed(stored, intent, addresses) != report.managed(target, intent, addresses):
+    halves = zip(dialect.parts(stored).values(), dialect.parts(target).values())
+    if any(
+        report.managed(saved, intent, addresses) != report.managed(wanted, intent, addresses)
+        for saved, wanted in halves
+    ):
         outcome.drift.append(
             {
                 "what": "saved configuration",
@@ -150,20 +184,28 @@ def _check_startup(
                 "found": "different" if stored else "missing",
             }
         )
+    return standing
 
 
-def _enter(vtysh: Vtysh, before: Settings, target: Settings, lines: list) -> None:
-    """All of it or nothing: what was taken of lines that were not all taken is undone."""
+def _enter(dialect: Dialect, text: str, change: _Change, seconds: int) -> None:
+    """All of it or nothing: what was taken of lines that were not all taken is undone, by the router itself
+    where it does not hear from us."""
+    timer = confirm.Timer(dialect, seconds)
+    timer.start(confirm.undo(dialect, text, change.before, change.target))
     try:
-        vtysh.apply(lines)
-        _verify(vtysh, target)
+        dialect.enter(change.lines)
+        _verify(dialect, change.target)
     except Refusal as refusal:
-        raise Refusal(refusal.reason, f"{refusal}. {_roll_back(vtysh, before)}") from refusal
+        undone, how = _roll_back(dialect, change.before)
+        left = "" if undone else timer.left()
+        if undone:
+            timer.cancel()
+        raise Refusal(refusal.reason, f"{refusal}. {how}{left}") from refusal
+    timer.confirm()
 
 
-def _verify(vtysh: Vtysh, target: Settings) -> None:
-    now = settings.read(vtysh.running()).settings
-    left = delta.changed(now, target)
+def _verify(dialect: Dialect, target: Settings) -> None:
+    left = delta.changed(dialect.read(dialect.running()).settings, target)
     if left:
         names = ", ".join(" ".join(part for part in key if part) for key in left[:5])
         raise Refusal(
@@ -171,16 +213,18 @@ def _verify(vtysh: Vtysh, target: Settings) -> None:
         )
 
 
-def _roll_back(vtysh: Vtysh, before: Settings) -> str:
-    """Undo whatever part was taken, by the same means; a sentence on how that went."""
+def _roll_back(dialect: Dialect, before: Settings) -> tuple[bool, str]:
+    """Undo whatever part was taken, by the same means: whether it was done, and a sentence on that."""
     try:
-        now = settings.read(vtysh.running()).settings
-        lines = delta.commands(now, before)
+        lines = dialect.commands(dialect.read(dialect.running()).settings, before)
         if lines:
-            vtysh.apply(lines)
-        left = delta.changed(settings.read(vtysh.running()).settings, before)
+            dialect.enter(lines)
+        left = delta.changed(dialect.read(dialect.running()).settings, before)
     except Refusal as refusal:
-        return f"Undoing it failed too ({refusal}): look at the router's running configuration"
+        return False, f"Undoing it failed too ({refusal}): look at the router's running configuration"
     if left:
-        return "Undoing it left differences: look at the router's running configuration"
-    return "What had been applied was undone; nothing was saved" if lines else "Nothing had been applied"
+        return False, "Undoing it left differences: look at the router's running configuration"
+    return (
+        True,
+        "What had been applied was undone; nothing was saved" if lines else "Nothing had been applied",
+    )

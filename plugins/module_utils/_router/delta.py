@@ -12,7 +12,7 @@ everything).
 
 from __future__ import annotations
 
-from . import bfd
+from . import bfd, groups
 from .settings import FAMILIES, OUTSIDE, ROUTER, Settings, neighbor_of
 
 
@@ -22,9 +22,15 @@ def commands(before: Settings, after: Settings) -> list:
     if ROUTER in before and before.get(ROUTER) != after.get(ROUTER):
         lines.append(f"no router bgp {before[ROUTER]}")
         before = {key: value for key, value in before.items() if key[0] in OUTSIDE}
-    gone = _neighbors(before) - _neighbors(after)
-    lines += _bgp_block(after, [f" no neighbor {address}" for address in sorted(gone)])
-    before = {key: value for key, value in before.items() if neighbor_of(key) not in gone}
+    gone = (_neighbors(before) - _neighbors(after)) | _remade(before, after)
+    closed = [key for key in changed(before, after) if groups.is_range(key) and key not in after]
+    removed = [f" no bgp {key[1]}" for key in closed] + [
+        f" no neighbor {address}" for address in sorted(gone)
+    ]
+    lines += _bgp_block(after, removed)
+    before = {
+        key: value for key, value in before.items() if neighbor_of(key) not in gone and key not in closed
+    }
     lines += _lists(before, after, "access-list", adding=True)
     lines += _terminals(before, after)
     lines += _lists(before, after, "access-list", adding=False)
@@ -34,6 +40,7 @@ def commands(before: Settings, after: Settings) -> list:
     keys = changed(before, after)
     lines += bfd.lines(after, keys, adding=True)
     inside = _bgp(before, after) + _neighbor_lines(before, after) + _family_lines(before, after)
+    inside += _opened(before, after)
     if inside or before.get(ROUTER) != after.get(ROUTER):
         lines += _bgp_block(after, inside or [""])
     return lines + bfd.lines(after, keys, adding=False)
@@ -43,6 +50,15 @@ def changed(before: Settings, after: Settings) -> list:
     """Keys whose value differs, in a stable order."""
     keys = sorted(set(before) | set(after))
     return [key for key in keys if before.get(key) != after.get(key)]
+
+
+def _remade(before: Settings, after: Settings) -> set:
+    """Neighbours that leave a peer group: FRR takes the group's attributes, the AS too, with it."""
+    return {
+        key[1]
+        for key, value in before.items()
+        if key[0] == "neighbor" and key[2] == "peer-group" and value and after.get(key) != value
+    }
 
 
 def _neighbors(settings: Settings) -> set:
@@ -112,9 +128,17 @@ def _rule(before: Settings, after: Settings, rule: tuple) -> list:
     ]
 
 
+def _opened(before: Settings, after: Settings) -> list:
+    """A range needs its group, and lets nobody in before the filters are there."""
+    keys = [key for key in changed(before, after) if groups.is_range(key) and key in after]
+    return [f" bgp {key[1]}" for key in keys]
+
+
 def _bgp(before: Settings, after: Settings) -> list:
     lines = []
     for key in changed(before, after):
+        if groups.is_range(key):
+            continue
         if key[0] == "bgp" and after.get(key, before.get(key)) == "no":
             lines.append(f" {'no ' if key in after else ''}bgp {key[1]}")
         elif key[0] == "bgp":
@@ -127,7 +151,20 @@ def _neighbor_lines(before: Settings, after: Settings) -> list:
     of GTSM and of multihop)."""
     keys = [key for key in changed(before, after) if key[0] == "neighbor" and not _goes_along(key, after)]
     keys.sort(key=lambda key: (key[1], key[2] not in ("remote-as", "peer-group"), key in after, key[2]))
-    return [f" {_attribute(before, after, key, f'neighbor {key[1]}')}" for key in keys]
+    lines = [f" {_attribute(before, after, key, f'neighbor {key[1]}')}" for key in keys]
+    return lines + _awake(before, after)
+
+
+def _awake(before: Settings, after: Settings) -> list:
+    """Lines that keep our new neighbors up where new ones are shut down from the start."""
+    if ("bgp", "default shutdown") not in after:
+        return []
+    new = sorted(_neighbors(after) - _neighbors(before))
+    return [
+        f" no neighbor {address} shutdown"
+        for address in new
+        if ("neighbor", address, "shutdown") not in after
+    ]
 
 
 def _goes_along(key: tuple, after: Settings) -> bool:

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a router does when a neighbour is gone: BFD as it is negotiated, and graceful restart.
+"""The failure detection of a router: BFD as it is negotiated, and graceful restart.
 
 Pure functions over C(show bfd peers json) and C(show bgp neighbors json); the shapes were recorded from FRR
 8.4.4.
@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from . import groups
 from .settings import Settings
 
 Json = dict[str, Any]
@@ -33,10 +34,11 @@ def of_session(settings: Settings, address: str, detail: Json, peers: Mapping[st
 
 
 def _bfd(settings: Settings, address: str, peer: Json | None) -> Json | None:
-    """None where the router does not ask the neighbour by BFD."""
-    if ("neighbor", address, "bfd") not in settings and peer is None:
+    """Return the facts of BFD, or None where the router does not ask the neighbour by BFD."""
+    names = {address, groups.group_of(settings, address)}
+    if peer is None and not any(("neighbor", name, "bfd") in settings for name in names):
         return None
-    ignored = ("neighbor", address, "bfd check-control-plane-failure") in settings
+    ignored = any(("neighbor", name, "bfd check-control-plane-failure") in settings for name in names)
     if peer is None:
         return {"state": "missing", "detection_time": None, "ignored_in_restart": ignored, "diagnostic": ""}
     return {
@@ -63,7 +65,7 @@ def _agreed(peer: Json, own: str, remote: str) -> int:
 
 
 def _restart(detail: Json) -> Json | None:
-    """None where routes of a neighbour that restarts are not kept.
+    """Return the facts of graceful restart, or None where routes of a neighbour that restarts are not kept.
 
     Both the neighbour says that it comes back with its routes, for at least one family, and the router helps
     (RFC 4724, 4.2). FRR marks a mode that it inherits with C(*).

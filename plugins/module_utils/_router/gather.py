@@ -10,8 +10,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from . import detection, facts, kernel, settings, syntax
-from .converge import require_frr
+from . import detection, dialects, facts, groups, kernel, obstacles, settings, syntax
+from .dialects.base import Dialect, Tables
 from .intent import Reason, Refusal
 from .shell import Result, Shell, Vtysh
 
@@ -38,16 +38,21 @@ def networks(texts: Iterable[str]) -> list[str]:
 
 def gather(vtysh: Vtysh, prefixes: list[str] | None, neighbors: list[str] | None) -> Json:
     """The facts of C(bgp_router_info). C(prefixes) and C(neighbors) of None mean all."""
-    require_frr(vtysh)
-    config = settings.read(vtysh.running())
-    tables = _tables(vtysh, prefixes)
-    machine = _machine(vtysh.shell)
+    dialect = dialects.of(vtysh)
+    config = dialect.read(dialect.running())
+    tables = dialect.tables(prefixes)
+    machine = _machine(vtysh.shell, prefixes)
+    standing = obstacles.of_instance(config)
     return {
+        "software": dialect.name,
         "version": vtysh.version.text,
         "maximum_paths_limit": vtysh.version.multipath,
         "asn": config.asn,
-        "router_id": tables["router_id"],
-        "sessions": _sessions(vtysh, config.settings, neighbors),
+        "router_id": tables.router_id,
+        "sessions": [
+            obstacles.named(one, standing) for one in _sessions(dialect, config.settings, neighbors)
+        ],
+        "obstacles": [one._asdict() for one in standing],
         "routes": _routes(tables, machine, prefixes),
         "kernel_source": machine["source"],
         **{name: machine[name] for name in _SYSCTLS},
@@ -56,10 +61,11 @@ def gather(vtysh: Vtysh, prefixes: list[str] | None, neighbors: list[str] | None
 
 
 def _configuration(config: settings.Config) -> Json:
-    """What is configured, by name; secrets are in none of these."""
+    """Return what is configured, by name; secrets are in none of these."""
     names = [key for key in config.settings if key[0] in ("route-map", "prefix-list")]
     return {
         "neighbors": sorted(config.neighbors()),
+        "listen_ranges": sorted(groups.range_of(key) for key in groups.ranges(config.settings)),
         "route_maps": sorted({key[1] for key in names if key[0] == "route-map"}),
         "prefix_lists": sorted({key[2] for key in names if key[0] == "prefix-list"}),
         "maximum_paths": {
@@ -71,83 +77,30 @@ def _configuration(config: settings.Config) -> Json:
     }
 
 
-_BFD = "show bfd peers json"
-
-
-def _sessions(vtysh: Vtysh, config: settings.Settings, wanted: list[str] | None) -> list[Json]:
-    commands = ("show bgp summary json", "show bgp neighbors json")
-    results = vtysh.show(*commands, _BFD)
-    summary, neighbors = (facts.parse(results[command].stdout, command) for command in commands)
-    peers = detection.bfd_peers(results[_BFD].stdout)
+def _sessions(dialect: Dialect, config: settings.Settings, wanted: list[str] | None) -> list[Json]:
+    said = dialect.sessions(wanted)
     more = {
-        address: detection.of_session(config, address, detail, peers)
-        for address, detail in neighbors.items()
+        address: detection.of_session(config, address, detail, said.bfd)
+        for address, detail in said.neighbors.items()
         if isinstance(detail, dict)
     }
-    asked = {
-        f"show bgp {family} unicast neighbors {address} prefix-counts json": (family, address)
-        for family, address in facts.wants_counts(neighbors)
-        if wanted is None or address in wanted
-    }
-    counts = vtysh.show(*asked) if asked else {}
-    by_session = {asked[command]: _counted(result, command) for command, result in counts.items()}
-    found = facts.sessions(summary, neighbors, by_session, more)
+    found = facts.sessions(said.summary, said.neighbors, said.counts, more)
     return [session for session in found if wanted is None or session["address"] in wanted]
 
 
-def _counted(result: Result, command: str) -> Json:
-    """A session may end between two questions; its counts are not known then."""
-    try:
-        return facts.parse(result.stdout, command)
-    except Refusal:
-        return {}
-
-
-def _questions(prefixes: list[str] | None) -> dict[str, str]:
-    """Show commands and the table that each is about."""
-    if prefixes is None:
-        return {
-            "show bgp ipv4 unicast json": "bgp",
-            "show bgp ipv6 unicast json": "bgp",
-            "show ip route bgp json": "fib",
-            "show ipv6 route bgp json": "fib",
-        }
-    found = {}
-    for prefix in prefixes:
-        version = ipaddress.ip_network(prefix).version
-        found[f"show bgp ipv{version} unicast {prefix} json"] = "bgp"
-        found[f"show {'ip' if version == 4 else 'ipv6'} route {prefix} json"] = "fib"
-    return found
-
-
-def _tables(vtysh: Vtysh, prefixes: list[str] | None) -> Json:
-    questions = _questions(prefixes)
-    found: Json = {"bgp": {}, "fib": {}, "router_id": None}
-    # Always asked too: the router's own identifier.
-    results = vtysh.show(*questions, "show bgp summary json")
-    for command, name in questions.items():
-        document = facts.parse(results[command].stdout, command)
-        found[name].update(facts.table(document) if name == "bgp" else facts.fib(document))
-    summary = facts.parse(results["show bgp summary json"].stdout, "show bgp summary json")
-    identifiers = [
-        part["routerId"] for part in summary.values() if isinstance(part, dict) and "routerId" in part
-    ]
-    found["router_id"] = identifiers[0] if identifiers else None
-    return found
-
-
-def _machine(shell: Shell) -> Json:
+def _machine(shell: Shell, prefixes: list[str] | None) -> Json:
     """Kernel routes and the sysctls that decide how they are used."""
     commands = {name: f"cat /proc/sys/{path}" for name, path in _SYSCTLS.items()}
-    commands["ipv4"] = "ip -j route show 2>/dev/null || ip route show"
-    commands["ipv6"] = "ip -j -6 route show 2>/dev/null || ip -6 route show"
+    asked = kernel.questions(prefixes)
+    commands.update({str(number): command for number, (command, _version) in enumerate(asked)})
+    # Of a few routes nobody can tell whether something hides next hops: that of the machine itself says it.
+    commands["source"] = "ip -j route show table local 2>/dev/null || ip route show table local"
     results = shell.batch(commands)
     found: Json = {name: _number(results[name]) for name in _SYSCTLS}
-    found["source"] = kernel.source(results["ipv4"].stdout)
-    found["routes"] = {
-        **kernel.routes(results["ipv4"].stdout, 4),
-        **kernel.routes(results["ipv6"].stdout, 6),
-    }
+    found["source"] = kernel.source(results["source"].stdout)
+    found["routes"] = {}
+    for number, (_command, version) in enumerate(asked):
+        found["routes"].update(kernel.routes(results[str(number)].stdout, version))
     return found
 
 
@@ -156,13 +109,11 @@ def _number(result: Result) -> int | None:
     return int(text) if result.rc == 0 and text.isdigit() else None
 
 
-def _routes(tables: Json, machine: Json, prefixes: list[str] | None) -> list[Json]:
+def _routes(tables: Tables, machine: Json, prefixes: list[str] | None) -> list[Json]:
     """One entry for each prefix: the same route as BGP, zebra and the kernel see it."""
-    names = prefixes if prefixes is not None else sorted({*tables["bgp"], *tables["fib"]})
+    names = prefixes if prefixes is not None else sorted({*tables.bgp, *tables.fib})
     return [
-        _joined(
-            prefix, tables["bgp"].get(prefix, []), tables["fib"].get(prefix), machine["routes"].get(prefix)
-        )
+        _joined(prefix, tables.bgp.get(prefix, []), tables.fib.get(prefix), machine["routes"].get(prefix))
         for prefix in names
     ]
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a router should do, as checked and typed objects made from a module's options."""
+"""The intent for a router, as checked and typed objects made from a module's options."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..model.peers import keepalive_problem
 from . import bfd
 from .settings import FAMILIES
 from .syntax import canonical_address, is_address
 
 
 class Reason(str, enum.Enum):
-    """Why a router's configuration was not changed: stable names for people, tests and reports."""
+    """The reason why a router's configuration was not changed: stable names for people, tests and reports."""
 
     BAD_OPTION = "bad_option"
     NO_SHELL = "no_shell"
@@ -25,16 +26,25 @@ class Reason(str, enum.Enum):
     NO_PACKAGES = "no_packages"
     NOT_STARTED = "not_started"
     NO_SYSCTL = "no_sysctl"
+    NO_ZONE = "no_zone"
+    PENDING = "pending_changes"
     NOT_FRR = "not_frr"
     DAEMON_DOWN = "daemon_down"
     OTHER_AS = "other_as"
     IN_PEER_GROUP = "in_peer_group"
-    ABOVE_LIMIT = "above_limit"
+    GROUP_DIFFERS = "group_differs"
+    NAME_TAKEN = "name_taken"
+    RESETS = "resets_sessions"
     SYNTAX = "syntax_refused"
     REFUSED = "refused_by_daemon"
     NOT_TAKEN = "not_taken"
     NOT_SAVED = "not_saved"
     UNREADABLE = "unreadable"
+    NOT_SUPPORTED = "not_supported"
+    NO_INPUT = "no_input"
+    NOT_CONFIRMED = "not_confirmed"
+    OTHER_DAEMON = "other_daemon"
+    VRF_ONLY = "vrf_only"
 
 
 class Refusal(Exception):  # noqa: N818 - a decision with a name, not a failure of ours
@@ -45,7 +55,7 @@ class Refusal(Exception):  # noqa: N818 - a decision with a name, not a failure 
         self.reason = reason
 
     def as_result(self) -> dict:
-        """What a module returns that was refused: the message, and the reason by its name."""
+        """Return what a module returns that was refused: the message, and the reason by its name."""
         return {"failed": True, "changed": False, "msg": str(self), "reason": self.reason.value}
 
 
@@ -104,6 +114,16 @@ class Intent:
     bfd_profiles: tuple = ()
     local_terminals: bool = False
     present: bool = True
+    # Where the router has no instance yet: an identifier that is there stays.
+    default_router_id: str | None = None
+    # Whether nodes that a peer group or a listen range covers stay in it ("adopt") or leave it ("replace").
+    covered: str = "adopt"
+    # Where nodes are expected, instead of a static neighbor for each.
+    listen_ranges: tuple = ()
+    # Whether a name that others use already is ours all the same.
+    take_over: bool = False
+    # Whether an instance is made where the router has BGP in VRFs or views only.
+    default_instance: bool = False
 
     @property
     def inbound(self) -> str:
@@ -121,13 +141,18 @@ class Intent:
         return f"{self.name}-POOLS"
 
     @property
+    def group(self) -> str:
+        """The peer group of what our listen ranges let in."""
+        return f"{self.name}-NODES"
+
+    @property
     def terminals(self) -> str:
         """The access lists (one per address family) of who may open a terminal over TCP."""
         return f"{self.name}-VTY"
 
     @property
     def relax(self) -> bool | None:
-        """Whether equal paths may have different AS paths; needed as soon as eBGP neighbours differ in
+        """Return whether equal paths may have different AS paths; needed as soon as eBGP neighbours differ in
         their AS."""
         if self.multipath_relax is not None:
             return self.multipath_relax
@@ -142,7 +167,7 @@ def intent_from(options: Mapping) -> Intent:
     intent = Intent(
         asn=_asn(options["asn"], "asn"),
         name=_name(options.get("name") or "VIPCAST"),
-        router_id=_router_id(options.get("router_id")),
+        router_id=_router_id(options.get("router_id"), "router_id"),
         neighbors=tuple(
             _neighbor(entry, options.get("name") or "VIPCAST") for entry in options.get("neighbors") or ()
         ),
@@ -158,8 +183,14 @@ def intent_from(options: Mapping) -> Intent:
         ),
         local_terminals=bool(options.get("local_terminals")),
         present=options.get("state", "present") == "present",
+        default_router_id=_router_id(options.get("default_router_id"), "default_router_id"),
+        covered=options.get("covered_neighbors") or "adopt",
+        listen_ranges=tuple(_range(text) for text in options.get("listen_ranges") or ()),
+        take_over=bool(options.get("take_over")),
+        default_instance=bool(options.get("default_instance")),
     )
     _check_together(intent)
+    _bounded(options.get("confirm_timeout"), "confirm_timeout", 0, 3600)
     return intent
 
 
@@ -188,11 +219,10 @@ def _check_together(intent: Intent) -> None:
             )
     if (intent.hold is None) != (intent.keepalive is None):
         raise _refuse("timers: hold and keepalive belong together; give both or neither")
-    if intent.hold is not None and intent.keepalive is not None and intent.keepalive * 3 > intent.hold:
-        raise _refuse(
-            f"timers: keepalive {intent.keepalive} is more than a third of hold {intent.hold} "
-            "(RFC 4271, 4.4): one lost message would end the session"
-        )
+    if intent.hold is not None and intent.keepalive is not None:
+        why = keepalive_problem(intent.hold, intent.keepalive)
+        if why is not None:
+            raise _refuse(f"timers: keepalive: {why}")
 
 
 def _asn(value: object, where: str) -> int:
@@ -215,13 +245,13 @@ def _bounded(value: int | None, where: str, lowest: int, highest: int) -> int | 
     return value
 
 
-def _router_id(value: str | None) -> str | None:
+def _router_id(value: str | None, where: str) -> str | None:
     if value is None:
         return None
     try:
         return str(ipaddress.IPv4Address(value))
     except ValueError:
-        raise _refuse(f"router_id: {value!r} is not written like an IPv4 address (RFC 6286)") from None
+        raise _refuse(f"{where}: {value!r} is not written like an IPv4 address (RFC 6286)") from None
 
 
 def _profile(entry: Mapping, prefix: str) -> bfd.Profile:
@@ -305,6 +335,13 @@ def _password(value: str | None, where: str) -> str | None:
     if not re.fullmatch(r"[!-~]{1,80}", value):
         raise _refuse(f"{where}: expected 1 to 80 printable ASCII characters without spaces")
     return value
+
+
+def _range(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise _refuse(f"listen_ranges: {text!r}: {error}") from None
 
 
 def _prefix(entry: Mapping) -> Prefix:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -30,6 +31,26 @@ _TYPES = (
     "multicast",
     "anycast",
 )
+
+
+def questions(prefixes: Sequence[str] | None) -> list[tuple[str, int]]:
+    """Commands that print routes, each with its IP version.
+
+    A router may have the whole Internet's: where prefixes are given only those inside of them are asked for.
+    """
+    if prefixes is None:
+        return [_question(f"-{version} route show", version) for version in (4, 6)]
+    return [
+        _question(f"-{version} route show root {prefix}", version) for prefix, version in _versions(prefixes)
+    ]
+
+
+def _question(what: str, version: int) -> tuple[str, int]:
+    return f"ip -j {what} 2>/dev/null || ip {what}", version
+
+
+def _versions(prefixes: Sequence[str]) -> list[tuple[str, int]]:
+    return [(prefix, ipaddress.ip_network(prefix).version) for prefix in prefixes]
 
 
 def routes(output: str, version: int) -> dict[str, Json]:

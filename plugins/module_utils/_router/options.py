@@ -37,6 +37,7 @@ TIMERS = {"hold": {"type": "int"}, "keepalive": {"type": "int"}, "connect": {"ty
 BGP_ROUTER: dict = {
     "asn": {"type": "int", "required": True},
     "router_id": {"type": "str"},
+    "default_router_id": {"type": "str"},
     "name": {"type": "str", "default": "VIPCAST"},
     "neighbors": {"type": "list", "elements": "dict", "default": [], "options": NEIGHBOR},
     "prefixes": {"type": "list", "elements": "dict", "default": [], "options": PREFIX},
@@ -46,8 +47,14 @@ BGP_ROUTER: dict = {
     "bfd_profiles": {"type": "list", "elements": "dict", "default": [], "options": BFD_PROFILE},
     "timers": {"type": "dict", "options": TIMERS},
     "local_terminals": {"type": "bool", "default": False},
+    "covered_neighbors": {"type": "str", "default": "adopt", "choices": ["adopt", "replace"]},
+    "listen_ranges": {"type": "list", "elements": "str", "default": []},
     "replace_as": {"type": "bool", "default": False},
+    "reset_sessions": {"type": "bool", "default": False},
+    "take_over": {"type": "bool", "default": False},
+    "default_instance": {"type": "bool", "default": False},
     "save": {"type": "bool", "default": True},
+    "confirm_timeout": {"type": "int", "default": 60},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     "vtysh_command": {"type": "str", "default": "vtysh"},
 }
@@ -62,6 +69,7 @@ FRR_DAEMON: dict = {
     "daemons": {"type": "list", "elements": "str", "default": ["bgpd"]},
     "install": {"type": "bool", "default": True},
     "packages": {"type": "list", "elements": "str"},
+    "ip_full": {"type": "bool", "default": True},
     "daemons_file": {"type": "str", "default": "/etc/frr/daemons"},
     "service": {
         "type": "str",
@@ -69,10 +77,23 @@ FRR_DAEMON: dict = {
         "choices": ["auto", "systemd", "openwrt", "openrc", "script"],
     },
     "local_terminals": {"type": "bool", "default": True},
+    "own_neighbors": {"type": "list", "elements": "str", "default": []},
+    "reset_sessions": {"type": "bool", "default": False},
+    "vtysh_command": {"type": "str", "default": "vtysh"},
     "timeout": {"type": "int", "default": 30},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+}
+
+ROUTER_FIREWALL: dict = {
+    "name": {"type": "str", "default": "VIPCAST"},
+    "services": {"type": "list", "elements": "str", "default": ["bgp"], "choices": ["bgp", "bfd"]},
+    "neighbors": {"type": "list", "elements": "str", "default": []},
+    "zones": {"type": "list", "elements": "str"},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }
 
 ROUTER_SYSCTL: dict = {
-    "values": {"type": "dict", "required": True},
+    "values": {"type": "dict"},
     "path": {"type": "str"},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
 }

@@ -1,16 +1,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what a router has and what it should have to the settings that it will have: everything else stays.
+"""The plan of a change: settings found and intent in, wanted settings out; everything else stays.
 
-A neighbour is ours when it is declared, or when it uses one of our route maps: that is how one that is no
-longer
-declared is recognised and removed, while neighbours of other people are left alone.
+What belongs to the whole instance, such as the router id, is not ours: it stays, and a limit is raised where
+it is too low. Whose a neighbour is, `owner` knows.
 """
 
 from __future__ import annotations
 
-from . import bfd, syntax
+from . import bfd, groups, obstacles, owner, syntax
 from .intent import Intent, Neighbor, Prefix, Reason, Refusal
 from .settings import FAMILIES, OUTSIDE, ROUTER, Config, Settings, family_key, neighbor_of
 
@@ -50,72 +49,72 @@ OWNED_IN_FAMILY = (
 )
 
 
-def plan(config: Config, intent: Intent, limit: int, replace_as: bool = False) -> Settings:
-    """The settings to reach. C(limit) is the largest number of next hops this FRR was built for."""
-    _check(config, intent, limit, replace_as)
+def plan(
+    config: Config,
+    intent: Intent,
+    limit: int,
+    replace_as: bool = False,
+    default: int | None = None,
+    *,
+    earlier: Settings | None = None,
+) -> Settings:
+    """The settings to reach. C(limit) is the largest number of next hops that the router's software was built
+    for, C(default) how many it uses without a line; None: all of them. C(earlier) is what was there before
+    us."""
+    _check(config, intent, replace_as)
     target = dict(config.settings)
+    if not intent.present and owner.taken(target, intent):
+        return target
     if config.asn not in (None, intent.asn):
         target = {key: value for key, value in target.items() if key[0] in OUTSIDE}
     _remove_strangers(target, intent)
     if intent.present:
-        _plan_router(target, intent, limit)
-        for neighbor in intent.neighbors:
-            _plan_neighbor(target, intent, neighbor)
+        _plan_router(target, intent, limit, limit if default is None else default)
+        _plan_neighbors(target, intent)
         _plan_filters(target, intent)
         _plan_profiles(target, intent)
         if intent.local_terminals:
             _plan_terminals(target, intent)
     else:
+        groups.make(target, intent)
+        groups.put_back(target, intent, earlier or {})
         _remove_terminals(target, intent)
         _remove_filters(target, intent, config.other)
         _plan_profiles(target, intent)
     return target
 
 
-def ours(settings: Settings, intent: Intent) -> set:
-    """Addresses of neighbours that are declared or use one of our route maps."""
-    marked = {
-        neighbor_of(key)
-        for key, value in settings.items()
-        if key[-1] in ("route-map in", "route-map out") and value in (intent.inbound, intent.outbound)
-    }
-    return {address for address in marked if address} | {neighbor.address for neighbor in intent.neighbors}
-
-
-def _check(config: Config, intent: Intent, limit: int, replace_as: bool) -> None:
+def _check(config: Config, intent: Intent, replace_as: bool) -> None:
     if intent.present and config.asn not in (None, intent.asn) and not replace_as:
         raise Refusal(
             Reason.OTHER_AS,
             f"the router already runs 'router bgp {config.asn}' and {intent.asn} is declared. Changing it "
             "removes that instance with all its neighbours; set replace_as to true if that is what you want",
         )
-    if intent.maximum_paths is not None and intent.maximum_paths > limit:
+    if intent.present and config.asn is None and config.instances and not intent.default_instance:
         raise Refusal(
-            Reason.ABOVE_LIMIT,
-            f"maximum_paths: {intent.maximum_paths} are declared, and this FRR was built for at most {limit}",
+            Reason.VRF_ONLY,
+            f"the router has BGP in {', '.join(repr(line) for line in config.instances)} only, and this "
+            f"would make a second instance, 'router bgp {intent.asn}', for the default VRF. Nodes in a VRF "
+            "cannot be managed; if they are reached without one, set default_instance to true "
+            "(router_default_instance)",
         )
-    if intent.present and config.asn == intent.asn:
-        _check_groups(config, intent)
-
-
-def _check_groups(config: Config, intent: Intent) -> None:
-    for neighbor in intent.neighbors:
-        group = config.settings.get(("neighbor", neighbor.address, "peer-group"))
-        if group:
-            raise Refusal(
-                Reason.IN_PEER_GROUP,
-                f"neighbor {neighbor.address} is a member of peer group {group}, which settings come "
-                f"from that are not managed here; take it out of the group "
-                f"('no neighbor {neighbor.address} peer-group {group}')",
-            )
+    if intent.present and owner.taken(config.settings, intent):
+        raise Refusal(Reason.NAME_TAKEN, owner.taken(config.settings, intent))
 
 
 def _remove_strangers(target: Settings, intent: Intent) -> None:
     """Neighbours of ours that are not declared any more (all of them, where nothing should be present)."""
     declared = {neighbor.address for neighbor in intent.neighbors} if intent.present else set()
-    unwanted = ours(target, intent) - declared
+    unwanted = _own(target, intent) - declared
     for key in [key for key in target if neighbor_of(key) in unwanted]:
         del target[key]
+
+
+def _own(settings: Settings, intent: Intent) -> set:
+    """Our neighbours without groups and members of groups, which were there before us."""
+    inside = set(groups.covered(settings, intent)) if intent.covered == "adopt" else set()
+    return owner.ours(settings, intent) - groups.names(settings) - inside
 
 
 def _assign(target: Settings, key: tuple, value: object) -> None:
@@ -125,19 +124,27 @@ def _assign(target: Settings, key: tuple, value: object) -> None:
         target[key] = str(value)
 
 
-def _plan_router(target: Settings, intent: Intent, limit: int) -> None:
+def _plan_router(target: Settings, intent: Intent, limit: int, default: int) -> None:
+    identifier = intent.router_id or (None if ROUTER in target else intent.default_router_id)
     target[ROUTER] = str(intent.asn)
-    if intent.router_id:
-        target[("bgp", "router-id")] = intent.router_id
+    if identifier:
+        target[("bgp", "router-id")] = identifier
     if intent.relax is not None:
         _assign(target, ("bgp", "bestpath as-path multipath-relax"), "" if intent.relax else None)
     if intent.maximum_paths is None:
         return
-    # The limit is the default, and a default is never printed back.
-    value = None if intent.maximum_paths == limit else intent.maximum_paths
     for family in _families(intent):
         for name in _kinds(intent, family):
-            _assign(target, ("family", family, name), value)
+            _raise_paths(target, ("family", family, name), min(intent.maximum_paths, limit), default)
+
+
+def _raise_paths(target: Settings, key: tuple, needed: int, default: int) -> None:
+    """Others may need more paths than we do: a limit is never lowered."""
+    found, *rest = target.get(key, str(default)).split()
+    if int(found) >= needed:
+        return
+    # A default is never printed back.
+    _assign(target, key, None if needed == default else " ".join([str(needed), *rest]))
 
 
 def _families(intent: Intent) -> list:
@@ -150,6 +157,42 @@ def _kinds(intent: Intent, family: str) -> list:
     """eBGP and iBGP paths have a limit each."""
     internal = {n.remote_as == intent.asn for n in intent.neighbors if family in n.families}
     return ["maximum-paths ibgp" if inside else "maximum-paths" for inside in sorted(internal)]
+
+
+def _plan_neighbors(target: Settings, intent: Intent) -> None:
+    if intent.covered == "replace":
+        groups.leave(target, intent)
+    ours = groups.make(target, intent)
+    known = groups.covered(target, intent)
+    for neighbor in intent.neighbors:
+        if neighbor.address in known:
+            _plan_member(target, neighbor.address)
+        else:
+            _plan_neighbor(target, intent, neighbor)
+    if ours:
+        _plan_group(target, intent, ours[0])
+    for group in sorted(set(known.values()) - {intent.group}):
+        nodes = [neighbor for neighbor in intent.neighbors if known.get(neighbor.address) == group]
+        wanted: Settings = {}
+        _plan_neighbor(wanted, intent, nodes[0])
+        groups.adopt(target, intent, group, nodes, groups.renamed(wanted, nodes[0].address, group))
+
+
+def _plan_group(target: Settings, intent: Intent, node: Neighbor) -> None:
+    """Our own group is as a neighbour of ours would be; what a node is called is no word for a group."""
+    for key in [key for key in target if neighbor_of(key) == intent.group and key[-1] != "peer-group"]:
+        del target[key]
+    wanted: Settings = {}
+    _plan_neighbor(wanted, intent, node)
+    target.update(groups.renamed(wanted, node.address, intent.group))
+    del target[("neighbor", intent.group, "description")]
+
+
+def _plan_member(target: Settings, address: str) -> None:
+    """A declared node in somebody's group: what keeps its session down is not the group's."""
+    for key in [key for key in target if neighbor_of(key) == address]:
+        if key[-1] == "shutdown" or obstacles.contradicts(key):
+            del target[key]
 
 
 def _plan_neighbor(target: Settings, intent: Intent, neighbor: Neighbor) -> None:
@@ -168,12 +211,14 @@ def _plan_neighbor(target: Settings, intent: Intent, neighbor: Neighbor) -> None
     }
     for name in OWNED:
         _assign(target, ("neighbor", neighbor.address, name), wanted.get(name))
+    for key in [key for key in target if neighbor_of(key) == neighbor.address and obstacles.contradicts(key)]:
+        del target[key]
     for family in FAMILIES:
         _plan_family(target, intent, neighbor, family)
 
 
 def _detection(neighbor: Neighbor) -> dict:
-    """How a dead neighbour is told from one whose speaker restarts.
+    """Return how a dead neighbour is told from one whose speaker restarts.
 
     FRR keeps the routes of a restarting neighbour unless somebody switched that off for the whole instance:
     said for the neighbour, it does in any case. Its "bfd check-control-plane-failure" is for neighbours whose
@@ -193,18 +238,13 @@ def _plan_profiles(target: Settings, intent: Intent) -> None:
     profiles = intent.bfd_profiles if intent.present else ()
     used = {value for key, value in target.items() if key[-1] == "bfd profile"}
     kept = used - {profile.name for profile in profiles}
-    for key in [key for key in target if key[0] == bfd.KIND and is_our_profile(key, intent)]:
+    for key in [key for key in target if key[0] == bfd.KIND and owner.our_profile(key[1], target, intent)]:
         if key[1] not in kept:
             del target[key]
     for profile in profiles:
         target[bfd.key_of(profile.name)] = ""
         for option, value in profile.options().items():
             target[bfd.key_of(profile.name, option)] = value
-
-
-def is_our_profile(key: tuple, intent: Intent) -> bool:
-    """Whether a profile's name begins as those of ours do."""
-    return str(key[1]).startswith(f"{intent.name}-")
 
 
 def _plan_family(target: Settings, intent: Intent, neighbor: Neighbor, family: str) -> None:
@@ -298,7 +338,7 @@ def _remove_filters(target: Settings, intent: Intent, other: list) -> None:
 
 
 def _strange(target: Settings, other: list) -> bool:
-    """Whether an instance holds more than what the module itself puts there."""
+    """Return whether an instance holds more than what the module itself puts there."""
     known = {("bgp", "router-id"), ("bgp", "bestpath as-path multipath-relax")}
     paths = ("maximum-paths", "maximum-paths ibgp")
     left = [key for key in target if key[0] in ("bgp", "neighbor", "family") and key not in known]

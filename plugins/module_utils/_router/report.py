@@ -1,15 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people see: the managed part of a configuration as text, differences one by one, and what is not
+"""The report for people: the managed part of a configuration as text, differences one by one, and what is not
 ours."""
 
 from __future__ import annotations
 
-from . import bfd, syntax
+from . import bfd, groups, obstacles, syntax
 from .delta import changed
 from .intent import Intent
-from .plan import OWNED, OWNED_IN_FAMILY, is_our_profile, ours
+from .owner import our_profile, ours
+from .plan import OWNED, OWNED_IN_FAMILY
 from .settings import ROUTER, Config, Settings, neighbor_of
 
 _MISSING = "missing"
@@ -17,7 +18,12 @@ _MISSING = "missing"
 
 def managed(settings: Settings, intent: Intent, addresses: set) -> Settings:
     """The part of C(settings) that the module looks after; C(addresses) are its neighbours."""
-    return {key: value for key, value in settings.items() if _is_managed(key, intent, addresses)}
+    return {
+        key: value
+        for key, value in settings.items()
+        if (key[0] == bfd.KIND and our_profile(key[1], settings, intent))
+        or _is_managed(key, intent, addresses)
+    }
 
 
 def _is_managed(key: tuple, intent: Intent, addresses: set) -> bool:
@@ -28,12 +34,12 @@ def _is_managed(key: tuple, intent: Intent, addresses: set) -> bool:
     if key[0] == "prefix-list":
         return bool(key[2] == intent.pools)
     if key[0] in ("access-list", "vty", bfd.KIND):
-        return is_our_profile(key, intent) if key[0] == bfd.KIND else _is_managed_terminal(key, intent)
+        return key[0] != bfd.KIND and _is_managed_terminal(key, intent)
     neighbor = neighbor_of(key)
     if neighbor is None:
         return _is_managed_option(key, intent)
     owned = OWNED if key[0] == "neighbor" else OWNED_IN_FAMILY
-    return neighbor in addresses and key[-1] in owned
+    return neighbor in addresses and (key[-1] in owned or obstacles.contradicts(key))
 
 
 def _is_managed_terminal(key: tuple, intent: Intent) -> bool:
@@ -45,6 +51,8 @@ def _is_managed_option(key: tuple, intent: Intent) -> bool:
         return key[2].startswith("maximum-paths") and intent.maximum_paths is not None
     if key[1] == "router-id":
         return intent.router_id is not None
+    if groups.is_range(key):
+        return str(key[1]).endswith(f" {intent.group}")
     return bool(key[1] == "bestpath as-path multipath-relax") and intent.relax is not None
 
 
@@ -161,12 +169,12 @@ def _explain(key: tuple, before: Settings, after: Settings) -> dict:
 
 
 def _place(key: tuple, after: Settings) -> tuple:
-    """What a key is called, and where it stands."""
+    """Return what a key is called, and where it stands."""
     running = "running configuration"
     places = {
         "router": lambda: ("router bgp", running),
         "bgp": lambda: (f"bgp {key[1]}", _router(after)),
-        "neighbor": lambda: (f"{key[2]} of neighbor {key[1]}", _router(after)),
+        "neighbor": lambda: (f"{syntax.mask(key[-1])} of neighbor {key[1]}", _router(after)),
         "family": lambda: (_in_family(key), f"{_router(after)}, {key[1]}"),
         "route-map": lambda: (f"rule {key[2]} of route-map {key[1]}", running),
         "prefix-list": lambda: (f"entry {key[3]} of {key[1]} prefix-list {key[2]}", running),
@@ -178,7 +186,7 @@ def _place(key: tuple, after: Settings) -> tuple:
 
 
 def _in_family(key: tuple) -> str:
-    return f"{_title(key[4])} of neighbor {key[3]}" if key[2] == "neighbor" else str(key[2])
+    return f"{_title(syntax.mask(key[-1]))} of neighbor {key[3]}" if key[2] == "neighbor" else str(key[2])
 
 
 def _title(name: str) -> str:
@@ -196,7 +204,7 @@ def _value(key: tuple, settings: Settings, other: Settings) -> str:
 
 
 def foreign(config: Config, intent: Intent) -> dict:
-    """What is on the router and not ours: names of neighbours and filters, and the other lines, secrets
+    """Return what is not ours on the router: names of neighbours and filters, and the other lines, secrets
     masked."""
     addresses = ours(config.settings, intent)
     names = {key[1] for key in config.settings if key[0] == "route-map"} - {intent.inbound, intent.outbound}
@@ -207,5 +215,19 @@ def foreign(config: Config, intent: Intent) -> dict:
         "route_maps": sorted(names),
         "prefix_lists": sorted(lists),
         "neighbor_lines": [syntax.mask(f"neighbor {neighbor_of(key)} {key[-1]}") for key in sorted(others)],
-        "bgp_lines": [syntax.mask(line) for line in config.other if line.startswith("router bgp ")],
+        "bgp_lines": _instance_lines(config)
+        + [syntax.mask(line) for line in config.other if line.startswith("router bgp ")],
     }
+
+
+# Options of the instance that are looked after, or said by another name.
+_KNOWN_OPTIONS = ("router-id", "bestpath as-path multipath-relax")
+
+
+def _instance_lines(config: Config) -> list:
+    """The lines about the instance as a whole that are left as they are."""
+    return [
+        syntax.mask(f"router bgp {config.asn} / {'no ' if value == 'no' else ''}bgp {key[1]}")
+        for key, value in config.settings.items()
+        if key[0] == "bgp" and key[1] not in _KNOWN_OPTIONS
+    ]

@@ -73,7 +73,7 @@ _PATHS = ("maximum-paths ibgp", "maximum-paths")
 
 @dataclass
 class Config:
-    """What the lines added up to: ``settings`` are understood, ``other`` is every line that is not."""
+    """The parsed configuration: ``settings`` are understood, ``other`` is every line that is not."""
 
     settings: Settings = field(default_factory=dict)
     other: list = field(default_factory=list)
@@ -83,6 +83,12 @@ class Config:
         """The AS number of the default instance, or None without one."""
         text = self.settings.get(ROUTER)
         return syntax.parse_asn(text) if text else None
+
+    @property
+    def instances(self) -> list:
+        """The lines that begin instances of BGP in VRFs and views."""
+        lines = (line for line in self.other if line.startswith("router bgp ") and " / " not in line)
+        return list(dict.fromkeys(lines))
 
     def neighbors(self) -> list:
         """Addresses (and names of peer groups and interfaces) that anything is configured for."""
@@ -113,7 +119,7 @@ def _split(words: list, names: tuple) -> tuple | None:
 
 
 class _Interpreter:
-    """Where the cursor of a configuration terminal is: at the top, in ``router bgp``, in a family, in a
+    """The context of a configuration line: at the top, in ``router bgp``, in a family, in a
     route map, in a BFD profile."""
 
     def __init__(self, config: Config) -> None:
@@ -156,7 +162,7 @@ class _Interpreter:
             self.config.other.append(text)
 
     def _terminal(self, words: list, negated: bool) -> bool:
-        """Who may open a terminal of a daemon over TCP: the password, the access lists, C(line vty)."""
+        """Return the lines that open a daemon's terminal over TCP: password, access lists, C(line vty)."""
         family = "ipv6" if words[0] == "ipv6" else "ip"
         body = words[1:] if family == "ipv6" else words
         if body[:1] == ["access-list"] and body[2:3] == ["seq"] and len(body) > 4:
@@ -315,7 +321,7 @@ class _Interpreter:
             self._toggle((*path, "other"), " ".join(rest), negated)
 
     def _follow(self, path: tuple, name: str, negated: bool) -> None:
-        """What one line about BFD implies: a profile switches it on, and "no bfd" takes all of it away."""
+        """Apply one line about BFD: a profile switches it on, and "no bfd" takes all of it away."""
         if name.startswith("bfd ") and not negated:
             self._set.setdefault((*path, "bfd"), "")
         elif name == "bfd" and negated:

@@ -20,13 +20,15 @@ from .version import Version, parse_version
 
 # Non-login shells of sudo and dropbear often lack the system folders.
 _PATH = 'PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin:/usr/local/bin"; export PATH; '
+# vtysh would add each of its commands to a file in root's home: on a flash, at each look.
+_HISTORY = "VTYSH_HISTFILE=/dev/null; export VTYSH_HISTFILE; "
 # Linux takes 128 KiB per argument (MAX_ARG_STRLEN); a quoted quote takes five bytes.
 _CHUNK = 20000
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
+    """The result of a command."""
 
     rc: int
     stdout: str
@@ -51,15 +53,22 @@ class Shell:
 
     def run(self, script: str, data: str | None = None) -> Result:
         """Run a shell script, with C(data) as its standard input."""
-        body = _PATH + script
+        # Ansible writes "&& ..." behind what it runs.
+        body = _PATH + _HISTORY + script.rstrip()
         if data is None:
             return self._execute(body, None)
         if self._takes_input:
             return self._execute(body, data.encode())
+        if mask_text(data) != data:
+            raise Refusal(
+                Reason.NO_INPUT,
+                "this connection passes no standard input on, and a password would be seen in the list of "
+                "processes: use the connection ssh (ansible_connection), which does",
+            )
         return self._run_with_arguments(body, data)
 
     def _run_with_arguments(self, body: str, data: str) -> Result:
-        """Without standard input: gather the data in a private file, chunk by chunk, and redirect from it."""
+        """Send data without standard input: into a private file, chunk by chunk, and redirect from that."""
         made = self._execute("umask 077; mktemp /tmp/vipcast.XXXXXX", None)
         path = shlex.quote(made.stdout.strip())
         if made.rc != 0 or path == "''":
@@ -105,6 +114,30 @@ def _results(output: str, mark: str, names: list) -> dict:
     return {name: results.get(name, missing) for name in names}
 
 
+@dataclass(frozen=True)
+class Place:
+    """The place where vtysh runs: C(prefix) is what enters it, such as C(docker exec -i frr), and empty on
+    the router itself; C(pathspace) is the name that C(-N) gives."""
+
+    prefix: str = ""
+    pathspace: str = ""
+
+    def wrap(self, script: str) -> str:
+        """C(script) as a command of the router's that runs there."""
+        return f"{self.prefix} sh -c {shlex.quote(script)} </dev/null" if self.prefix else script
+
+
+def place_of(command: str) -> Place:
+    """Read the place from a vtysh command: what stands before the program, and its C(-N)."""
+    words = shlex.split(command)
+    at = next((i for i, word in enumerate(words) if word.rpartition("/")[2] == "vtysh"), 0)
+    before, after = words[:at], words[at + 1 :]
+    spaces = [value for name, value in zip(after, after[1:]) if name in ("-N", "--pathspace")]
+    # Another user is no other place.
+    here = not before or before[0].rpartition("/")[2] in ("sudo", "doas")
+    return Place("" if here else shlex.join(before), spaces[0] if spaces else "")
+
+
 class Vtysh:
     """FRR's and quagga's configuration shell on a router."""
 
@@ -112,6 +145,22 @@ class Vtysh:
         self.shell = shell
         self._command = command
         self._version: Version | None = None
+        self._is_heard = False
+        self.place = place_of(command)
+
+    @property
+    def folder(self) -> str:
+        """The folder of FRR's configuration files, as FRR sees it."""
+        return "/".join(part for part in ("/etc/frr", self.place.pathspace) if part)
+
+    @property
+    def run_folder(self) -> str:
+        """The folder of the daemons' process ids, as FRR sees it."""
+        return "/".join(part for part in ("/var/run/frr", self.place.pathspace) if part)
+
+    def batch(self, commands: Mapping) -> dict:
+        """Run commands where FRR is, which may be a container or a network namespace."""
+        return self.shell.batch({name: self.place.wrap(text) for name, text in commands.items()})
 
     @property
     def version(self) -> Version:
@@ -122,7 +171,7 @@ class Vtysh:
 
     @property
     def known(self) -> bool:
-        """Whether the daemon was there to be asked."""
+        """Return whether the daemon was there to be asked."""
         return self._version is not None
 
     def _ask_version(self) -> Version:
@@ -132,32 +181,41 @@ class Vtysh:
                 Reason.NO_SHELL, f"no POSIX shell answers on the router: {alive.text or 'no output'}"
             )
         result = self.shell.run(
-            f"command -v {self._command} >/dev/null || exit 127; {self._show('show version')}"
+            f"command -v {self._command.split()[0]} >/dev/null || exit 127; {self.one('show version')}"
         )
         if result.rc == 127:
             raise Refusal(
-                Reason.NO_DAEMON, f"{self._command} is not on the router: install FRR, or say where it is"
+                Reason.NO_DAEMON,
+                f"{self._command} is not on the router: install FRR or quagga, or say where it is",
             )
         if result.rc != 0 and "failed to connect to any daemons" in result.text:
-            raise Refusal(Reason.DAEMON_DOWN, "no daemon of FRR is running on the router; start it first")
+            raise Refusal(Reason.DAEMON_DOWN, "no daemon of FRR or quagga runs on the router; start it first")
         if result.rc != 0:
             raise Refusal(
                 Reason.UNREADABLE, f"'show version' failed: {mask_text(result.text) or 'no output'}"
             )
         return parse_version(result.stdout)
 
-    def _show(self, command: str) -> str:
-        return f"{self._command} -c {shlex.quote(command)}"
+    @property
+    def command(self) -> str:
+        """Return how vtysh is called."""
+        return self._command
 
-    def show(self, *commands: str) -> dict:
-        """Results of show commands; one that is not known to be safe on this version is a programming
-        error."""
+    def one(self, command: str, daemon: str = "") -> str:
+        """A shell command that has vtysh run one of its own, with one daemon alone where it is named."""
+        alone = f"-d {daemon} " if daemon else ""
+        return f"{self._command} {alone}-c {shlex.quote(command)}"
+
+    def show(self, *commands: str, last: int = 0) -> dict:
+        """Results of show commands, or the C(last) lines of each; one that is not known to be safe on this
+        version is a programming error."""
         unsafe = [command for command in commands if not self.version.allows(command)]
         if unsafe:
             raise ValueError(
                 f"not known to be safe on {self.version.name} {self.version.text}: {', '.join(unsafe)}"
             )
-        scripts = {str(number): self._show(command) for number, command in enumerate(commands)}
+        end = f" | tail -n {last}" if last else ""
+        scripts = {str(number): self.one(command) + end for number, command in enumerate(commands)}
         results = self.shell.batch(scripts)
         return {command: results[str(number)] for number, command in enumerate(commands)}
 
@@ -180,12 +238,26 @@ class Vtysh:
 
     def check_syntax(self, text: str) -> None:
         """Let the router's own vtysh parse a whole configuration; needs no daemon and changes nothing."""
+        self.demand_input()
         result = self._with_file("-C -f", text)
         if _failed(result):
             raise Refusal(
                 Reason.SYNTAX,
                 f"vtysh does not accept the configuration; nothing was changed. {_why(result, text)}",
             )
+
+    def demand_input(self) -> None:
+        """A Refusal where vtysh runs elsewhere and hears nothing there: it would call any text right."""
+        if not self.place.prefix or self._is_heard:
+            return
+        said = self._with_file("-C -f", "vipcast: no such command\n").text
+        if "% Unknown command" not in said:
+            raise Refusal(
+                Reason.NO_INPUT,
+                f"standard input does not get to '{self._command}' ({said or 'it says nothing'}); docker and "
+                "podman pass it on with -i",
+            )
+        self._is_heard = True
 
     def apply(self, lines: list) -> None:
         """Enter configuration lines. vtysh goes on after a line that is refused, so the caller has to
@@ -196,15 +268,27 @@ class Vtysh:
             raise Refusal(Reason.REFUSED, _why(result, text))
 
     def _with_file(self, options: str, text: str) -> Result:
+        # dash ends by a signal without its trap for EXIT.
         script = (
             "umask 077; f=$(mktemp /tmp/vipcast.XXXXXX) || exit 99; trap 'rm -f \"$f\"' EXIT; "
-            f'cat > "$f"; {self._command} {options} "$f"'
+            "trap 'exit 1' HUP INT TERM PIPE; cat > \"$f\"; " + self._reading(options, '"$f"')
         )
         return self.shell.run(script, text)
 
+    def _reading(self, options: str, path: str) -> str:
+        """A command that has vtysh read a file of the router's: through standard input where vtysh runs in
+        a place with files of its own."""
+        if self.place.prefix:
+            return f"{self._command} {options} /dev/stdin < {path}"
+        return f"{self._command} {options} {path}"
+
+    def entering(self, path: str) -> str:
+        """A command that enters the lines in a file. C(path) is quoted already."""
+        return self._reading("-f", path)
+
     def save(self) -> None:
         """Write the running configuration to the file that the daemon starts from, as the daemon does it."""
-        result = self.shell.run(self._show("write memory"))
+        result = self.shell.run(self.one("write memory"))
         if result.rc != 0 or not ("saved to" in result.stdout or "[OK]" in result.stdout):
             raise Refusal(Reason.NOT_SAVED, f"'write memory' failed: {mask_text(result.text) or 'no output'}")
 
@@ -234,7 +318,10 @@ def _why(result: Result, text: str) -> str:
 
 
 def _with_source(line: str, source: list) -> str:
-    """Where vtysh names a line by its number: that line, and the reason. A secret ends the line it is in."""
+    """Return where vtysh names a line by its number: that line, and the reason.
+
+    A secret ends the line it is in.
+    """
     head, _colon, rest = line.partition(":")
     words = head.split()
     if len(words) == 2 and words[0] == "line" and words[1].isdigit() and 0 < int(words[1]) <= len(source):

@@ -53,7 +53,7 @@ def canonical_address(text: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Whether ``text`` is an IP address, and not the name of a peer group or an interface."""
+    """Return whether ``text`` is an IP address, and not the name of a peer group or an interface."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

@@ -1,11 +1,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which daemon answers, what it was built for, and which of its show commands are safe to run.
+"""The version of the routing daemon, and which of its show commands are safe to run.
 
-A read-only question can take a site down: C(show bgp neighbors graceful-restart json) aborts bgpd 8.4. So a
-command
-is run only if it is on the list here, from the version on in which it is known to work.
+A read-only question can take a site down: C(show bgp neighbors graceful-restart json) aborts bgpd of FRR 8.4,
+and C(show ip bgp neighbors ADDRESS prefix-counts) that of quagga 1.2. So a command is run only if it is on
+the list here, from the version on in which it is known to work.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from .intent import Reason, Refusal
 
 # FRR's configure default since 2019; what it prints in "show version" is only a value that was given.
 DEFAULT_MULTIPATH = 16
-# quagga has no default above one path, and OpenWrt's is built for eight.
-QUAGGA_MULTIPATH = 8
+# What OpenWrt builds quagga for, and quagga's own default where it says how it was configured.
+QUAGGA_MULTIPATH, QUAGGA_CONFIGURED = 8, 1
 
 # Show commands by the first version known to answer them without harm. Arguments are addresses or prefixes.
-_SAFE = (
+_FRR = (
     (r"show version", (0, 0)),
     (r"show running-config", (0, 0)),
     (r"show daemons", (0, 0)),
@@ -37,6 +37,21 @@ _SAFE = (
     (r"show ipv6 route [0-9a-f:/.]+ json", (7, 0)),
     (r"show bgp (ipv4|ipv6) unicast summary", (7, 0)),
 )
+_QUAGGA = (
+    (r"show version", (0, 0)),
+    (r"show running-config", (0, 0)),
+    (r"show daemons", (0, 0)),
+    (r"show ip bgp summary", (1, 2)),
+    (r"show bgp ipv6 unicast summary", (1, 2)),
+    (r"show ip bgp neighbors", (1, 2)),
+    (r"show ip bgp neighbors [0-9a-f.:]+ received-routes", (1, 2)),
+    (r"show bgp ipv6 neighbors [0-9a-f.:]+ received-routes", (1, 2)),
+    (r"show ip bgp( [0-9./]+)?", (1, 2)),
+    (r"show bgp ipv6 (unicast|[0-9a-f:/.]+)", (1, 2)),
+    (r"show ip route (bgp|[0-9./]+)", (1, 2)),
+    (r"show ipv6 route (bgp|[0-9a-f:/.]+)", (1, 2)),
+)
+_SAFE = {"FRRouting": _FRR, "Quagga": _QUAGGA}
 
 
 @dataclass(frozen=True)
@@ -48,18 +63,14 @@ class Version:
     numbers: tuple
     multipath: int
 
-    @property
-    def is_frr(self) -> bool:
-        """Whether it is FRR, and not quagga or something that only looks like it."""
-        return self.name == "FRRouting"
-
     def allows(self, command: str) -> bool:
-        """Whether C(command) is known to be harmless on this version."""
-        return any(re.fullmatch(known, command) and self.numbers >= since for known, since in _SAFE)
+        """Return whether C(command) is known to be harmless on this version."""
+        table = _SAFE[self.name]
+        return any(re.fullmatch(known, command) and self.numbers >= since for known, since in table)
 
 
 def parse_version(output: str) -> Version:
-    """What C(show version) says; Refusal when nothing in it is a routing daemon's name."""
+    """Return what C(show version) says; Refusal when nothing in it is a routing daemon's name."""
     found = re.search(r"^(FRRouting|Quagga)\s+(\d+(?:\.\d+)*\S*)", output, re.MULTILINE)
     if not found:
         first = output.strip().splitlines()[:1] or ["nothing"]
@@ -73,4 +84,6 @@ def _multipath(name: str, output: str) -> int:
     if given:
         # 0 asks configure for the largest table there is.
         return int(given.group(1)) or 64
-    return DEFAULT_MULTIPATH if name == "FRRouting" else QUAGGA_MULTIPATH
+    if name == "FRRouting":
+        return DEFAULT_MULTIPATH
+    return QUAGGA_CONFIGURED if "configured with" in output else QUAGGA_MULTIPATH

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is expected against what was found: one entry for each difference, with its likely reason.
+"""The comparison of what is expected with what was found: each difference with its likely reason.
 
 **PRIVATE** to the collection.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -57,7 +58,8 @@ def _sessions(expected: Iterable[Session], router: FoundRouter) -> list[Differen
         what = f"session with {session.address} ({session.node})"
         if session.up and not (seen and seen.established):
             state = seen.state if seen else "no such neighbour"
-            found.append(Difference(router.host, what, "Established", state, _why_not_up(seen)))
+            why = _why_not_up(seen, session.address, router.listening)
+            found.append(Difference(router.host, what, "Established", state, why))
         elif session.up and seen and seen.broken:
             found.append(
                 Difference(router.host, what, "routes to be exchanged", "Established only", seen.hint)
@@ -71,7 +73,7 @@ def _sessions(expected: Iterable[Session], router: FoundRouter) -> list[Differen
 
 
 def _failures(session: Session, seen: FoundSession, router: FoundRouter) -> list[Difference]:
-    """What is declared against failures and is not in force."""
+    """Return what is declared against failures and is not in force."""
     who = f"{session.address} ({session.node})"
     found = []
     if session.bfd and seen.detection is None:
@@ -87,8 +89,11 @@ def _failures(session: Session, seen: FoundSession, router: FoundRouter) -> list
     return found
 
 
-def _why_not_up(seen: FoundSession | None) -> str:
+def _why_not_up(seen: FoundSession | None, address: str, listening: Sequence[str]) -> str:
     if seen is None:
+        for network in listening:
+            if ipaddress.ip_address(address) in ipaddress.ip_network(network, strict=False):
+                return f"the router waits for it in {network}: the node's speaker has not dialled"
         return "the router has not been configured for this node (role router)"
     hints = {
         "Idle": "the router does not try: shut down, or no way to the node",
@@ -125,7 +130,7 @@ def _one_route(route: Route, router: FoundRouter) -> list[Difference]:
         hops = seen.hops[layer]
         if hops is None:
             continue
-        for hop in sorted(set(route.hops) - hops):
+        for hop in sorted(set(route.hops) - hops) if _lacks(route, hops, router) else ():
             missing.setdefault(hop, []).append(layer)
         for hop in sorted(hops - set(route.hops)):
             unwanted.setdefault(hop, []).append(layer)
@@ -135,6 +140,17 @@ def _one_route(route: Route, router: FoundRouter) -> list[Difference]:
     return found + [_unwanted(route, hop, layers, router) for hop, layers in unwanted.items()]
 
 
+def _exceeds(route: Route, router: FoundRouter) -> bool:
+    """Return whether a route should have more next hops than the router's build can use."""
+    return router.most_hops is not None and len(route.hops) > router.most_hops
+
+
+def _lacks(route: Route, hops: frozenset[str], router: FoundRouter) -> bool:
+    """Return whether a layer has fewer next hops than it can: a router's build has an upper bound."""
+    enough = router.most_hops if router.most_hops and _exceeds(route, router) else len(route.hops)
+    return len(hops & set(route.hops)) < enough
+
+
 # FRR gives the kernel whole numbers that add up to 100 or so: a share can be that much off.
 SHARE = 0.02
 
@@ -142,7 +158,7 @@ SHARE = 0.02
 def _weights(route: Route, seen: FoundRoute, router: FoundRouter) -> list[Difference]:
     """Each next hop's share against its share of the endpoints."""
     total, weights = sum((route.endpoints or {}).values()), sum(seen.weights.values())
-    if not total or not weights or len(route.hops) < 2:
+    if not total or not weights or len(route.hops) < 2 or _exceeds(route, router):
         return []
     found = []
     for hop, count in sorted((route.endpoints or {}).items()):

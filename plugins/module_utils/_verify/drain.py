@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Before, while and after nodes are taken out of service: what would be lost, and what is not done yet.
+"""The state of a drain before, during and after it: what would be lost, and what is not done yet.
 
 **PRIVATE** to the collection. What a router should have is `expectations`' to say: it is asked what would be
 there with these nodes in service, and that is compared with what routers have.
@@ -22,7 +22,7 @@ def outlook(
     names: Sequence[str],
     scope: Scope | None = None,
 ) -> dict[str, Any]:
-    """What stands against taking these nodes out, and how far they are, each a list of sentences.
+    """Return what stands against taking these nodes out, and how far they are, each a list of sentences.
 
     `nodes`: their names in the cluster; `unknown`: names that no declared node has; `lost`: addresses that
     would have no next hop or no owner left; `present`: what routers still have of them; `absent`: what they
@@ -82,11 +82,18 @@ def _lost(routes: Iterable[Route], router: FoundRouter, nodes: Sequence[str]) ->
         leaving = {hop for hop, name in route.hops.items() if name in nodes}
         if route.router != router.host or not leaving:
             continue
-        if not (set(route.hops) & _kernel(router, route.prefix)) - leaving:
+        if not {hop for hop in _ways(route, router) if route.nodes[hop] not in nodes}:
             services = ", ".join(sorted(route.services))
             names = ", ".join(sorted({route.hops[hop] for hop in leaving}))
             found.append(f"{router.host}: {route.prefix} ({services}) has no next hop but those of {names}")
     return found
+
+
+def _ways(route: Route, router: FoundRouter) -> set[str]:
+    """The next hops that the router has, and those that it knows and would use without a better one."""
+    seen = router.routes.get(route.prefix)
+    backups = seen.unused if seen is not None else frozenset()
+    return (set(route.hops) & _kernel(router, route.prefix)) | (set(route.merits) - set(route.hops)) & backups
 
 
 def _present(served: Expectations, router: FoundRouter, nodes: Sequence[str]) -> list[str]:

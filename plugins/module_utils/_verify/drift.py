@@ -36,7 +36,7 @@ def gather(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> 
 def _variables(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
     """hostvars answers for localhost also where the inventory does not have it, but does not list it."""
     try:
-        return hostvars[host]  # type: ignore[no-any-return]
+        return hostvars[host]
     except KeyError:
         return {}
 
@@ -53,7 +53,7 @@ def lines(drift: Sequence[Mapping[str, str]], errors: Sequence[Mapping[str, str]
 
 
 def _place(one: Mapping[str, str]) -> str:
-    """In the cluster `what` is an object and `where` a field of it; on a host `where` is a part of it."""
+    """A difference. In a cluster `what` is an object and `where` its field; on a host, a part of it."""
     if one["host"] == LOCAL:
         return f"{one['what']}: {one['where']}"
     where = one["host"] if one["where"] == one["host"] else f"{one['host']}, {one['where']}"

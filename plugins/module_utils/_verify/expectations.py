@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be seen on the routers, computed from the declaration and the cluster alone.
+"""The expected state of the routers, computed from the declaration and the cluster alone.
 
 **PRIVATE** to the collection.
 
@@ -7,7 +7,8 @@ The rules (the load balancer follows them too, but is not asked):
 
 * A node that is Ready and not drained has a session with every router; any other node has none.
 * A service with an address out of a declared pool and an endpoint that serves has a route on each router
-  that an advertisement of the pool names. The prefix is the address at the aggregation length.
+  that an advertisement of the pool names.
+  The prefix is the address at the aggregation length. Where others keep the pools, they are the cluster's.
 * Its next hops are the nodes that are Ready and not drained, have a network, and are not excluded from
   external load balancing; with externalTrafficPolicy Local only those of them with an endpoint that serves.
 * A next hop is the address of the node's session. For routes of the other address family over that session it
@@ -25,8 +26,13 @@ from .._declaration_options import selectors
 from .._declaration_values import Place
 from .._declared import nodes_of, pool_ranges
 from ..model.selectors import any_matches
+from .others import with_cluster_pools
 
 Data = Mapping[str, Any]
+
+
+Merit = tuple[int, int, int]
+_Announced = tuple[str, str, list[Data], bool, Merit]  # router's host, prefix, nodes, weighted
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,8 @@ class Route:
     """A prefix on a router, with address of each next hop to the node's name.
 
     `without`: name of each other node to why it is none. `nodes`: address to name of all of them.
-    `endpoints` is empty where all next hops should weigh the same.
+    `endpoints` is empty where all next hops should weigh the same. `merits`: by what the router prefers some
+    next hops to others, the least first.
     """
 
     router: str
@@ -62,6 +69,7 @@ class Route:
     nodes: dict[str, str] = field(default_factory=dict)
     # Endpoints of each next hop, where its weight follows them; None: where some service's say nothing.
     endpoints: dict[str, int] | None = field(default_factory=dict)
+    merits: dict[str, Merit] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ class Expectations:
 
 @dataclass(frozen=True)
 class Scope:
-    """What is verified: the services named (`namespace/name`) or all, and how the load balancer was set up.
+    """The scope of verification: services by `namespace/name` or all, and how the load balancer was set up.
 
     `load_balancer_class`: the one it serves; empty: services without a class.
     `ignore_exclude_label`: nodes that are excluded from external load balancing take part all the same.
@@ -88,7 +96,7 @@ class Scope:
 
     @classmethod
     def of(cls, services: Sequence[str] | str, load_balancer_class: str, ignore_exclude_label: bool) -> Scope:
-        """From the options of the filters. `-e verify_services=a/b,c/d` is a string, and meant as a list."""
+        """Read the options of the filters. `-e verify_services=a/b,c/d` is a string, and meant as a list."""
         names = services.split(",") if isinstance(services, str) else services
         return cls(
             tuple(name.strip() for name in names if name.strip()), load_balancer_class, ignore_exclude_label
@@ -111,7 +119,7 @@ class Scope:
 
 def expect(declared: Data, cluster: Data, scope: Scope) -> Expectations:
     """All that should be seen."""
-    cluster = seen_by(scope, cluster)
+    cluster, declared = seen_by(scope, cluster), with_cluster_pools(declared, cluster)
     services = scope.chosen(cluster)
     why_not = {node["name"]: _why_no_session(node["name"], cluster) for node in declared["nodes"]}
     sessions = tuple(
@@ -152,13 +160,21 @@ def seen_by(scope: Scope, cluster: Data) -> Data:
 
 
 def service_name(service: Data) -> str:
-    """As `kubectl` names it."""
+    """Return the name as `kubectl` shows it."""
     return f"{service['namespace']}/{service['name']}"
 
 
 def serving(service: Data) -> list[Data]:
     """Endpoints that can take traffic, terminating ones included."""
     return [endpoint for endpoint in service["endpoints"] if endpoint["serving"]]
+
+
+def attracting(service: Data) -> set[str]:
+    """Nodes that take traffic with policy Local: those with a ready endpoint, or where there is none those
+    with one that still serves.
+    """
+    every = serving(service)
+    return {one["node"] for one in [one for one in every if one["ready"]] or every}
 
 
 def pool_of(declared: Data, address: str) -> Data | None:
@@ -175,7 +191,7 @@ def _cluster_node(name: str, cluster: Data) -> Data | None:
 
 
 def _why_no_session(name: str, cluster: Data) -> str:
-    """Why a node is not expected to have a session; empty where it is."""
+    """Return why a node is not expected to have a session; empty where it is."""
     node = _cluster_node(name, cluster)
     if node is None:
         return "not in the cluster"
@@ -185,7 +201,7 @@ def _why_no_session(name: str, cluster: Data) -> str:
 
 
 def why_no_next_hop(name: str, cluster: Data, service: Data) -> str:
-    """Why a node is not expected to take a service's traffic; empty where it is."""
+    """Return why a node is not expected to take a service's traffic; empty where it is."""
     node = _cluster_node(name, cluster)
     why = _why_no_session(name, cluster)
     if node is None or why:
@@ -194,21 +210,22 @@ def why_no_next_hop(name: str, cluster: Data, service: Data) -> str:
         return "labelled exclude-from-external-load-balancers"
     if node["network_unavailable"]:
         return "without a network"
-    if service["external_traffic_policy"] == "Local" and name not in {
-        one["node"] for one in serving(service)
-    }:
-        return "without an endpoint that serves, and the policy is Local"
-    return ""
+    if service["external_traffic_policy"] != "Local" or name in attracting(service):
+        return ""
+    ending = name in {one["node"] for one in serving(service)}
+    return f"without an endpoint that {'is ready' if ending else 'serves'}, and the policy is Local"
 
 
 def _routes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[Route]:
     found: dict[tuple[str, str], Route] = {}
     for service in services:
         for address in service["addresses"] if serving(service) else ():
-            for router, prefix, nodes, weighted in _announced(declared, address, service):
+            for router, prefix, nodes, weighted, merit in _announced(declared, address, service):
                 route = found.setdefault((router, prefix), Route(router, prefix))
-                _add(route, nodes, cluster, service)
+                _add(route, nodes, cluster, service, merit)
                 _weigh(route, nodes, cluster, service, weighted)
+    for route in found.values():
+        _keep_best(route)
     return [found[key] for key in sorted(found, key=lambda key: (key[0], prefix_order(key[1])))]
 
 
@@ -218,8 +235,8 @@ def prefix_order(prefix: str) -> tuple[int, int, int]:
     return (network.version, int(network.network_address), network.prefixlen)
 
 
-def _announced(declared: Data, address: str, service: Data) -> list[tuple[str, str, list[Data], bool]]:
-    """(router's host, prefix, nodes, weighted) for an address, by each declared advertisement about it."""
+def _announced(declared: Data, address: str, service: Data) -> list[_Announced]:
+    """Return what each declared advertisement about an address has announced to each router."""
     pool = pool_of(declared, address)
     if pool is None:
         return []
@@ -229,6 +246,7 @@ def _announced(declared: Data, address: str, service: Data) -> list[tuple[str, s
             _prefix(address, one),
             nodes_of(declared, router, one),
             bool(one.get("weighted_by_endpoints")),
+            _merit(one, internal=router["asn"] == declared["cluster_asn"]),
         )
         for one in declared["advertisements"]
         if pool["name"] in one["pools"] and selects_service(one, service)
@@ -237,8 +255,24 @@ def _announced(declared: Data, address: str, service: Data) -> list[tuple[str, s
     ]
 
 
+def _merit(advertisement: Data, *, internal: bool) -> Merit:
+    """RFC 4271 section 9.1: preference, length of the path, MED; what is not said as routers take it."""
+    preference = (advertisement.get("local_pref") or 100) if internal else 0
+    prepend = 0 if internal else advertisement.get("as_path_prepend") or 0
+    return -preference, prepend, advertisement.get("med") or 0
+
+
+def _keep_best(route: Route) -> None:
+    """Routers forward over equal ways; the others they know, and do not use."""
+    best = min(route.merits.values(), default=None)
+    for address in [each for each in route.hops if route.merits[each] != best]:
+        route.without[route.hops.pop(address)] = "announced as the second best"
+        if route.endpoints:
+            route.endpoints.pop(address, None)
+
+
 def is_announced(declared: Data, address: str, service: Data) -> bool:
-    """Whether any declared advertisement is about the address, to whomever and however it goes."""
+    """Return whether any declared advertisement is about the address, to whomever and however it goes."""
     pool = pool_of(declared, address)
     every = [*declared["advertisements"], *declared.get("l2_advertisements", ())]
     return pool is not None and any(
@@ -247,7 +281,7 @@ def is_announced(declared: Data, address: str, service: Data) -> bool:
 
 
 def selects_service(advertisement: Data, service: Data) -> bool:
-    """Whether an advertisement is about the service: one without selectors is about every service."""
+    """Return whether an advertisement is about the service: one without selectors is about every service."""
     wanted = advertisement.get("service_selectors")
     if not wanted:
         return True
@@ -260,7 +294,7 @@ def _prefix(address: str, advertisement: Data) -> str:
     return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
-def _add(route: Route, nodes: Sequence[Data], cluster: Data, service: Data) -> None:
+def _add(route: Route, nodes: Sequence[Data], cluster: Data, service: Data, merit: Merit) -> None:
     """A service's share of a route: several may share an aggregate, and then the next hops of each count."""
     if service_name(service) not in route.services:
         route.services.append(service_name(service))
@@ -270,6 +304,7 @@ def _add(route: Route, nodes: Sequence[Data], cluster: Data, service: Data) -> N
         why = why_no_next_hop(node["name"], cluster, service)
         if not why:
             route.hops[address] = node["name"]
+            route.merits[address] = min(merit, route.merits.get(address, merit))
             route.without.pop(node["name"], None)
         elif address not in route.hops:
             route.without[node["name"]] = why
@@ -326,7 +361,7 @@ def _problem(where: str, what: str, expected: str, found: str, reason: str) -> d
 
 
 def _notes(declared: Data, cluster: Data, services: Sequence[Data]) -> list[str]:
-    """What is no fault of the rollout, and explains what the report shows or leaves out."""
+    """Return what is no fault of the rollout, and explains what the report shows or leaves out."""
     names = {node["name"] for node in declared["nodes"]}
     nothing = "no session and no next hop" if declared["routers"] else "no address of a service"
     notes = [
@@ -355,13 +390,19 @@ def _left_out(cluster: Data, scope: Scope) -> list[str]:
     ]
 
 
+def _pool(declared: Data) -> str:
+    """Name the kind of pool that an address should be from."""
+    if "pools_of" not in declared:
+        return "declared pool"
+    return f"IPAddressPool of {declared['pools_of']} that lies in vipcast_pool_ranges"
+
+
 def _service_notes(declared: Data, service: Data) -> list[str]:
     notes = []
     for address in service["addresses"]:
         if pool_of(declared, address) is None:
-            notes.append(
-                f"service {service_name(service)} has {address}, which is in no declared pool: not verified"
-            )
+            what = f"{address}, which is in no {_pool(declared)}: not verified"
+            notes.append(f"service {service_name(service)} has {what}")
         elif not is_announced(declared, address, service):
             notes.append(f"service {service_name(service)} has {address}, which no advertisement covers")
     if service["addresses"] and not serving(service):

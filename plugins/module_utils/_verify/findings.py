@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the routers say, as the module `bgp_router_info` returns it, read into types once.
+"""The observations on the routers, as the module `bgp_router_info` returns them, read into types once.
 
 **PRIVATE** to the collection.
 """
@@ -66,6 +66,8 @@ class FoundRouter:
     routes: Mapping[str, FoundRoute] = field(default_factory=dict)
     hash_policy: Mapping[int, int | None] = field(default_factory=dict)
     error: str = ""
+    listening: tuple[str, ...] = ()  # networks in which it waits for neighbours that it has no line for
+    most_hops: int | None = None  # next hops that its build has for a route; None: not known
 
 
 def read_routers(declared: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[FoundRouter]:
@@ -86,6 +88,8 @@ def _router(
         sessions=_sessions(result["sessions"], _numbers(result.get("version", ""))),
         routes={one["prefix"]: _route(one) for one in result["routes"] if _is_ours(one["prefix"], filters)},
         hash_policy={4: result.get("hash_policy_ipv4"), 6: result.get("hash_policy_ipv6")},
+        listening=tuple((result.get("configuration") or {}).get("listen_ranges", ())),
+        most_hops=result.get("maximum_paths_limit"),
     )
 
 
@@ -140,7 +144,7 @@ def _hint(one: Mapping[str, Any]) -> str:
 
 
 def _is_ours(prefix: str, filters: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the nodes may announce this prefix: inside a pool, and of a length that is announced."""
+    """Return whether the nodes may announce this prefix: inside a pool, and of a length that is announced."""
     network = ipaddress.ip_network(prefix)
     for one in filters:
         pool = ipaddress.ip_network(one["prefix"])

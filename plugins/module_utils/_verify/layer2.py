@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which addresses somebody has to answer for on a segment, and who may. **PRIVATE** to the collection.
+"""The addresses that must be answered for on a segment, and by whom. **PRIVATE** to the collection.
 
 The rules (the load balancer follows them too, but is not asked):
 
@@ -27,6 +27,8 @@ from .expectations import (
     serving,
     why_no_next_hop,
 )
+from .others import with_cluster_pools
+from .vendor import vendor
 
 
 @dataclass
@@ -50,13 +52,13 @@ class Vip:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody has to answer."""
+        """Return whether anybody has to answer."""
         return bool(self.candidates)
 
 
 def expect_owners(declared: Data, cluster: Data, scope: Scope) -> list[Vip]:
     """All addresses that are announced by layer 2, by number."""
-    cluster = seen_by(scope, cluster)
+    cluster, declared = seen_by(scope, cluster), with_cluster_pools(declared, cluster)
     found: dict[str, Vip] = {}
     for service in scope.chosen(cluster):
         for address in service["addresses"]:
@@ -111,7 +113,7 @@ def _add(vip: Vip, nodes: Sequence[str], cluster: Data, service: Data) -> None:
 
 
 def _claim(vip: Vip, cluster: Data) -> None:
-    """What the load balancer says of the address."""
+    """The load balancer's status of the address."""
     for one in cluster.get("owners") or ():
         if one["service"] not in vip.services or one["address"] not in (None, vip.address):
             continue
@@ -147,11 +149,16 @@ class Macs:
         return any(holder == node for pairs in self.known.values() for holder, _interface in pairs)
 
     def name(self, mac: str) -> str:
-        return f"{' or '.join(self.holders(mac)) or 'no known node'} ({mac})"
+        """Return who has a MAC address, for people: the nodes, or the maker of a stranger's card."""
+        holders = " or ".join(self.holders(mac))
+        if holders:
+            return f"{holders} ({mac})"
+        maker = vendor(mac)
+        return f"no known node ({mac}, {maker})" if maker else f"no known node ({mac})"
 
 
 def read_macs(results: Iterable[Data]) -> Macs:
-    """What the nodes said, as a loop over them registered: a line `PATH MAC` for each interface.
+    """Return what the nodes said, as a loop over them registered: a line `PATH MAC` for each interface.
 
     The paths are those of /sys/class/net/*/address; `item` is the declared node.
     """
@@ -174,7 +181,10 @@ def _is_mac(words: Sequence[str]) -> bool:
 
 
 def row(vip: Vip, found: Sequence[Data], macs: Macs) -> dict[str, Any]:
-    """What is reported of an address; `found`: `{client, answers, kernel}` of everyone who could ask."""
+    """Return what is reported of an address.
+
+    `found`: `{client, answers, kernel}` of everyone who could ask.
+    """
     return {
         "address": vip.address,
         "services": sorted(vip.services),
@@ -194,6 +204,7 @@ def _asked(one: Data, macs: Macs) -> dict[str, Any]:
         {
             "mac": answer["mac"],
             "nodes": macs.holders(answer["mac"]),
+            "vendor": vendor(answer["mac"]),
             "times": answer["times"],
             "latency_ms": answer["latency_ms"],
         }

@@ -58,7 +58,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Sent:
-    """When an address was asked for on an interface, in seconds since the epoch."""
+    """The time at which an address was asked for on an interface, in seconds since the epoch."""
 
     interface: str
     address: IPAddress
@@ -103,7 +103,7 @@ def multicast_mac(group: ipaddress.IPv6Address) -> str:
 
 
 def read_answer(interface: str, data: bytes, at: float) -> Answer | None:
-    """Who says to have which address in a frame; None for everything else."""
+    """Return who says to have which address in a frame; None for everything else."""
     kind = int.from_bytes(data[12:14], "big")
     if kind == ARP_TYPE:
         return _arp_reply(interface, data, at)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who answers on the segment against who should: one entry for each difference, with its likely reason.
+"""The comparison of who answers on a segment with who should: each difference with its likely reason.
 
 **PRIVATE** to the collection.
 """
@@ -26,7 +26,7 @@ Found = Mapping[str, Sequence[Data]]
 
 
 def heard(results: Sequence[Data]) -> tuple[Found, list[Difference], dict[str, str]]:
-    """What the hosts on the segment found, by address: `{client, answers, kernel}`.
+    """Return what the hosts on the segment found, by address: `{client, answers, kernel}`.
 
     Besides: what is wrong with the asking itself, and address to why a host is not on its segment. `results`:
     of the module neighbor_probe, with the host as `item`.
@@ -58,7 +58,7 @@ def not_asked(vips: Sequence[Vip], found: Found, far: Mapping[str, str]) -> list
 
 
 def remembered(vips: Sequence[Vip], macs: Macs) -> list[str]:
-    """Who was heard besides the owner, a while ago or now."""
+    """Return who was heard besides the owner, a while ago or now."""
     return [
         f"{vip.owner} heard {', '.join(map(macs.name, vip.foreign))} answer for {vip.address} not long ago"
         for vip in vips
@@ -122,7 +122,7 @@ def _overheard(vip: Vip, macs: Macs) -> list[Difference]:
 
 
 def _answered(vip: Vip, one: Data, macs: Macs) -> list[Difference]:
-    """What one host on the segment heard."""
+    """Return what one host on the segment heard."""
     where, what = f"client {one['client']}", f"who has {_what(vip)}"
     found = [answer["mac"] for answer in one["answers"]]
     named = ", ".join(macs.name(mac) for mac in found) or "nobody"

@@ -27,7 +27,7 @@ PORT_TRIES = 50
 
 
 class Kind(Enum):
-    """Why a request got no answer."""
+    """The reason why a request got no answer."""
 
     REFUSED = "refused"  # the host is there, and nothing listens (or kube-proxy rejects: no endpoint)
     TIMEOUT = "timeout"  # packets vanish
@@ -52,7 +52,10 @@ ERRNOS = {
 
 @dataclass(frozen=True)
 class Target:
-    """What to ask. `statuses`: HTTP status codes that are good; `timeout` in seconds, for one request."""
+    """The target of requests.
+
+    `statuses`: HTTP status codes that are good; `timeout` in seconds, for one request.
+    """
 
     address: str
     port: int
@@ -75,7 +78,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Answer:
-    """How one request went. `started` and `seconds` from the run's start and for the request."""
+    """The outcome of one request. `started` and `seconds` from the run's start and for the request."""
 
     number: int
     started: float
@@ -181,7 +184,7 @@ def summary(target: Target, answers: list[Answer]) -> dict[str, Any]:
 
 
 def _counts(names: Any) -> dict[str, int]:
-    """How often each was there, sorted by name."""
+    """Return how often each was there, sorted by name."""
     counts: dict[str, int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1

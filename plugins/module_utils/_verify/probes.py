@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which ports of which services a client asks, how often, and what must come of it.
+"""The plan of probes: which ports of which services a client asks, how often, and what must come of it.
 
 **PRIVATE** to the collection.
 """
@@ -21,7 +21,10 @@ HTTP_PORTS = (80, 8080)
 
 @dataclass(frozen=True)
 class Settings:
-    """How to ask. `timeout` seconds for a request, `concurrency` at the same time, `miss` see `sampling`."""
+    """The options of probes.
+
+    `timeout` seconds for a request, `concurrency` at the same time, `miss` see `sampling`.
+    """
 
     timeout: float
     concurrency: int
@@ -59,7 +62,7 @@ def _entry(
 
 
 def is_http(port: Data) -> bool:
-    """Whether plain HTTP is likely spoken on a port of a service."""
+    """Return whether plain HTTP is likely spoken on a port of a service."""
     name = port["name"]
     if name == "https" or name.startswith("https-"):
         return False
@@ -94,7 +97,10 @@ def _for_pods(service: Data, hops: int, miss: float) -> int:
 
 
 def judge(entry: Data, result: Data, service: Data) -> list[Difference]:
-    """What a probe's counts say against the service. `result` is the module's, or `{unreachable, msg}`."""
+    """Return what a probe's counts say against the service.
+
+    `result` is the module's, or `{unreachable, msg}`.
+    """
     where = f"client {entry['client']}"
     what = f"{entry['protocol']} {entry['address']} port {entry['port']} ({entry['service']})"
     if "ok" not in result:

@@ -25,7 +25,7 @@ from .worst_case import rows as worst_cases
 
 @dataclass(frozen=True)
 class Segment:
-    """What was asked about layer 2, as loops registered it.
+    """The answers about layer 2, as loops registered them.
 
     `heard`: of neighbor_probe, with the host that asked as `item`; None: nobody was to ask. `macs`: see
     `layer2.read_macs`.
@@ -193,7 +193,7 @@ def _bfd(session: Data) -> str:
 
 
 def _failure_table(failures: Sequence[Data]) -> list[str]:
-    """How long routes of a dead node are used, and whether a restart of a speaker is seen: the worst case."""
+    """Return the worst case: for how long routes of a dead node are used, and who sees a speaker restart."""
     rows = [
         (
             one["router"],
@@ -252,7 +252,10 @@ def _owner_table(owners: Sequence[Data]) -> list[str]:
 
 
 def _other_table(owners: Sequence[Data]) -> list[str]:
-    """Who could take over, and why not the other nodes. Addresses of which the same is true share a row."""
+    """Return who could take over, and why not the other nodes.
+
+    Addresses of which the same is true share a row.
+    """
     rows: dict[tuple[str, ...], list[str]] = {}
     for one in owners:
         others = [name for name in one["candidates"] if name != one["owner"]]
@@ -266,9 +269,9 @@ def _other_table(owners: Sequence[Data]) -> list[str]:
 
 
 def _heard_from(asked: Data) -> tuple[str, str, str, str]:
-    """Who asked, the nodes that answered, their MAC addresses and how soon."""
+    """Return who asked, the nodes that answered, their MAC addresses and how soon."""
     answers = asked["answers"]
-    nodes = [" or ".join(one["nodes"]) or "unknown" for one in answers]
+    nodes = [" or ".join(one["nodes"]) or one["vendor"] or "unknown" for one in answers]
     times = [f"{one['latency_ms']:.1f}" for one in answers]
     macs = [one["mac"] for one in answers]
     return (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many requests are enough to meet everyone who should answer. **PRIVATE** to the collection."""
+"""The number of requests that meets everyone who should answer. **PRIVATE** to the collection."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an address is asked for on a segment: on which interface, from which source.
+"""The interface and source by which an address is asked for on a segment.
 
 **PRIVATE** to the collection.
 
@@ -37,12 +37,13 @@ class Link:
 
 @dataclass(frozen=True)
 class Question:
-    """Who has `address`? Asked on `interface`, from `mac` and `source` (unspecified: no address is shown)."""
+    """A question for `address` on `interface`, from `mac` and `source` (unspecified: no address is shown)."""
 
     address: IPAddress
     interface: str
     mac: str
     source: IPAddress
+    network: str | None = None  # of the interface, that the address is in
 
 
 def interface_towards(address: IPAddress, routes: Sequence[Data]) -> str:
@@ -78,7 +79,7 @@ def read_link(data: Sequence[Data], name: str) -> Link:
 
 
 def _addresses(infos: Sequence[Data]) -> list[Interface]:
-    """Those that may be a source: RFC 4862, 5.4 forbids tentative ones."""
+    """Return those that may be a source: RFC 4862, 5.4 forbids tentative ones."""
     return [
         ipaddress.ip_interface(f"{one['local']}/{one['prefixlen']}")
         for one in infos
@@ -87,10 +88,11 @@ def _addresses(infos: Sequence[Data]) -> list[Interface]:
 
 
 def question(address: IPAddress, link: Link, source: IPAddress | None) -> Question:
-    """How to ask on a link; without a `source` the best one of the link."""
+    """Return how to ask on a link; without a `source` the best one of the link."""
     if source is not None and source.version != address.version:
         raise ValueError(f"source {source} is IPv{source.version}, and {address} is IPv{address.version}")
-    return Question(address, link.name, link.mac, source or _best_source(address, link))
+    network = next((str(one.network) for one in link.addresses if address in one.network), None)
+    return Question(address, link.name, link.mac, source or _best_source(address, link), network)
 
 
 def _best_source(address: IPAddress, link: Link) -> IPAddress:

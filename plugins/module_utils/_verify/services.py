@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the cluster says of its nodes and LoadBalancer services, reduced to what matters for reaching them.
+"""The nodes and LoadBalancer services of a cluster, reduced to what matters for reaching them.
 
 **PRIVATE** to the collection. Nothing here reads what a speaker or a controller claims, but for what only
 the cluster can know: which address a service was given or why none, and which node says that it owns it.
@@ -43,6 +43,20 @@ def _node(item: Json) -> dict[str, Any]:
 def _is_own(address: Json) -> bool:
     """The node's own, in the network that it shares with others."""
     return bool(address.get("type") == "InternalIP")
+
+
+def read_pools(items: Iterable[Json]) -> list[dict[str, Any]]:
+    """Return the IPAddressPools by namespace and name: `{namespace, name, labels, addresses}`."""
+    found = [
+        {
+            "namespace": item["metadata"]["namespace"],
+            "name": item["metadata"]["name"],
+            "labels": dict(item["metadata"].get("labels") or {}),
+            "addresses": [str(text) for text in _list(item.get("spec"), "addresses")],
+        }
+        for item in items
+    ]
+    return sorted(found, key=lambda pool: (pool["namespace"], pool["name"]))
 
 
 def read_services(services: Iterable[Json], slices: Iterable[Json]) -> list[dict[str, Any]]:
@@ -129,7 +143,7 @@ def _owned(item: Json) -> list[dict[str, Any]]:
 
 
 def _owner(one: Json) -> dict[str, Any]:
-    """Of an entry of `addresses`, or of a status that has none."""
+    """Return the address of an entry of `addresses`, or of a status that has none."""
     interfaces = _list(one, "interfaces")
     return {
         "address": one.get("address"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a router's users get when a node dies or its speaker restarts, from what is negotiated.
+"""The worst case for a router's users when a node dies or its speaker restarts, from what is negotiated.
 
 **PRIVATE** to the collection. The rules were measured on FRR (docs/design/0013-bfd.md):
 
@@ -29,7 +29,7 @@ class WorstCase:
 
 
 def worst_case(session: FoundSession) -> WorstCase:
-    """Of a session that is Established."""
+    """Return the worst case of a session that is Established."""
     dead, why = _dead(session)
     return WorstCase(dead, session.kept, session.kept, f"{why}; {_restarts(session)}")
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which address, for which service. Pure, and shared by the controller, the modules and the command line.
+"""IP address management: which address for which service. Pure; for controller, modules and command line.
 
 Reading order: `request` (what a service asks for, and the two answers), `service` (the same from an object of
 the API), `allocator` (the rules; `book` who holds what, `space` the next free address, `index` whose pool an

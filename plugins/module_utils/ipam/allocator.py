@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which addresses a service gets. Order of what is tried:
+"""The allocator of addresses. Order of what is tried:
 
-1. what it has, while that is still allowed and asked for;
+1. what it has, while that is still allowed and asked for; and while what it asks for can not be had, if
+   `fate` says so;
 2. the addresses it asks for;
 3. the pool it asks for;
 4. pools for certain services (serviceAllocation), if it is one, by priority (0 comes last), then by name;
@@ -10,7 +11,8 @@
 
 4 and 5 skip pools with ``autoAssign: false``. Inside a pool the first free address in the order of the
 pool's entries is taken; one that may be shared counts as free for those who may share it, and one that is
-leaving a service counts as free for that service. All addresses of a service are from the same pool.
+leaving a service counts as free for that service. All addresses of a service are from the same pool. Who
+prefers two families goes to a pool that has both, then to one that has its first, then its second.
 
 A service that had one address of each family and shall have one only keeps the one of that family; one that
 had one and shall have two keeps it if the same pool has the other.
@@ -19,17 +21,18 @@ had one and shall have two keeps it if the same pool has the other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from operator import itemgetter
 from typing import Union
 
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
 from . import explain
 from .book import Book
+from .fate import Fate, fate
 from .index import PoolIndex
 from .request import Allocation, Holder, Refusal, Request
+from .sharers import Place
 from .space import Space
 
 __all__ = ["Allocator", "allows"]
@@ -47,6 +50,7 @@ class Allocator:
         self._index = PoolIndex(())
         self._spaces: dict[tuple[str, int], Space] = {}
         self._used: Counter[tuple[str, int]] = Counter()
+        self.restricted: tuple[Pool, ...] = ()  # pools that are not for every service
         self.configure(pools)
 
     # -- configuration ---------------------------------------------------------------------------------------
@@ -61,10 +65,20 @@ class Allocator:
         }
         found = ((self._index.pool_of(address), address.version) for address in self.book.addresses())
         self._used = Counter((pool.name, version) for pool, version in found if pool is not None)
+        self.book.sharers.arrange(self._place)
+        self.restricted = tuple(pool for pool in self.pools if _is_restricted(pool))
 
     def _space(self, pool: Pool, family: int) -> Space:
         old = self._spaces.get((pool.name, family))
         return old if old is not None and old.pool == pool else Space(pool, family)
+
+    def _place(self, address: IPAddress) -> Place | None:
+        """Return the pool, family and position of the address; None if no pool gives it away."""
+        pool = self._index.pool_of(address)
+        if pool is None or pool.avoids(address):
+            return None
+        slot = (pool.name, address.version)
+        return slot, self._spaces[slot].position(address)
 
     def usage(self, pool: str, family: int) -> tuple[int, int]:
         """(held, free) addresses of a pool; held are also those that it avoids since it was changed."""
@@ -86,14 +100,26 @@ class Allocator:
         return self._hold(request, checked)
 
     def allocate(self, request: Request) -> Answer:
-        """What the service holds from now on, or why it holds nothing (and then what it had is leaving)."""
+        """Allocate addresses to the service; return them, or why it can not have what it asks for.
+
+        After a refusal the service keeps the addresses that it had, or they leave it, as `fate` says.
+        """
         held = self.book.allocations.get(request.holder)
         kept = self.keep(request, held.addresses) if held else None
         if kept is not None:
             return self._hold(request, self._with_other_family(request, kept))
         self.book.release(request.holder)
         answer = self._choose(request)
-        return answer if isinstance(answer, Refusal) else self._hold(request, answer)
+        if not isinstance(answer, Refusal):
+            return self._hold(request, answer)
+        self.stay(request, held.addresses if held else (), answer)
+        return answer
+
+    def stay(self, request: Request, addresses: tuple[IPAddress, ...], refusal: Refusal) -> bool:
+        """Let a service go on with these though its request is refused, if the rules say so (`fate`)."""
+        if not addresses or fate(refusal.reason) is not Fate.KEEP:
+            return False
+        return self.keep(request.without_wishes, addresses) is not None
 
     def release(self, holder: Holder) -> None:
         """The service shall hold nothing.
@@ -116,10 +142,15 @@ class Allocator:
 
     def candidates(self, request: Request) -> tuple[Pool, ...]:
         """The pools that are tried, in order, for a request without explicit addresses."""
+        return tuple(self._candidates(request))
+
+    def _candidates(self, request: Request) -> Iterator[Pool]:
+        """Yield the pools one after the other, as mostly the first one has a free address."""
         if request.pool is not None:
             pool = self._by_name.get(request.pool)
-            return (pool,) if pool is not None and allows(pool, request) else ()
-        return tuple(pool for pool in self.pools if pool.auto_assign and allows(pool, request))
+            yield from (pool,) if pool is not None and allows(pool, request) else ()
+            return
+        yield from (pool for pool in self.pools if pool.auto_assign and allows(pool, request))
 
     # -- rules -----------------------------------------------------------------------------------------------
 
@@ -130,26 +161,28 @@ class Allocator:
             return self.check(request, request.addresses)
         if request.pool is not None and request.pool not in self._by_name:
             return explain.pool_not_found(request.pool, [pool.name for pool in self.pools])
-        candidates = self.candidates(request)
-        if not candidates:
+        if next(self._candidates(request), None) is None:
             return explain.no_candidates(request, self.pools)
-        return self._first(request, candidates)
+        return self._first(request) or explain.exhausted(request, self.candidates(request))
 
-    def _first(self, request: Request, candidates: tuple[Pool, ...]) -> Answer:
-        """All families from one pool; with PreferDualStack then the first family alone."""
-        wishes = [request.families] if request.require_all else [request.families, request.families[:1]]
-        for families in wishes:
+    def _first(self, request: Request) -> Allocation | None:
+        """Choose addresses of all families from one pool; return None if there are none.
+
+        With PreferDualStack the first family alone is tried next, then the second.
+        """
+        alone = [] if request.require_all else [(family,) for family in request.families]
+        for families in [request.families, *alone]:
             kept = self._remaining(request, families)
             if kept is not None:
                 return kept
-            for pool in candidates:
+            for pool in self._candidates(request):
                 picked = self._pick(pool, families, request)
                 if picked is not None:
                     return Allocation(picked, pool.name)
-        return explain.exhausted(request, candidates)
+        return None
 
     def _remaining(self, request: Request, families: tuple[int, ...]) -> Allocation | None:
-        """What a service keeps that had one family and shall have two, or the other way round."""
+        """Return what a service keeps that had one family and shall have two, or the other way round."""
         own = self.book.leaving.get(request.holder, frozenset())
         if len(own) + len(families) != 3 or len({address.version for address in own}) != len(own):
             return None
@@ -178,24 +211,27 @@ class Allocator:
         if space is None:
             return None
         free = space.first_free(self.book)
-        found = [*self._open_to(pool, family, request), *([free] if free else [])]
-        return min(found, key=space.position, default=None)
+        found = [space.position(each) for each in (free, *self._own(pool, family, request)) if each]
+        joined = self.book.sharers.first((pool.name, family), request.sharing)
+        position = min([*found, joined] if joined else found, default=None)
+        return space.address(position) if position else None
 
-    def _open_to(self, pool: Pool, family: int, request: Request) -> list[IPAddress]:
-        """Addresses that are not free, but open to the service: to be shared, or its own that are leaving."""
-        own = self.book.leaving.get(request.holder, ())
-        shared = self.book.sharing(request.sharing.key) if request.sharing.key else ()
+    def _own(self, pool: Pool, family: int, request: Request) -> list[IPAddress]:
+        """Return the addresses of this pool and family that are leaving the service and are free for it."""
         return [
             address
-            for address in {*own, *shared}
+            for address in self.book.leaving.get(request.holder, ())
             if address.version == family
-            and address in pool
+            and self._index.pool_of(address) is pool
             and not pool.avoids(address)
-            and self._may_have(request, address) is None
+            and self.is_open_to(request, address)
         ]
 
     def check(self, request: Request, addresses: tuple[IPAddress, ...]) -> Answer:
-        """What holding exactly these would be, or by which rule the service may not; nothing changes."""
+        """Return what holding exactly these would be, or by which rule the service may not.
+
+        Nothing changes.
+        """
         refusal = self._check_form(request, addresses)
         if refusal is not None:
             return refusal
@@ -208,7 +244,7 @@ class Allocator:
         if len(names) != 1:
             return explain.two_pools(addresses, sorted(names))
         # Who holds what comes last: a reason that lies in the declarations is the better one, and it stays.
-        refusals = (self._may_have(request, address) for address in addresses)
+        refusals = (self.may_have(request, address) for address in addresses)
         refusal = next((each for each in refusals if each is not None), None)
         return refusal or Allocation(tuple(sorted(addresses, key=lambda item: item.version)), names.pop())
 
@@ -232,18 +268,18 @@ class Allocator:
             return explain.not_allowed(request, pool)
         return None
 
-    def _may_have(self, request: Request, address: IPAddress) -> Refusal | None:
-        holders = self.book.holders(address)
-        mine = address in self.book.held_by(request.holder)
-        for holder, terms in sorted(holders.items(), key=itemgetter(0)):
-            leaving = address in self.book.leaving.get(holder, ())
-            # Who has an address keeps it, whatever other services show: they are about to be put right.
-            if holder == request.holder or (mine and leaving):
-                continue
-            why = request.sharing.refusal(terms)
-            if why is not None or leaving:
-                return explain.in_use(address, holder, why or "", request.sharing, leaving)
-        return None
+    def is_open_to(self, request: Request, address: IPAddress) -> bool:
+        """Tell whether no other service prevents this one from having the address."""
+        return self.book.rival(request.holder, request.sharing, address) is None
+
+    def may_have(self, request: Request, address: IPAddress) -> Refusal | None:
+        """Return which service prevents this one from having the address, and why; None if none does."""
+        rival = self.book.rival(request.holder, request.sharing, address)
+        if rival is None:
+            return None
+        terms = self.book.holders(address)[rival]
+        why = request.sharing.refusal(terms) if terms is not None else None
+        return explain.in_use(address, request, rival, why)
 
     def _hold(self, request: Request, allocation: Allocation) -> Allocation:
         fresh = [address for address in allocation.addresses if address not in self.book]
@@ -265,8 +301,13 @@ class Allocator:
 
 
 def allows(pool: Pool, request: Request) -> bool:
-    """Whether the pool is for such services."""
+    """Return whether the pool is for such services."""
     allocation = pool.service_allocation
     if allocation is None:
         return True
     return allocation.allows(request.holder[0], request.namespace_labels, request.labels)
+
+
+def _is_restricted(pool: Pool) -> bool:
+    allocation = pool.service_allocation
+    return allocation is not None and not allocation.for_all

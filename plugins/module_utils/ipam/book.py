@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who holds which address, and who merely shows one.
+"""The allocations: which services hold an address, and which merely show one.
 
 An address that a service has lost, or that somebody else wrote into its status, is *leaving* as long as the
 service's status shows it. Nobody is given a leaving address, so that no two services ever show the same one,
@@ -9,15 +9,17 @@ not even while the API server is slow.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from typing import Union
 
 from ..model.addresses import IPAddress
 from .request import Allocation, Holder, Sharing
+from .sharers import Sharers
 
 __all__ = ["Book"]
 
 _NOTHING: frozenset[IPAddress] = frozenset()
+_Terms = Union[Sharing, None]  # on which a holder has an address; None: it is leaving
 
 
 class Book:
@@ -26,43 +28,59 @@ class Book:
     def __init__(self) -> None:
         self.allocations: dict[Holder, Allocation] = {}
         self.leaving: dict[Holder, frozenset[IPAddress]] = {}
-        self._holders: dict[IPAddress, dict[Holder, Sharing]] = {}
-        self._by_key: defaultdict[str, set[IPAddress]] = defaultdict(set)
+        self.sharers = Sharers()
+        self._holders: dict[IPAddress, dict[Holder, _Terms]] = {}
 
     def __contains__(self, address: object) -> bool:
-        """Whether the address is held, or leaving a service."""
+        """Tell whether the address is held, or leaving a service."""
         return address in self._holders
 
     def addresses(self) -> Collection[IPAddress]:
-        """All addresses that are held or leaving."""
+        """Return all addresses that are held or leaving."""
         return self._holders.keys()
 
-    def holders(self, address: IPAddress) -> Mapping[Holder, Sharing]:
-        """Who has it, on which terms; those whom it is leaving too."""
+    def holders(self, address: IPAddress) -> Mapping[Holder, _Terms]:
+        """Return who has it, on which terms; None for those whom it is leaving."""
         return self._holders.get(address, {})
 
     def held_by(self, holder: Holder) -> tuple[IPAddress, ...]:
-        """What the service holds."""
+        """Return what the service holds."""
         allocation = self.allocations.get(holder)
         return allocation.addresses if allocation else ()
 
-    def sharing(self, key: str) -> Iterable[IPAddress]:
-        """Addresses of services with this sharing key."""
-        return self._by_key.get(key, ())
+    def rival(self, holder: Holder, sharing: Sharing, address: IPAddress) -> Holder | None:
+        """Return the first by name who is in the service's way on this address.
+
+        Who has an address keeps it, whatever other services show: they are about to be put right.
+        """
+        has = address in self.held_by(holder)
+        if address in self.sharers:
+            return self.sharers.rival(holder, sharing, address, has=has)
+        others = self.holders(address).items()
+        return min((name for name, terms in others if name != holder and (terms or not has)), default=None)
 
     def hold(self, holder: Holder, allocation: Allocation, sharing: Sharing) -> None:
         """The service has these addresses from now on; what it had besides is leaving."""
+        if self._has(holder, allocation, sharing):
+            return
         self.release(holder)
         self.allocations[holder] = allocation
         for address in allocation.addresses:
-            self._drop(holder, address)
-            self._add(holder, address, sharing)
+            self._put(holder, address, sharing)
         self._leave(holder, self.leaving.get(holder, _NOTHING) - set(allocation.addresses))
+
+    def _has(self, holder: Holder, allocation: Allocation, sharing: Sharing) -> bool:
+        """Tell whether the service has exactly this allocation already, on these terms of sharing."""
+        if self.allocations.get(holder) != allocation:
+            return False
+        return all(self.holders(address).get(holder) == sharing for address in allocation.addresses)
 
     def release(self, holder: Holder) -> None:
         """The service shall not have its addresses any longer; they are leaving."""
         allocation = self.allocations.pop(holder, None)
         if allocation is not None:
+            for address in allocation.addresses:
+                self._put(holder, address, None)
             self._leave(holder, self.leaving.get(holder, _NOTHING) | set(allocation.addresses))
 
     def observe(self, holder: Holder, shown: frozenset[IPAddress]) -> list[IPAddress]:
@@ -71,7 +89,7 @@ class Book:
         before = self.leaving.get(holder, _NOTHING)
         self._leave(holder, now)
         for address in now - before:
-            self._add(holder, address, Sharing())
+            self._put(holder, address, None)
         for address in before - now:
             self._drop(holder, address)
         return sorted(before - now, key=int)
@@ -82,22 +100,24 @@ class Book:
         else:
             self.leaving.pop(holder, None)
 
-    def _add(self, holder: Holder, address: IPAddress, sharing: Sharing) -> None:
-        self._holders.setdefault(address, {})[holder] = sharing
-        if sharing.key:
-            self._by_key[sharing.key].add(address)
+    def _put(self, holder: Holder, address: IPAddress, terms: _Terms) -> None:
+        self._drop(holder, address)
+        others = self._holders.setdefault(address, {})
+        if terms is None:
+            self.sharers.leave(address, holder)
+        elif terms.key:
+            leaving = (name for name, each in others.items() if each is None)
+            self.sharers.hold(address, holder, terms, leaving)
+        others[holder] = terms
 
     def _drop(self, holder: Holder, address: IPAddress) -> None:
         holders = self._holders.get(address, {})
-        sharing = holders.pop(holder, None)
-        if sharing is None:
+        if holder not in holders:
             return
-        if not any(other.key == sharing.key for other in holders.values()):
-            self._forget_key(sharing.key, address)
+        terms = holders.pop(holder)
+        if terms is None:
+            self.sharers.left(address, holder)
+        elif terms.key:
+            self.sharers.drop(address, holder, terms)
         if not holders:
             del self._holders[address]
-
-    def _forget_key(self, key: str, address: IPAddress) -> None:
-        self._by_key[key].discard(address)
-        if not self._by_key[key]:
-            del self._by_key[key]

@@ -1,19 +1,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What should be true of every service: a snapshot of pools and services in, outcomes out. No I/O.
+"""The decision about every service: a snapshot of pools and services in, outcomes out. No I/O.
 
 Rules of this file:
 
-* A service keeps its address as long as it may. When the controller starts, and when the configuration
-  changes, those that have one are settled first, oldest first; then the others get theirs, oldest first.
+* A service keeps its address as long as it may, also where it asks for one that it can not have (`fate`).
+* When the controller starts, and when the configuration changes, those that have an address are settled
+  first, oldest first; then the others get theirs, oldest first.
 * One change of one service costs the same with ten services as with ten thousand.
 * What somebody else wrote into a status is nobody's address; it is repaired.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Callable
 
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
@@ -24,13 +27,17 @@ from .waiting import Waiting
 
 __all__ = ["Decider", "Outcome"]
 
+# Addresses for each of which it is looked who could have it, before anybody tries.
+FEW = 8
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What should be true of one service."""
+    """The outcome for one service."""
 
     relation: Relation
-    result: Allocation | Refusal | None = None  # None: nothing of ours is on it
+    result: Allocation | Refusal | None = None  # None: nothing of ours is on it, or nothing is known yet
+    refusal: Refusal | None = None  # beside an allocation: why it is not the one that is asked for
 
 
 class Decider:
@@ -49,27 +56,43 @@ class Decider:
 
     def start(self, pools: Iterable[Pool], views: Iterable[View]) -> None:
         """The first snapshot."""
+        deque(self.starting(pools, views), maxlen=0)
+
+    def starting(self, pools: Iterable[Pool], views: Iterable[View]) -> Iterator[None]:
+        """Do the same in steps, one service in each; until it is done, nothing else may be asked or told."""
         self.allocator.configure(pools)
         self.views = {view.key: view for view in views}
         oldest_first = sorted(self.views.values(), key=lambda view: view.age)
         for view in oldest_first:
-            if isinstance(view.want, Request) and view.shown:
+            if view.shown and isinstance(view.want, Request):
                 self.allocator.keep(view.want, view.shown)
+            yield
+        for view in oldest_first:
+            if view.shown and view.key not in self.allocator.book.allocations:
+                self._keep(view, view.shown)
+            yield
         for view in oldest_first:
             self.allocator.observe(view.key, view.shown)
-        for view in oldest_first:
-            self._decide(view)
-        self._feed([])
-        self._changed.update(dict.fromkeys(self.views))
+            yield
+        yield from self._decide_all(oldest_first)
 
     def configure(self, pools: Iterable[Pool]) -> None:
         """Other pools are in force: every service is decided again."""
+        deque(self.configuring(pools), maxlen=0)
+
+    def configuring(self, pools: Iterable[Pool]) -> Iterator[None]:
+        """Do the same in steps, as `starting` does."""
         self.allocator.configure(pools)
         oldest_first = sorted(self.views.values(), key=lambda view: view.age)
         for view in oldest_first:
             self._keep_or_release(view)
+            yield
+        yield from self._decide_all(oldest_first)
+
+    def _decide_all(self, oldest_first: list[View]) -> Iterator[None]:
         for view in oldest_first:
             self._decide(view)
+            yield
         self._feed([])
         self._changed.update(dict.fromkeys(self.views))
 
@@ -89,26 +112,28 @@ class Decider:
             self._feed(self.allocator.observe(key, shown))
 
     def take_changed(self) -> list[Holder]:
-        """Whose outcome may have changed, or may differ from what is shown; each once."""
+        """Return whose outcome may have changed, or may differ from what is shown; each once."""
         changed, self._changed = list(self._changed), {}
         return changed
 
     # -- what is true now ----------------------------------------------------------------------------------
 
     def outcome(self, key: Holder) -> Outcome | None:
-        """What should be true of the service; None if there is none of that name."""
+        """Return what should be true of the service; None if there is none of that name."""
         view = self.views.get(key)
         if view is None:
             return None
-        return Outcome(view.relation, self.allocator.book.allocations.get(key) or self._refusals.get(key))
+        held, refusal = self.allocator.book.allocations.get(key), self._refusals.get(key)
+        return Outcome(view.relation, held or refusal, refusal if held else None)
 
     def why_not(self, key: Holder, addresses: tuple[IPAddress, ...]) -> Refusal | None:
-        """By which rule the service may not hold these."""
+        """The rule by which the service may not hold these addresses."""
         view = self.views.get(key)
-        if view is None or not isinstance(view.want, Request):
+        if view is None or view.needs is None:
             return view.want if view is not None and isinstance(view.want, Refusal) else None
-        checked = self.allocator.check(view.want, addresses)
-        return checked if isinstance(checked, Refusal) else None
+        wants = [view.want] if isinstance(view.want, Request) else []
+        checked = (self.allocator.check(each, addresses) for each in (view.needs, *wants))
+        return next((each for each in checked if isinstance(each, Refusal)), None)
 
     # -- one service ---------------------------------------------------------------------------------------
 
@@ -126,9 +151,10 @@ class Decider:
         self._feed(opened)
 
     def _line_up(self, view: View) -> None:
-        """Something is freed while the service's wish changes: it is served in its turn, by age."""
+        """A service whose wish changes while something is freed is served in its turn, by age."""
         self._keep_or_release(view)
-        if isinstance(view.want, Request) and view.key not in self.allocator.book.allocations:
+        held = self.allocator.book.held_by(view.key)
+        if isinstance(view.want, Request) and not (held and self._is_right(view.want, held)):
             self.waiting.add(view.age, self._line_for(view.want), view.want.addresses)
 
     def _terms_changed(self, view: View, old: View | None) -> list[IPAddress]:
@@ -148,8 +174,17 @@ class Decider:
 
     def _keep_or_release(self, view: View) -> None:
         held = self.allocator.book.held_by(view.key)
-        if held and not (isinstance(view.want, Request) and self.allocator.keep(view.want, held)):
+        if held and not view.is_unknown and not self._keep(view, held):
             self.allocator.release(view.key)
+
+    def _keep(self, view: View, addresses: tuple[IPAddress, ...]) -> bool:
+        """Let it hold what it has, as what it asks for or as what stays in spite of that."""
+        if isinstance(view.want, Request) and self.allocator.keep(view.want, addresses):
+            return True
+        return view.needs is not None and self.allocator.keep(view.needs, addresses) is not None
+
+    def _is_right(self, want: Request, addresses: tuple[IPAddress, ...]) -> bool:
+        return isinstance(self.allocator.check(want, addresses), Allocation)
 
     def _decide(self, view: View) -> None:
         """Give the service what it should have, and let it wait for what it can not have yet."""
@@ -170,12 +205,24 @@ class Decider:
             self.waiting.remove(view.key)
 
     def _answer(self, view: View) -> Allocation | Refusal | None:
-        if not isinstance(view.want, Request):
+        if view.is_unknown:
+            return None
+        want, had = view.want, self.allocator.book.held_by(view.key) or view.shown
+        if isinstance(want, Request):
+            if view.shown and view.key not in self.allocator.book.allocations:
+                self.allocator.keep(want, view.shown)
+            answer: Allocation | Refusal | None = self.allocator.allocate(want)
+        else:
+            answer = want
+        if isinstance(answer, Refusal) and self._stays(view, had, answer):
+            return answer
+        if not isinstance(want, Request):
             self.allocator.release(view.key)
-            return view.want
-        if view.shown and view.key not in self.allocator.book.allocations:
-            self.allocator.keep(view.want, view.shown)
-        return self.allocator.allocate(view.want)
+        return answer
+
+    def _stays(self, view: View, had: tuple[IPAddress, ...], refusal: Refusal) -> bool:
+        held = isinstance(view.want, Request) and view.key in self.allocator.book.allocations
+        return held or (view.needs is not None and self.allocator.stay(view.needs, had, refusal))
 
     # -- those who wait ------------------------------------------------------------------------------------
 
@@ -187,43 +234,56 @@ class Decider:
             opened, self._opened = self._opened, []
             taken, self._taken = self._taken, []
             if opened:
-                self.waiting.serve(opened, self._try)
+                self.waiting.serve(opened, self._try, self._helped_by(opened))
             self.waiting.tell(taken, self._try)
+
+    def _helped_by(self, opened: list[IPAddress]) -> Callable[[Holder], bool]:
+        """Return a function that tells whether a service that waits could have one of these addresses.
+
+        It is asked about services that wait for any address, just before each tries: an older one may have
+        got the address by then. With more than `FEW` addresses all services may try.
+        """
+        if len(opened) > FEW:
+            return lambda _key: True
+
+        def may_help(key: Holder) -> bool:
+            want = self.views[key].want
+            return isinstance(want, Request) and any(
+                address.version in want.families and self.allocator.is_open_to(want, address)
+                for address in opened
+            )
+
+        return may_help
 
     def _try(self, key: Holder) -> bool:
         held, refusal = self.allocator.book.held_by(key), self._refusals.get(key)
         self._decide(self.views[key])
-        served = self.allocator.book.held_by(key) != held
-        if served:
+        moved = self.allocator.book.held_by(key) != held
+        if moved:
             self._changed[key] = None
         elif self._refusals.get(key) != refusal:
             self._said_otherwise(key)
-        return served
+        return moved and key not in self._refusals
 
     def _said_otherwise(self, key: Holder) -> None:
-        """Who waits is refused for another reason now, or by another holder: so are all of its line."""
+        """Note that a waiting service has another reason now: so have all that wait behind it."""
         self._changed[key] = None
         for other in self.waiting.behind(key):
             self._decide(self.views[other])
             self._changed[other] = None
 
     def _line(self, want: Request, answer: Allocation | Refusal | None) -> tuple[object, ...] | None:
-        """Where the service waits, if it does.
+        """Return where the service waits, if it does.
 
         A service that has one family and would like two waits for the other one in its pool.
         """
         if isinstance(answer, Refusal):
             return self._line_for(want)
         if answer is not None and len(answer.addresses) < len(want.families):
-            return ("other family", answer.pool, answer.addresses[0].version, _alone(want))
+            return ("other family", answer.pool, answer.addresses[0].version, want.sharing)
         return None
 
     def _line_for(self, want: Request) -> tuple[object, ...]:
         """Requests of one line are refused alike."""
-        pools = tuple(pool.name for pool in self.allocator.pools if allows(pool, want))
-        return (want.families, want.require_all, want.addresses, want.pool, pools, _alone(want))
-
-
-def _alone(want: Request) -> Holder | None:
-    """Who shares stands alone in line, because ports differ."""
-    return want.holder if want.sharing.key else None
+        pools = tuple(pool.name for pool in self.allocator.restricted if allows(pool, want))
+        return (want.families, want.require_all, want.addresses, want.pool, pools, want.sharing)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
 from ..model.reasons import RefusalReason
-from .request import Holder, Refusal, Request, Sharing
+from ..model.texts import MAX_NAME, cut, echo, listed
+from .request import Holder, Refusal, Request
 
 _FAMILY = {(4,): "IPv4", (6,): "IPv6", (4, 6): "IPv4 and IPv6"}
 
@@ -19,23 +20,23 @@ def _families(families: Iterable[int]) -> str:
 
 
 def _names(pools: Iterable[Pool]) -> str:
-    return ", ".join(pool.name for pool in pools) or "none"
+    return listed([pool.name for pool in pools])
 
 
 def _text(addresses: Iterable[IPAddress]) -> str:
-    return ", ".join(str(address) for address in addresses)
+    return listed([str(address) for address in addresses])
 
 
 def no_pools() -> Refusal:
-    """Nobody has declared a pool, or none is in force."""
+    """Explain that nobody has declared a pool, or that none is in force."""
     message = "no IPAddressPool is in force; create one, or see what is wrong with yours"
     return Refusal(RefusalReason.NO_POOLS, message)
 
 
 def pool_not_found(name: str, known: Sequence[str]) -> Refusal:
     """The pool that is asked for is not there."""
-    message = f"there is no pool {name!r} in force; the pools are {', '.join(known)}"
-    return Refusal(RefusalReason.POOL_NOT_FOUND, message, name)
+    message = f"there is no pool {echo(name)} in force; the pools are {listed(known)}"
+    return Refusal(RefusalReason.POOL_NOT_FOUND, message, cut(name, MAX_NAME))
 
 
 def no_candidates(request: Request, pools: Sequence[Pool]) -> Refusal:
@@ -65,22 +66,27 @@ def exhausted(request: Request, pools: Sequence[Pool]) -> Refusal:
     The message has the pools' sizes and not how many are held just now: it stays true, and the same after
     a restart, as long as the pools are the same.
     """
-    wanted = sorted(set(request.families) if request.require_all else set(request.families[:1]))
-    fit = [pool for pool in pools if pool.families.issuperset(wanted)]
+    either = not request.require_all
+    wanted = sorted(set(request.families))
+    enough = 1 if either else len(wanted)
+    fit = [pool for pool in pools if len(pool.families.intersection(wanted)) >= enough]
     if not fit:
-        message = f"no pool has {_families(wanted)} addresses (pools tried: {_names(pools)})"
+        text = (" or " if either else " and ").join(f"IPv{family}" for family in wanted)
+        message = f"no pool has {text} addresses (pools tried: {_names(pools)})"
         return Refusal(RefusalReason.NO_POOL_OF_FAMILY, message, request.pool)
     if len(wanted) == 1:
-        held = ", ".join(
-            f"{pool.name} ({pool.size(wanted[0])} of {pool.size(wanted[0])} in use)" for pool in fit
-        )
+        held = listed(_full(pool, wanted[0]) for pool in fit)
         message = f"no free {_families(wanted)} address in pool {held}; enlarge a pool or delete a service"
     else:
-        sizes = ", ".join(f"{pool.name} ({pool.size(4)} IPv4, {pool.size(6)} IPv6)" for pool in fit)
-        message = (
-            f"no pool has both a free IPv4 and a free IPv6 address: {sizes}; enlarge one or delete a service"
-        )
+        sizes = listed(f"{pool.name} ({pool.size(4)} IPv4, {pool.size(6)} IPv6)" for pool in fit)
+        what = "a free IPv4 or IPv6 address" if either else "both a free IPv4 and a free IPv6 address"
+        message = f"no pool has {what}: {sizes}; enlarge one or delete a service"
     return Refusal(RefusalReason.POOL_EXHAUSTED, message, fit[0].name if len(fit) == 1 else None)
+
+
+def _full(pool: Pool, family: int) -> str:
+    size = pool.size(family)
+    return f"{pool.name} ({size} of {size} in use)"
 
 
 def not_in_any_pool(address: IPAddress, pools: Sequence[Pool]) -> Refusal:
@@ -91,7 +97,8 @@ def not_in_any_pool(address: IPAddress, pools: Sequence[Pool]) -> Refusal:
 
 def not_in_pool(address: IPAddress, pool: Pool, wanted: str) -> Refusal:
     """Address and pool are both asked for and don't agree."""
-    message = f"{address} is in pool {pool.name}, and the service asks for pool {wanted}; change one of them"
+    other = cut(wanted, MAX_NAME)
+    message = f"{address} is in pool {pool.name}, and the service asks for pool {other}; change one of them"
     return Refusal(RefusalReason.ADDRESS_NOT_IN_POOL, message, wanted)
 
 
@@ -101,29 +108,36 @@ def avoided(address: IPAddress, pool: Pool) -> Refusal:
     return Refusal(RefusalReason.ADDRESS_AVOIDED, message, pool.name)
 
 
-def in_use(address: IPAddress, holder: Holder, why: str, sharing: Sharing, leaving: bool) -> Refusal:
-    """Another service has it."""
-    name = "/".join(holder)
-    if leaving:
-        message = f"{address} is still shown by service {name}; it is free when that shows it no more"
+def in_use(address: IPAddress, request: Request, holder: Holder, why: str | None) -> Refusal:
+    """Refuse an address that another service has; without `why` the address is leaving that one."""
+    name = _service(holder, request)
+    if why is None:
+        message = f"{address} is still shown by {name}; it is free when that shows it no more"
         return Refusal(RefusalReason.ADDRESS_IN_USE, message, held_by=holder)
-    if not sharing.key:
+    if not request.sharing.key:
         help_ = "ask for another, or give both the same annotation metallb.io/allow-shared-ip"
-        return Refusal(
-            RefusalReason.ADDRESS_IN_USE, f"{address} is held by service {name}; {help_}", held_by=holder
-        )
-    message = f"{address} is held by service {name} and can not be shared with it: {why}"
+        return Refusal(RefusalReason.ADDRESS_IN_USE, f"{address} is held by {name}; {help_}", held_by=holder)
+    message = f"{address} is held by {name} and can not be shared with it: {why}"
     return Refusal(RefusalReason.SHARING_NOT_ALLOWED, message, held_by=holder)
+
+
+def _service(holder: Holder, request: Request) -> str:
+    """Return the words for another service, without its name if it is of another namespace.
+
+    Whoever may read a service may perhaps not read the services of other namespaces.
+    """
+    own = holder[0] == request.holder[0]
+    return f"service {'/'.join(holder)}" if own else "a service of another namespace"
 
 
 def two_pools(addresses: Iterable[IPAddress], names: Sequence[str]) -> Refusal:
     """All addresses of a service are of one pool."""
-    message = f"{_text(addresses)} are of the pools {', '.join(names)}; ask for addresses of one pool"
+    message = f"{_text(addresses)} are of the pools {listed(names)}; ask for addresses of one pool"
     return Refusal(RefusalReason.ADDRESSES_OF_TWO_POOLS, message)
 
 
 def other_addresses(request: Request, addresses: Iterable[IPAddress]) -> Refusal:
-    """What it has is not what it asks for."""
+    """Return what it has is not what it asks for."""
     message = f"the service asks for {_text(request.addresses)}, not {_text(addresses)}"
     return Refusal(RefusalReason.CONFLICTING_REQUESTS, message)
 

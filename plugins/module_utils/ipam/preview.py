@@ -1,24 +1,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the controller would do with a cluster, before it does it, and by which rule.
+"""The preview of what the controller would do with a cluster, and by which rule.
 
 The controller's own parts decide (`parse`, `Decider`): here is only what stands for the API server, which
-takes every write. Services of the cluster are settled first, as after a start of the controller; then new
-ones are made, one after the other.
+takes every write. A controller that runs meets a change in the cluster as it is: so the world before the
+change comes to rest first, then other pools are put in force, services are changed and new ones are made, one
+after the other. Where nothing was in force before, a controller starts with the pools that there will be.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from ..model.configuration import Configuration
 from ..model.legacy_objects import Conversion, parse_both
 from ..model.pools import Pool
 from ..model.problems import Problem
+from ..model.texts import listed
 from .decide import Decider
 from .request import Allocation, Holder, Refusal, Request
 from .rule import Rule, rule_of
@@ -33,7 +35,7 @@ ReadConfigMap = Callable[[Any, "Conversion | None"], Conversion]
 
 
 class Happening(Enum):
-    """What happens to a service."""
+    """The change of a service."""
 
     KEPT = "kept"
     ASSIGNED = "assigned"
@@ -61,6 +63,11 @@ class Row:
     reason: str  # one word: a `Rule`, a `RefusalReason` or OtherClass
     why: str
     certain: bool = True  # False: which address it is depends on which one is free first
+
+    @property
+    def unmet(self) -> bool:
+        """Tell whether the service keeps what it has because it can not have what it asks for."""
+        return self.happening is Happening.KEPT and self.reason != Rule.KEPT.value
 
     @property
     def name(self) -> str:
@@ -102,8 +109,8 @@ class Preview:
 
     @property
     def good(self) -> bool:
-        """Everybody is served, nobody loses an address, and nothing is wrong with the configuration."""
-        return not self.problems and not any(row.happening in TROUBLE for row in self.rows)
+        """Tell whether all have what they ask for, none loses an address, and the pools have no problem."""
+        return not self.problems and not any(row.happening in TROUBLE or row.unmet for row in self.rows)
 
     def with_(self, *happenings: Happening) -> list[Row]:
         """The services to which one of these happens."""
@@ -119,7 +126,7 @@ class Preview:
         }
 
     def counts(self) -> dict[str, int]:
-        """How many services are kept, moved, ..."""
+        """Return how many services are kept, moved, ..."""
         found = Counter(row.happening for row in self.rows)
         return {each.value: found[each] for each in Happening if found[each]}
 
@@ -129,22 +136,31 @@ def preview(
     *,
     lb_class: str | None = None,
     namespace: str | None = None,
+    within_namespace: bool = False,
+    running: bool = True,
     read: ReadConfigMap | None = None,
 ) -> Preview:
-    """What becomes of every LoadBalancer service.
+    """Return what becomes of every LoadBalancer service.
 
     ``lb_class`` is the loadBalancerClass that the controller serves (None: services without one),
-    ``namespace`` the only one whose pools count (None: any). ``read`` knows YAML, which this does not: what
-    a ConfigMap says (None: it is not looked at).
+    ``namespace`` the only one whose pools count (None: any), ``within_namespace`` whether services of two
+    namespaces never share. ``running``: the controller meets the change while it runs; otherwise it starts
+    when everything has changed. ``read`` knows YAML, which this does not: what a ConfigMap says (None: it is
+    not looked at).
     """
-    configuration = _configuration(snapshot, namespace, read)
+    before, configuration = _configurations(snapshot, namespace, read)
     items = {_key(item): item for item in (*snapshot.services, *snapshot.new_services)}
-    views = [_view(item, lb_class, snapshot) for item in snapshot.services]
-    new = [_view(item, lb_class, snapshot) for item in snapshot.new_services]
+
+    def seen(services: Iterable[Json]) -> list[View]:
+        return [_view(item, lb_class, snapshot, within_namespace) for item in services]
+
+    views, new = seen(snapshot.services), seen(snapshot.new_services)
     # The API's times are whole seconds; these have none yet, come last, and keep the order of the files.
     new = [replace(view, created=f"~{number:09d}") for number, view in enumerate(new)]
-    world = _World(configuration.pools, views, new)
-    other = _World(configuration.pools, views, new, backwards=True)
+    then, now = (configuration.pools, views), (before.pools, seen(snapshot.services_before))
+    first = now if running and before.pools else then
+    change = _Change(configuration.pools, views, new)
+    world, other = (_World(*first, change, backwards=backwards) for backwards in (False, True))
     ours = sorted(view.key for view in (*views, *new) if view.relation is not Relation.NONE)
     rows = tuple(_row(items[key], key, world, other) for key in ours)
     problems = (*configuration.problems, *snapshot.problems)
@@ -152,12 +168,17 @@ def preview(
     return Preview(rows, tuple(_usage(world.decider, configuration.pools)), problems, notes)
 
 
-def _configuration(snapshot: Snapshot, namespace: str | None, read: ReadConfigMap | None) -> Configuration:
-    """After the configuration of before, so that what was in force stays where the new form is bad."""
+def _configurations(
+    snapshot: Snapshot, namespace: str | None, read: ReadConfigMap | None
+) -> tuple[Configuration, Configuration]:
+    """Return the configurations before and after the change.
+
+    What was in force stays in force where its new form is bad.
+    """
     earlier = _conversion(snapshot.config_map_before, None, read)
     before = parse_both(snapshot.pools_before, earlier, namespace=namespace)
     now = _conversion(snapshot.config_map, earlier, read)
-    return parse_both(snapshot.pools, now, previous=before, namespace=namespace)
+    return before, parse_both(snapshot.pools, now, previous=before, namespace=namespace)
 
 
 def _conversion(
@@ -178,9 +199,10 @@ def _key(item: Json) -> Holder:
     return (item["metadata"]["namespace"], item["metadata"]["name"])
 
 
-def _view(item: Json, lb_class: str | None, snapshot: Snapshot) -> View:
+def _view(item: Json, lb_class: str | None, snapshot: Snapshot, within_namespace: bool) -> View:
     name = item["metadata"]["namespace"]
-    view = read_service(item, lb_class, snapshot.namespaces.get(name, {NAME_LABEL: name}))
+    labels = snapshot.namespaces.get(name, {NAME_LABEL: name})
+    view = read_service(item, lb_class, labels, within_namespace=within_namespace)
     # The API server itself clears the status of a service that is not a load balancer any more.
     return replace(view, shown=()) if view.relation is Relation.NONE else view
 
@@ -193,7 +215,7 @@ def _unknown_namespaces(configuration: Configuration, rows: Iterable[Row], snaps
     unknown = sorted({row.key[0] for row in rows} - set(snapshot.namespaces))
     if not unknown:
         return []
-    return [f"labels of these namespaces are not known, assumed to be none: {', '.join(unknown)}"]
+    return [f"labels of these namespaces are not known, assumed to be none: {listed(unknown)}"]
 
 
 def _usage(decider: Decider, pools: Iterable[Pool]) -> Iterable[Usage]:
@@ -205,26 +227,52 @@ def _usage(decider: Decider, pools: Iterable[Pool]) -> Iterable[Usage]:
 # -- the controller, and an API server that takes every write ------------------------------------------------
 
 
+class _Change(NamedTuple):
+    """The change to the cluster: its new pools, its services as they will be, and new services."""
+
+    pools: Sequence[Pool]
+    views: Sequence[View]  # services that are there
+    new: Sequence[View]
+
+
 class _World:
     """Everything as it is when nothing is left to decide and to write.
 
-    Several services are written at once, so which freed address is free first is not known: `backwards` is
-    the other extreme.
+    Several services are written at once, so which freed address is free first is not known, nor whether the
+    controller hears of the pools or of the services first: `backwards` is the other extreme.
     """
 
     def __init__(
-        self, pools: Iterable[Pool], views: Iterable[View], new: Iterable[View], *, backwards: bool = False
+        self, pools: Sequence[Pool], views: Iterable[View], change: _Change, *, backwards: bool
     ) -> None:
         self.decider = Decider()
         self.decider.start(pools, views)
         self._backwards = backwards
         self._settle()
-        for view in new:
+        if backwards:
+            self._change(change.views)
+        self._configure(change.pools)
+        if not backwards:
+            self._change(change.views)
+        for view in change.new:
             self.decider.service(view.key, view)
             self._settle()
 
+    def _configure(self, pools: Sequence[Pool]) -> None:
+        if tuple(pools) != self.decider.allocator.pools:
+            self.decider.configure(pools)
+            self._settle()
+
+    def _change(self, views: Sequence[View]) -> None:
+        """Let the services ask for what they will ask for; each shows what it shows by now."""
+        for view in reversed(views) if self._backwards else views:
+            known = self.decider.views.get(view.key)
+            shown = known.shown if known is not None and known.relation is view.relation else view.shown
+            self.decider.service(view.key, replace(view, shown=shown))
+            self._settle()
+
     def after(self, key: Holder) -> tuple[str, ...]:
-        """What the service's status shows in the end."""
+        """Return what the service's status shows in the end."""
         outcome = self.decider.outcome(key)
         result = outcome.result if outcome is not None else None
         return tuple(map(str, result.addresses)) if isinstance(result, Allocation) else ()
@@ -298,6 +346,9 @@ def _why(
             result.reason.value,
             result.message if same or not taken else f"{taken}; instead: {result.message}",
         )
+    refusal = _unmet(key, world)
+    if happening is Happening.KEPT and refusal is not None:
+        return refusal.reason.value, f"{refusal.message}; it keeps what it has"
     if happening is Happening.KEPT:
         return Rule.KEPT.value, "has it and may keep it"
     want = world.decider.views[key].want
@@ -305,6 +356,12 @@ def _why(
         return "", taken
     rule, text = rule_of(item, want, result, world.decider.allocator)
     return rule.value, f"{taken}; instead: {text}" if taken else text
+
+
+def _unmet(key: Holder, world: _World) -> Refusal | None:
+    """Return why the service has something else than what it asks for; None if it has that."""
+    outcome = world.decider.outcome(key)
+    return outcome.refusal if outcome is not None else None
 
 
 def _why_taken(item: Json, key: Holder, world: _World) -> str:

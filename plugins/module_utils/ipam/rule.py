@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""By which rule a service has its address, in words; `explain` says why it has none."""
+"""The rules by which a service has its address, in words; `explain` says why it has none."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from ..model.pools import Pool
+from ..model.texts import echo, listed
 from .allocator import Allocator
 from .request import Allocation, Request
 from .service import OLD_PREFIX, PREFIX
@@ -19,7 +20,7 @@ Json = Mapping[str, Any]
 
 
 class Rule(Enum):
-    """Which rule of the allocator's decided; the order is that in which they are tried."""
+    """The rule of the allocator that decided; the order is that in which they are tried."""
 
     KEPT = "Kept"
     REQUESTED_ADDRESS = "RequestedAddress"
@@ -68,7 +69,7 @@ def _shared(request: Request, found: Allocation, allocator: Allocator) -> str:
             if holder != request.holder
         }
     )
-    return f", shared with {', '.join(others)} (key {request.sharing.key!r})" if others else ""
+    return f", shared with {listed(others)} (key {echo(request.sharing.key)})" if others else ""
 
 
 def _missing(request: Request, found: Allocation) -> str:
@@ -87,7 +88,7 @@ def _tried_before(pool: Pool, request: Request, allocator: Allocator) -> str:
         lacking = sorted(set(request.families) - other.families)
         why = f"no IPv{lacking[0]}" if lacking else _how_full(other, request, allocator)
         names.append(f"{other.name} ({why})")
-    return f"; tried before: {', '.join(names)}" if names else ""
+    return f"; tried before: {listed(names)}" if names else ""
 
 
 def _how_full(pool: Pool, request: Request, allocator: Allocator) -> str:

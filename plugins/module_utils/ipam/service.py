@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from ..model.addresses import IPAddress, parse_address
 from ..model.reasons import RefusalReason
+from ..model.texts import echo
 from .request import Holder, Refusal, Request, Sharing
 
-__all__ = ["ALLOCATED_FROM", "Relation", "View", "ingress_of", "read_service", "slim"]
+__all__ = ["ALLOCATED_FROM", "Relation", "View", "ingress_of", "read_service", "trim"]
 
 PREFIX, OLD_PREFIX = "metallb.io/", "metallb.universe.tf/"
 ALLOCATED_FROM = f"{PREFIX}ip-allocated-from-pool"
@@ -24,7 +25,7 @@ Json = Mapping[str, Any]
 
 
 class Relation(Enum):
-    """What a service is to this controller."""
+    """The relation of a service to this controller."""
 
     OURS = "ours"  # a load balancer of our class
     FOREIGN = "foreign"  # a load balancer of another class: never written to
@@ -33,14 +34,15 @@ class Relation(Enum):
 
 @dataclass(frozen=True)
 class View:
-    """What a service asks for and what it shows."""
+    """The request of a service, and the addresses that it shows."""
 
     key: Holder
     uid: str
     created: str
     relation: Relation
-    want: Request | Refusal | None  # None: it is not ours
+    want: Request | Refusal | None  # None: it is not ours, or its namespace is not known yet
     shown: tuple[IPAddress, ...]
+    needs: Request | None = None  # the request without its wishes; None where not even that can be told
     deprecated: tuple[str, ...] = ()  # annotations under their old names
 
     @property
@@ -48,27 +50,45 @@ class View:
         """Sorts services by creation (the API's times are whole seconds), then by name."""
         return (self.created, self.key)
 
+    @property
+    def is_unknown(self) -> bool:
+        """Tell whether the service is ours and nothing can be decided for it yet."""
+        return self.relation is Relation.OURS and self.want is None
+
 
 class _RefusedError(Exception):
-    """What the service asks for is contradictory or can not be understood."""
+    """The request of a service is contradictory or cannot be understood."""
 
     def __init__(self, reason: RefusalReason, message: str) -> None:
         super().__init__(message)
         self.refusal = Refusal(reason, message)
 
 
-def read_service(item: Json, lb_class: str | None, namespace_labels: Mapping[str, str]) -> View:
-    """The view of a Service object."""
+def read_service(
+    item: Json,
+    lb_class: str | None,
+    namespace_labels: Mapping[str, str] | None,
+    *,
+    within_namespace: bool = False,
+) -> View:
+    """Return the view of a Service object.
+
+    ``namespace_labels`` is None where the namespace is not known yet: pools may select it by labels, so the
+    service has to wait. ``within_namespace``: an address is shared by services of one namespace only.
+    """
     metadata, relation = item["metadata"], _relation(item.get("spec") or {}, lb_class)
     annotations = metadata.get("annotations") or {}
     ours = relation is Relation.OURS
+    known = ours and namespace_labels is not None
+    needs, want = _read_request(item, namespace_labels or {}, within_namespace) if known else (None, None)
     return View(
         key=(metadata["namespace"], metadata["name"]),
         uid=metadata.get("uid", ""),
         created=metadata.get("creationTimestamp") or "",
         relation=relation,
-        want=_want(item, namespace_labels) if ours else None,
+        want=want,
         shown=_addresses(ingress_of(item)),
+        needs=needs,
         deprecated=tuple(OLD_PREFIX + name for name in _READ if OLD_PREFIX + name in annotations)
         if ours
         else (),
@@ -99,16 +119,24 @@ def _addresses(ingress: list[Json]) -> tuple[IPAddress, ...]:
 # -- what it asks for --------------------------------------------------------------------------------------
 
 
-def _want(item: Json, namespace_labels: Mapping[str, str]) -> Request | Refusal:
+def _read_request(
+    item: Json, namespace_labels: Mapping[str, str], within_namespace: bool
+) -> tuple[Request | None, Request | Refusal]:
+    """Return what the service needs, and the same with its wishes.
+
+    Where the needs can not be told, None is in their place; where needs or wishes can not be told, the
+    refusal that says why is the second item.
+    """
+    needs = None
     try:
-        return _request(item, namespace_labels)
+        needs = _needs(item, namespace_labels, within_namespace)
+        return needs, _with_wishes(needs, item)
     except _RefusedError as error:
-        return error.refusal
+        return needs, error.refusal
 
 
-def _request(item: Json, namespace_labels: Mapping[str, str]) -> Request:
+def _needs(item: Json, namespace_labels: Mapping[str, str], within_namespace: bool) -> Request:
     metadata, spec = item["metadata"], item["spec"]
-    annotations = metadata.get("annotations") or {}
     families = _families(spec)
     policy = spec.get("ipFamilyPolicy") or "SingleStack"
     if policy == "SingleStack":
@@ -116,16 +144,21 @@ def _request(item: Json, namespace_labels: Mapping[str, str]) -> Request:
     if policy == "RequireDualStack" and len(families) != 2:
         message = "ipFamilyPolicy is RequireDualStack, and the service has one cluster IP only"
         raise _RefusedError(RefusalReason.NO_CLUSTER_IP, message)
+    scope = metadata["namespace"] if within_namespace else ""
     return Request(
         holder=(metadata["namespace"], metadata["name"]),
         families=families,
         require_all=policy != "PreferDualStack" or len(families) == 1,
-        addresses=_requested_addresses(spec, annotations),
-        pool=_annotation(annotations, "address-pool"),
-        sharing=_sharing(spec, annotations),
+        sharing=_sharing(spec, metadata.get("annotations") or {}, scope),
         labels=metadata.get("labels") or {},
         namespace_labels=namespace_labels,
     )
+
+
+def _with_wishes(needs: Request, item: Json) -> Request:
+    annotations = item["metadata"].get("annotations") or {}
+    addresses = _requested_addresses(item["spec"], annotations)
+    return replace(needs, addresses=addresses, pool=_annotation(annotations, "address-pool"))
 
 
 def _families(spec: Json) -> tuple[int, ...]:
@@ -138,8 +171,11 @@ def _families(spec: Json) -> tuple[int, ...]:
 
 
 def _annotation(annotations: Mapping[str, str], name: str) -> str | None:
-    """The value under the present prefix, otherwise under the old one (`View.deprecated` has its name)."""
-    return annotations.get(PREFIX + name, annotations.get(OLD_PREFIX + name)) or None
+    """Return the value under the present prefix, otherwise under the old one.
+
+    `View.deprecated` has the old name. An empty value says nothing, and does not hide the other one.
+    """
+    return annotations.get(PREFIX + name) or annotations.get(OLD_PREFIX + name) or None
 
 
 def _requested_addresses(spec: Json, annotations: Mapping[str, str]) -> tuple[IPAddress, ...]:
@@ -149,7 +185,7 @@ def _requested_addresses(spec: Json, annotations: Mapping[str, str]) -> tuple[IP
         raise _RefusedError(RefusalReason.CONFLICTING_REQUESTS, message)
     addresses = tuple(_parse(text) for text in (listed.split(",") if listed else [single] if single else []))
     if len({address.version for address in addresses}) != len(addresses):
-        message = f"{listed}: ask for one address, or for one of each family"
+        message = f"{echo(listed)}: ask for one address, or for one of each family"
         raise _RefusedError(RefusalReason.BAD_REQUEST, message)
     return addresses
 
@@ -162,7 +198,7 @@ def _parse(text: str) -> IPAddress:
         raise _RefusedError(RefusalReason.BAD_REQUEST, message) from error
 
 
-def _sharing(spec: Json, annotations: Mapping[str, str]) -> Sharing:
+def _sharing(spec: Json, annotations: Mapping[str, str], scope: str) -> Sharing:
     key = _annotation(annotations, "allow-shared-ip")
     if key is None:
         return Sharing()
@@ -170,7 +206,7 @@ def _sharing(spec: Json, annotations: Mapping[str, str]) -> Sharing:
     selector = sorted((spec.get("selector") or {}).items())
     backend = ",".join(f"{name}={value}" for name, value in selector) or "no selector"
     ports = frozenset((port.get("protocol") or "TCP", port["port"]) for port in spec.get("ports") or ())
-    return Sharing(key, backend if local else "", ports)
+    return Sharing(key, backend if local else "", ports, scope)
 
 
 # -- what is kept of it ------------------------------------------------------------------------------------
@@ -190,7 +226,7 @@ _SPEC = (
 _METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "labels")
 
 
-def slim(item: dict[str, Any]) -> dict[str, Any]:
+def trim(item: dict[str, Any]) -> dict[str, Any]:
     """A Service without what nobody here reads: ten thousand of them are kept in memory."""
     metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
     kept = {name: metadata[name] for name in _METADATA if name in metadata}

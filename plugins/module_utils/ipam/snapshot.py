@@ -22,6 +22,7 @@ from ..model.configuration import GROUP, VERSIONS
 from ..model.fields import Fields
 from ..model.problems import Problem, Report, reference
 from ..model.reasons import Reason
+from ..model.texts import echo
 
 __all__ = ["Snapshot", "Source", "combine"]
 
@@ -55,13 +56,14 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there would be."""
+    """The state that there would be."""
 
     pools: tuple[Json, ...] = ()
     pools_before: tuple[Json, ...] = ()  # as the cluster has them
     config_map: Json | None = None
     config_map_before: Json | None = None
     services: tuple[Json, ...] = ()  # that the cluster has, by namespace and name
+    services_before: tuple[Json, ...] = ()  # the same as they are in the cluster
     new_services: tuple[Json, ...] = ()  # that it has not, in the order in which they were given
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # their labels
     problems: tuple[Problem, ...] = ()  # of services that can not be understood; they are left out
@@ -106,7 +108,7 @@ class _Collection:
         return other if key not in self.given and "" in (key[1], other[1]) else key
 
     def of(self, wanted: Callable[[str], bool]) -> list[_Given]:
-        """Those of the kinds that are wanted, in the order in which they were given first."""
+        """Return those of the kinds that are wanted, in the order in which they were given first."""
         return [given for key, given in self.given.items() if wanted(key[0])]
 
 
@@ -116,7 +118,7 @@ def combine(
     config_map: tuple[str, str] = ("", ""),
     stays: Callable[[Json], bool] = lambda _item: False,
 ) -> Snapshot:
-    """What the sources make together, later ones before earlier ones.
+    """Return what the sources make together, later ones before earlier ones.
 
     ``config_map`` is namespace and name of the ConfigMap that has pools too. Where a source is whole, a pool
     that no such source has is gone, unless it `stays`.
@@ -138,6 +140,7 @@ def combine(
         config_map=next(iter(left(maps)), None),
         config_map_before=next((each.before for each in maps), None),
         services=tuple(sorted((item for item in services if _live(item)), key=_key)),
+        services_before=tuple(_placed(each.before) for each in given if each.before is not None),
         new_services=new,
         namespaces=_labels(found.of(lambda kind: kind == "Namespace")),
         problems=tuple(problems),
@@ -260,7 +263,7 @@ def _labels(namespaces: Sequence[_Given]) -> dict[str, dict[str, str]]:
 
 
 def _is_understood(item: Json, problems: list[Problem]) -> bool:
-    """Whether the parts that are read have the types that the API server would insist on."""
+    """Return whether the parts that are read have the types that the API server would insist on."""
     report = Report(reference(item))
     root = Fields(item, "", report)
     metadata, spec, status = root.mapping("metadata"), root.mapping("spec"), root.mapping("status")
@@ -288,7 +291,7 @@ def _read_ingress(found: Fields | None, item: Json, report: Report) -> None:
         if not isinstance(entry, Mapping) or not isinstance(entry.get("ip") or "", str):
             path = f"status.loadBalancer.ingress[{index}]"
             report.refuse(
-                path, Reason.WRONG_TYPE, f"is {entry!r}, should be a mapping such as {{ip: 10.9.0.1}}"
+                path, Reason.WRONG_TYPE, f"is {echo(entry)}, should be a mapping such as {{ip: 10.9.0.1}}"
             )
 
 

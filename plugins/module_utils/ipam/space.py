@@ -16,6 +16,7 @@ import heapq
 from collections.abc import Container
 
 from ..model.addresses import IPAddress
+from ..model.intervals import Intervals
 from ..model.pools import Pool
 
 __all__ = ["Position", "Space"]
@@ -31,13 +32,17 @@ class Space:
         self.size = pool.size(version)
         self._ranges = [item for item in pool.ranges if item.version == version]
         self._cursor: Position = (0, int(self._ranges[0].first)) if self._ranges else (0, 0)
+        self._order = Intervals((item, index) for index, item in enumerate(self._ranges))
         self._freed: list[Position] = []
         self._known: set[Position] = set()  # what is in the heap, so that nothing is there twice
 
     def position(self, address: IPAddress) -> Position:
-        """Where the address, which must be of this pool, comes in the order."""
-        index = next(index for index, item in enumerate(self._ranges) if address in item)
-        return (index, int(address))
+        """Return where the address, which must be of this pool, comes in the order."""
+        return (self._order.at(address) or 0, int(address))
+
+    def address(self, position: Position) -> IPAddress:
+        """Return the address of a place."""
+        return type(self._ranges[position[0]].first)(position[1])
 
     def free(self, address: IPAddress) -> None:
         """The address, which must be of this pool, may be given again."""
@@ -52,7 +57,7 @@ class Space:
 
     def _first_freed(self, taken: Container[IPAddress]) -> IPAddress | None:
         while self._freed:
-            address = self._address(self._freed[0])
+            address = self.address(self._freed[0])
             if address not in taken and not self.pool.avoids(address):
                 return address
             self._known.discard(heapq.heappop(self._freed))
@@ -64,7 +69,7 @@ class Space:
         while index < len(self._ranges):
             last = int(self._ranges[index].last)
             while number <= last:
-                address = self._address((index, number))
+                address = self.address((index, number))
                 if address not in taken and not self.pool.avoids(address):
                     self._cursor = (index, number)
                     return address
@@ -73,6 +78,3 @@ class Space:
             number = int(self._ranges[index].first) if index < len(self._ranges) else 0
         self._cursor = (index, number)
         return None
-
-    def _address(self, position: Position) -> IPAddress:
-        return type(self._ranges[position[0]].first)(position[1])

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .communities import CommunityValue, LargeCommunity, community_text, is_alias, parse_community
@@ -12,6 +12,10 @@ from .fields import Fields
 from .pools import Pool, selects_pool
 from .reasons import Reason
 from .selectors import Selector, any_matches, disjoint, read_selectors
+
+Nodes = Sequence[Mapping[str, str]]  # the labels of nodes
+# As many as FRR's `set as-path prepend last-as` takes.
+MAX_PREPEND = 10
 
 
 @dataclass(frozen=True)
@@ -30,28 +34,33 @@ class BGPAdvertisement:
     peers: tuple[str, ...] = ()
     node_selectors: tuple[Selector, ...] = ()
     service_selectors: tuple[Selector, ...] = ()
+    med: int | None = None  # MULTI_EXIT_DISC; None: not sent
+    prepend: int = 0  # how many times more than once our AS stands in the path, on eBGP
     weighted: bool = False  # by the number of the node's endpoints, see `vipcast.speaker.decide`
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def selects_pool(self, pool: Pool) -> bool:
-        """Whether it is about this pool: named, or selected by its labels, or nothing is said about pools."""
+        """Return whether it selects this pool: by name, by labels, or because it selects no pools at all."""
         return selects_pool(pool, self.pools, self.pool_selectors)
 
     def selects_node(self, labels: Mapping[str, str]) -> bool:
-        """Whether a node with these labels announces."""
+        """Return whether a node with these labels announces."""
         return not self.node_selectors or any_matches(self.node_selectors, labels)
 
     def selects_service(self, labels: Mapping[str, str]) -> bool:
-        """Whether a service with these labels is announced."""
+        """Return whether a service with these labels is announced."""
         return not self.service_selectors or any_matches(self.service_selectors, labels)
 
     def selects_peer(self, name: str) -> bool:
-        """Whether it goes to the peer of this name."""
+        """Return whether it goes to the peer of this name."""
         return not self.peers or name in self.peers
 
     def resolved(self, known: Mapping[str, CommunityValue]) -> BGPAdvertisement:
-        """With communities in place of their names; ``KeyError`` has a name that nothing defines."""
+        """Return it with communities in place of their names.
+
+        ``KeyError`` has a name that nothing defines.
+        """
         values = {known[alias] for alias in self.aliases}
         return replace(
             self,
@@ -69,21 +78,33 @@ class BGPAdvertisement:
         """Length of the prefixes that are announced for a family (4 or 6)."""
         return self.aggregation_length if version == 4 else self.aggregation_length_v6
 
-    def conflicts(self, other: BGPAdvertisement, pool: Pool) -> bool:
-        """Whether one prefix would be announced to one peer from one node with two different preferences.
+    def conflicts(self, other: BGPAdvertisement, pool: Pool, nodes: Nodes | None = None) -> bool:
+        """Return whether one prefix would go to one peer from one node with two different local preferences.
 
+        ``nodes`` are the labels of the nodes that there are; where they are not known there may be any.
         Advertisements for certain services only are compared when it is known which services those are.
         """
-        if self.service_selectors or other.service_selectors or self.local_pref == other.local_pref:
+        if self.service_selectors or other.service_selectors or self.difference(other) is None:
             return False
         if all(self.aggregation(family) != other.aggregation(family) for family in pool.families):
             return False
         if self.peers and other.peers and not set(self.peers) & set(other.peers):
             return False
-        return not disjoint(self.node_selectors, other.node_selectors)
+        if disjoint(self.node_selectors, other.node_selectors):
+            return False
+        return nodes is None or any(self.selects_node(each) and other.selects_node(each) for each in nodes)
+
+    def difference(self, other: BGPAdvertisement) -> str | None:
+        """The first field that is not the same, of those that a route has only one value of."""
+        single = (
+            ("localPref", self.local_pref, other.local_pref),
+            ("med", self.med, other.med),
+            ("asPathPrepend", self.prepend, other.prepend),
+        )
+        return next((name for name, mine, theirs in single if mine != theirs), None)
 
     def too_wide_for(self, pool: Pool) -> str | None:
-        """What is wrong if an aggregate would cover addresses beside the pool's, or None.
+        """Return what is wrong if an aggregate would cover addresses beside the pool's, or None.
 
         The widest prefix of each of the pool's entries is what an aggregate may be at most.
         """
@@ -108,6 +129,8 @@ class BGPAdvertisement:
             frozenset(self.node_selectors),
             frozenset(self.service_selectors),
             self.weighted,
+            self.med,
+            self.prepend,
         )
 
 
@@ -135,6 +158,8 @@ def read_bgp_advertisement(
         node_selectors=read_selectors(spec, "nodeSelectors"),
         service_selectors=read_selectors(spec, "serviceSelectors"),
         weighted=spec.boolean("weightedByEndpoints"),
+        med=spec.integer("med", 0, 2**32 - 1),
+        prepend=spec.integer("asPathPrepend", 0, MAX_PREPEND) or 0,
     )
     spec.done()
     _refuse_selected_aggregates(found, spec)
@@ -163,4 +188,4 @@ def _read_communities(spec: Fields) -> tuple[list[CommunityValue], tuple[str, ..
     return values, tuple(aliases)
 
 
-__all__ = ["BGPAdvertisement", "read_bgp_advertisement"]
+__all__ = ["BGPAdvertisement", "Nodes", "read_bgp_advertisement"]

@@ -11,6 +11,7 @@ from typing import Union
 
 from .fields import Fields
 from .reasons import Reason
+from .texts import echo
 
 LargeCommunity = tuple[int, int, int]
 CommunityValue = Union[int, LargeCommunity]  # an RFC 1997 one is its two 16-bit halves as one number
@@ -25,25 +26,25 @@ def parse_community(text: str) -> CommunityValue:
     if standard is not None:
         high, low = (int(part) for part in standard.groups())
         if max(high, low) > 65535:
-            raise ValueError(f"{text!r}: both halves of a community are from 0 to 65535")
+            raise ValueError(f"{echo(text)}: both halves of a community are from 0 to 65535")
         return high << 16 | low
     if large is not None:
         one, two, three = (int(part) for part in large.groups())
         if max(one, two, three) > 2**32 - 1:
-            raise ValueError(f"{text!r}: the three parts of a large community are from 0 to 4294967295")
+            raise ValueError(f"{echo(text)}: the three parts of a large community are from 0 to 4294967295")
         return one, two, three
-    raise ValueError(f"{text!r} is not a community; write for example 64512:100 or large:64512:1:2")
+    raise ValueError(f"{echo(text)} is not a community; write for example 64512:100 or large:64512:1:2")
 
 
 def community_text(value: CommunityValue) -> str:
-    """As it is written in a configuration."""
+    """Return the community as it is written in a configuration."""
     if isinstance(value, int):
         return f"{value >> 16}:{value & 65535}"
     return "large:" + ":".join(str(part) for part in value)
 
 
 def is_alias(text: str) -> bool:
-    """Whether this names a community: every written one has a colon."""
+    """Return whether this names a community: every written one has a colon."""
     return ":" not in text
 
 
@@ -75,7 +76,7 @@ def read_community(name: str, namespace: str, labels: Mapping[str, str], spec: F
 def _read_alias(fields: Fields) -> str | None:
     alias = fields.required("name", "what advertisements call this community")
     if alias is not None and not is_alias(alias):
-        message = f"{alias!r} has a colon, so it would be read as a community; use another name"
+        message = f"{echo(alias)} has a colon, so it would be read as a community; use another name"
         fields.report.refuse(fields.path("name"), Reason.BAD_NAME, message)
     return alias
 

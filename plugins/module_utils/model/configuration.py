@@ -17,11 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from .advertisements import BGPAdvertisement
+from .addresses import IPAddress
+from .advertisements import BGPAdvertisement, Nodes
 from .bfd import BfdProfile
 from .communities import Community
+from .intervals import Intervals
 from .layer2 import L2Advertisement
 from .objects import GROUP, OLD_VERSIONS, REPORTS, VERSIONS, Entry, Form, known_kind, read_object
 from .peers import Peer
@@ -33,7 +36,7 @@ from .relations import parts, relate
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is in force, in a documented order, and the problems of what is not."""
+    """The configuration in force, in a documented order, and the problems of what is not."""
 
     pools: tuple[Pool, ...] = ()  # in the order in which they are tried, see `Pool.priority`
     peers: tuple[Peer, ...] = ()  # this and what follows: by name
@@ -48,6 +51,8 @@ class Configuration:
     stale: frozenset[ObjectRef] = frozenset()
     # What is in force of each object, as it was written; passwords are in it.
     forms: Mapping[ObjectRef, Form] = field(default_factory=dict, hash=False, compare=False, repr=False)
+    # What MetalLB's old ConfigMap says (`legacy_objects.Conversion`), where there is one.
+    config_map: Any = field(default=None, hash=False, compare=False, repr=False)
     # Which generation of each object was judged; None where it has none.
     judged: Mapping[ObjectRef, int | None] = field(
         default_factory=dict, hash=False, compare=False, repr=False
@@ -68,7 +73,22 @@ class Configuration:
 
     def problems_of(self, kind: str, name: str) -> tuple[Problem, ...]:
         """The problems of one object."""
-        return tuple(item for item in self.problems if (item.object.kind, item.object.name) == (kind, name))
+        return tuple(self._problems_by_name.get((kind, name), ()))
+
+    def pool_of(self, address: IPAddress) -> Pool | None:
+        """The pool that has the address, or None."""
+        return self._ranges.at(address)
+
+    @cached_property
+    def _problems_by_name(self) -> dict[tuple[str, str], list[Problem]]:
+        found: dict[tuple[str, str], list[Problem]] = {}
+        for problem in self.problems:
+            found.setdefault((problem.object.kind, problem.object.name), []).append(problem)
+        return found
+
+    @cached_property
+    def _ranges(self) -> Intervals[Pool]:
+        return Intervals((item, pool) for pool in self.pools for item in pool.ranges)
 
 
 def parse(
@@ -76,10 +96,12 @@ def parse(
     *,
     previous: Configuration | None = None,
     namespace: str | None = None,
+    nodes: Nodes | None = None,
 ) -> Configuration:
     """The configuration that these objects make; it never raises for what they say.
 
     ``previous`` is the configuration until now, ``namespace`` the only one whose objects count (None: any).
+    ``nodes`` are the labels of the nodes that there are (None: not known, there may be any).
     """
     forms = previous.forms if previous is not None else {}
     strangers: list[Problem] = []
@@ -98,7 +120,7 @@ def parse(
             # Also where both are equal: what is refused may be a field that no part has.
             entry.form = entry.before
     relate(entries)
-    return _configuration(entries, strangers)
+    return _configuration(entries, strangers, nodes)
 
 
 def _elsewhere(report: Report, namespace: str | None) -> bool:
@@ -111,7 +133,7 @@ def _elsewhere(report: Report, namespace: str | None) -> bool:
 
 
 def _one_of_each(entries: list[Entry]) -> list[Entry]:
-    """Of two with one name the second is refused, unless it is the same object in another version."""
+    """Refuse the second of two with one name, unless it is the same object in another version."""
     first: dict[ObjectRef, Entry] = {}
     found: list[Entry] = []
     for entry in entries:
@@ -129,10 +151,11 @@ def _one_of_each(entries: list[Entry]) -> list[Entry]:
 # -- the result ----------------------------------------------------------------------------------------------
 
 
-def _configuration(entries: list[Entry], strangers: list[Problem]) -> Configuration:
+def _configuration(entries: list[Entry], strangers: list[Problem], nodes: Nodes | None) -> Configuration:
     pools = sorted(parts(entries, Pool), key=lambda pool: pool.priority)
     by_age = sorted(entries, key=lambda entry: entry.age)
-    announcements = {pool.name: _announcements(pool, by_age) for pool in pools}
+    finder = _Finder(by_age)
+    announcements = {pool.name: _announcements(pool, finder.entries(pool), nodes) for pool in pools}
     problems = strangers + [problem for entry in entries for problem in entry.report.problems]
     by_name = sorted(entries, key=lambda entry: entry.ref.name)
     return Configuration(
@@ -152,8 +175,30 @@ def _configuration(entries: list[Entry], strangers: list[Problem]) -> Configurat
     )
 
 
-def _announcements(pool: Pool, entries: list[Entry]) -> tuple[BGPAdvertisement, ...]:
-    """Those that select the pool and are fit for it; of two that conflict the older one.
+class _Finder:
+    """The advertisements that may be about a pool: those that name it, and those that name none."""
+
+    def __init__(self, by_age: Iterable[Entry]) -> None:
+        self._named: dict[str, list[tuple[int, Entry]]] = {}
+        self._others: list[tuple[int, Entry]] = []
+        for number, entry in enumerate(by_age):
+            found = entry.part
+            if not isinstance(found, BGPAdvertisement):
+                continue
+            if not found.pools or found.pool_selectors:
+                self._others.append((number, entry))
+            else:
+                for name in found.pools:
+                    self._named.setdefault(name, []).append((number, entry))
+
+    def entries(self, pool: Pool) -> list[Entry]:
+        """Return them by age."""
+        found = [*self._named.get(pool.name, ()), *self._others]
+        return [entry for _number, entry in sorted(found, key=lambda each: each[0])]
+
+
+def _announcements(pool: Pool, entries: list[Entry], nodes: Nodes | None) -> tuple[BGPAdvertisement, ...]:
+    """Return those that select the pool and are fit for it; of two that conflict the older one.
 
     For another pool an unfit one may be right, so it stays in force. What was announced until now has no part
     in it: nobody remembers that across a restart.
@@ -163,12 +208,18 @@ def _announcements(pool: Pool, entries: list[Entry]) -> tuple[BGPAdvertisement, 
         found = entry.part
         if not isinstance(found, BGPAdvertisement) or not found.selects_pool(pool):
             continue
-        if _fit(found, pool, chosen, entry.report):
+        if _fit(found, pool, chosen, entry.report, nodes):
             chosen.append(found)
     return tuple(sorted(chosen, key=lambda item: item.name))
 
 
-def _fit(found: BGPAdvertisement, pool: Pool, chosen: list[BGPAdvertisement], report: Report) -> bool:
+def _fit(
+    found: BGPAdvertisement,
+    pool: Pool,
+    chosen: list[BGPAdvertisement],
+    report: Report,
+    nodes: Nodes | None,
+) -> bool:
     wide = found.too_wide_for(pool)
     if wide is not None:
         report.ignore(
@@ -176,14 +227,15 @@ def _fit(found: BGPAdvertisement, pool: Pool, chosen: list[BGPAdvertisement], re
         )
         return False
     for other in chosen:
-        if found.conflicts(other, pool):
+        if found.conflicts(other, pool, nodes):
             message = (
                 f"differs from that of BGPAdvertisement {other.name} for the same prefixes of pool "
                 f"{pool.name}, peers and nodes; "
-                "it does not announce that pool. Use one preference, or other peers, nodes or "
+                "it does not announce that pool. Use one value, or other peers, nodes or "
                 "aggregation lengths"
             )
-            report.ignore("spec.localPref", Reason.CONFLICTING_ADVERTISEMENT, message)
+            field_name = found.difference(other) or "localPref"
+            report.ignore(f"spec.{field_name}", Reason.CONFLICTING_ADVERTISEMENT, message)
             return False
     return True
 

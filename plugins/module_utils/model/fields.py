@@ -15,12 +15,15 @@ from typing import Any, TypeVar
 
 from .problems import Report
 from .reasons import Reason
+from .texts import MAX_NAME, cut, echo, listed
 
 _Value = TypeVar("_Value")
 
 # Go's notation for durations, the only one that the API server passes on as it was written.
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>ns|us|µs|μs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+MAX_DEPTH = 16  # of lists and mappings in each other; what an object of the configuration has is 8
+MAX_COMPARED = 64  # known names, in search of one that was probably meant
 # What Linux takes as the name of a network device (IFNAMSIZ, dev_valid_name).
 _DEVICE = re.compile(r"[^/:\s]{1,15}")
 _NAMES = {str: "a string", int: "a whole number", bool: "true or false", list: "a list", Mapping: "a mapping"}
@@ -30,10 +33,17 @@ _MAPPING: Any = Mapping
 
 def nearest(name: str, known: list[str]) -> str:
     """``"; did you mean x?"`` where a known name is near, otherwise what the known names are."""
+    if len(known) > MAX_COMPARED or len(name) > MAX_NAME:
+        return f"; {len(known)} names are known here"
     close = difflib.get_close_matches(name, known, n=1)
     if not close:  # a difference of upper and lower case alone is the most frequent slip
         close = [other for other in known if other.lower() == name.lower()]
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(sorted(known))}"
+    if close:
+        return f"; did you mean {cut(close[0], MAX_NAME)}?"
+    return f"; known here: {listed(sorted(known), 24)}"
+
+
+_LONGEST_DURATION = 2**63 / 1e9  # seconds; Go counts nanoseconds in 64 bits
 
 
 def parse_duration(text: str) -> float:
@@ -47,16 +57,24 @@ def parse_duration(text: str) -> float:
             raise ValueError(text)
         total += float(part["number"]) * _SECONDS[part["unit"]]
         position = part.end()
-    if not text:
+    if not text or total > _LONGEST_DURATION:
         raise ValueError(text)
     return total
 
 
-def _canonical(item: Any) -> str:
+class _TooDeepError(Exception):
+    """Lists and mappings are in each other without a reasonable end."""
+
+
+def _canonical(item: Any, depth: int = MAX_DEPTH) -> str:
     """The same text for what means the same, whatever the order of its keys."""
-    if isinstance(item, Mapping):
-        return repr(sorted((repr(key), _canonical(value)) for key, value in item.items()))
-    return repr([_canonical(each) for each in item]) if isinstance(item, list) else repr(item)
+    if not isinstance(item, (Mapping, list)):
+        return repr(item)
+    if not depth:
+        raise _TooDeepError
+    if isinstance(item, list):
+        return "[" + ",".join(_canonical(each, depth - 1) for each in item) + "]"
+    return "{" + ",".join(sorted(f"{key!r}:{_canonical(item[key], depth - 1)}" for key in item)) + "}"
 
 
 class Fields:
@@ -73,7 +91,7 @@ class Fields:
         return f"{self._path}.{name}" if self._path else name
 
     def has(self, name: str) -> bool:
-        """Whether the field is there and not null; a field that is asked for is a known one."""
+        """Return whether the field is there and not null; a field that is asked for is a known one."""
         self._asked.append(name)
         return self.data.get(name) is not None
 
@@ -85,7 +103,9 @@ class Fields:
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
             return value
         self.report.refuse(
-            self.path(name), Reason.WRONG_TYPE, f"is {value!r}, should be {_NAMES.get(kind, kind.__name__)}"
+            self.path(name),
+            Reason.WRONG_TYPE,
+            f"is {echo(value)}, should be {_NAMES.get(kind, kind.__name__)}",
         )
         return None
 
@@ -127,7 +147,7 @@ class Fields:
         try:
             return parse_duration(text)
         except ValueError:
-            message = f"{text!r} is not a duration; write for example 90s or 1m30s"
+            message = f"{echo(text)} is not a duration; write for example 90s or 1m30s"
             self.report.refuse(self.path(name), Reason.BAD_DURATION, message)
             return None
 
@@ -146,7 +166,12 @@ class Fields:
     def _refuse_duplicates(self, found: list[tuple[str, Any]]) -> None:
         seen: dict[str, str] = {}
         for path, item in found:
-            first = seen.setdefault(_canonical(item), path)
+            try:
+                first = seen.setdefault(_canonical(item), path)
+            except _TooDeepError:
+                why = f"has more than {MAX_DEPTH} lists and mappings in each other"
+                self.report.refuse(path, Reason.WRONG_TYPE, why)
+                continue
             if first != path:
                 self.report.refuse(path, Reason.DUPLICATE_VALUE, f"repeats {first}; remove one of them")
 
@@ -166,7 +191,7 @@ class Fields:
         if isinstance(item, kind):
             return True
         self.report.refuse(
-            path, Reason.WRONG_TYPE, f"is {item!r}, should be {_NAMES.get(kind, kind.__name__)}"
+            path, Reason.WRONG_TYPE, f"is {echo(item)}, should be {_NAMES.get(kind, kind.__name__)}"
         )
         return False
 
@@ -186,14 +211,15 @@ class Fields:
         return tuple(item for path, item in found if self._device(path, item))
 
     def _device(self, path: str, text: str) -> bool:
-        if _DEVICE.fullmatch(text) and text not in (".", ".."):
+        # IFNAMSIZ counts octets, and has room for a zero at the end.
+        if _DEVICE.fullmatch(text) and text not in (".", "..") and len(text.encode(errors="replace")) <= 15:
             return True
-        message = f"{text!r} is no name of an interface: 1 to 15 characters, without blanks and slashes"
+        message = f"{echo(text)} is no name of an interface: 1 to 15 octets, without blanks and slashes"
         self.report.refuse(path, Reason.BAD_NAME, message)
         return False
 
     def is_set(self, name: str) -> bool:
-        """Whether the field is there and says something other than its type's empty value."""
+        """Return whether the field is there and says something other than its type's empty value."""
         return self.has(name) and self.data[name] not in (False, "", [], {})
 
     def done(self) -> None:

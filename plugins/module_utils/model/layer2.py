@@ -35,19 +35,19 @@ class L2Advertisement:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def selects_pool(self, pool: Pool) -> bool:
-        """Whether it is about this pool: named, or selected by its labels, or nothing is said about pools."""
+        """Return whether it selects this pool: by name, by labels, or because it selects no pools at all."""
         return selects_pool(pool, self.pools, self.pool_selectors)
 
     def selects_node(self, labels: Mapping[str, str]) -> bool:
-        """Whether a node with these labels may answer."""
+        """Return whether a node with these labels may answer."""
         return not self.node_selectors or any_matches(self.node_selectors, labels)
 
     def selects_service(self, labels: Mapping[str, str]) -> bool:
-        """Whether a service with these labels is answered for."""
+        """Return whether a service with these labels is answered for."""
         return not self.service_selectors or any_matches(self.service_selectors, labels)
 
     def preference(self, labels: Mapping[str, str]) -> int:
-        """How much a node with these labels is preferred; 0 where it may not answer at all."""
+        """Return how much a node with these labels is preferred; 0 where it may not answer at all."""
         if not self.selects_node(labels):
             return 0
         return sum(each.weight for each in self.preferred_nodes if each.selector.matches(labels))

@@ -11,7 +11,8 @@
 
 What is said here is renamed and passed on, and `configuration.parse` judges it as it judges every object.
 Refused here is what an object can not express: a key that nobody knows, an entry without a name. An entry
-that is refused stays as it was before, if it was; so does a whole section that can't be read.
+that is refused stays as it was before, if it was; so does a whole section that can't be read, and what a text
+with a mistake somewhere does not say any more: a slip in a key must not take away what hangs on it.
 
 The YAML of the text is read elsewhere, by `vipcast.daemon.legacy`.
 """
@@ -38,10 +39,12 @@ from .legacy_objects import (
     Entry,
     Manifest,
     unreadable,
+    with_what_was,
 )
 from .peers import DEFAULT_PORT
 from .problems import ObjectRef, Problem, Report
 from .reasons import Reason
+from .texts import echo
 
 _MINIMUM_HOLD_TIME = 3.0  # seconds
 # YAML has numbers where these want text: `password: 1234`, `hold-time: 0`, a label's value.
@@ -68,7 +71,7 @@ def convert(
     previous: Conversion | None = None,
     rename: Callable[[str], str] = str,
 ) -> Conversion:
-    """What the parsed key `config` of a ConfigMap says; it never raises for what that is.
+    """Return what the parsed key `config` of a ConfigMap says; it never raises for what that is.
 
     `created` is the ConfigMap's creationTimestamp, `previous` what it said before. `rename` makes the names
     of objects from the names of entries.
@@ -109,7 +112,8 @@ class _Converter:
         )
         root.done()
         problems = (*self._report.problems, *self._problems)
-        return Conversion(self._ref, entries, problems, kept=self._kept)
+        found = Conversion(self._ref, entries, problems, kept=self._kept)
+        return with_what_was(found, self._previous)
 
     # -- sections --------------------------------------------------------------------------------------------
 
@@ -203,7 +207,7 @@ class _Converter:
     def _alias(self, alias: str, value: Any) -> _Draft:
         path, report = f"{COMMUNITIES}.{alias}", Report(self._ref)
         if not alias or not is_alias(alias):
-            message = f"{alias!r} can't be told from a community; use a name without a colon"
+            message = f"{echo(alias)} can't be told from a community; use a name without a colon"
             report.refuse(path, Reason.BAD_NAME, message)
         try:
             parse_community(value if isinstance(value, str) else _short(value))
@@ -232,7 +236,9 @@ class _Converter:
     def _object_name(self, text: str, fields: Fields) -> str:
         name = self._rename(text)
         if name != text:
-            message = f"{text!r} can't be the name of an object: it is {name} now, also for who asks for it"
+            message = (
+                f"{echo(text)} can't be the name of an object: it is {name} now, also for who asks for it"
+            )
             fields.report.ignore(fields.path("name"), Reason.BAD_NAME, message)
         return name
 
@@ -248,7 +254,7 @@ class _Converter:
 
 
 def _renamed(fields: Fields, names: Mapping[str, str]) -> Manifest:
-    """What is said, under the new names; an empty text says nothing."""
+    """Return what is said, under the new names; an empty text says nothing."""
     said = {new: old for old, new in names.items() if fields.has(old) and fields.data[old] != ""}
     return {new: _plain(old, fields.data[old]) for new, old in said.items()}
 
@@ -340,7 +346,7 @@ def _read_protocol(fields: Fields) -> str | None:
 
 
 def _read_advertisements(fields: Fields, protocol: str | None) -> Iterator[tuple[str, Manifest]]:
-    """What each says, with its place; where there is none, one that says nothing special."""
+    """Yield what each says, with its place; where there is none, one that says nothing special."""
     name = "bgp-advertisements"
     found = fields.mappings(name)
     if found and protocol == "layer2":

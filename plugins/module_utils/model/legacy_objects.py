@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What MetalLB's old ConfigMap became, and its place among the objects of the API.
+"""The objects that MetalLB's old ConfigMap becomes, and their place among the objects of the API.
 
 Two sources make one configuration. A name that both have is the object's: the ConfigMap's entry of that name,
 a pool with its advertisements, is out of force. Everything else that the two can not have at once is settled
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
+from .advertisements import Nodes
 from .configuration import Configuration, parse
 from .problems import ObjectRef, Problem
 from .reasons import Effect, Reason
@@ -77,12 +78,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a ConfigMap says; `kept`: something is as it was before, because it can't be read as it is now."""
+    """The objects of a ConfigMap.
+
+    `kept`: some are as they were before, because the text cannot be read now.
+    """
 
     ref: ObjectRef
     entries: tuple[Entry, ...] = ()
     problems: tuple[Problem, ...] = ()
     kept: bool = False
+    uid: str = ""  # the ConfigMap's
 
     @property
     def objects(self) -> list[Manifest]:
@@ -92,7 +97,7 @@ class Conversion:
 
     @property
     def origins(self) -> dict[tuple[str, str], str]:
-        """By kind and name of an object, where it is from: `address-pools[0]`."""
+        """Return the origin of each object, `address-pools[0]`, by kind and name."""
         found = {_identity(item): path for item, path in self._located()}
         return {key: COMMUNITIES if key[0] == "Community" else path for key, path in found.items()}
 
@@ -136,25 +141,45 @@ def unreadable(ref: ObjectRef, field: str, why: str, previous: Conversion | None
     return Conversion(ref, entries, (problem,), kept=bool(entries))
 
 
+def with_what_was(found: Conversion, previous: Conversion | None) -> Conversion:
+    """Add what the text does not say any more, as it was said before, while the text has a mistake.
+
+    Only a text without mistakes shows what was left out on purpose.
+    """
+    if previous is None or not _has_mistake(found):
+        return found
+    said = {(entry.section, entry.name) for entry in found.entries}
+    left = [entry for entry in previous.entries if (entry.section, entry.name) not in said]
+    entries = [*found.entries, *(replace(entry, path=f"{entry.section}.{entry.name}") for entry in left)]
+    return replace(found, entries=tuple(entries), kept=found.kept or bool(left))
+
+
+def _has_mistake(conversion: Conversion) -> bool:
+    said = (*conversion.problems, *parse(conversion.objects).problems)
+    return any(problem.effect is Effect.REFUSED for problem in said)
+
+
 def parse_both(
     objects: Iterable[Mapping[str, Any]],
     conversion: Conversion | None,
     *,
     previous: Configuration | None = None,
     namespace: str | None = None,
+    nodes: Nodes | None = None,
 ) -> Configuration:
     """`parse` of the objects and of a ConfigMap (None: there is none), with its problems under its name."""
     present = list(objects)
     if conversion is None:
-        return parse(present, previous=previous, namespace=namespace)
+        return parse(present, previous=previous, namespace=namespace, nodes=nodes)
     left, clashes = _yield_names(conversion, present)
-    found = parse([*present, *left.objects], previous=previous, namespace=namespace)
+    found = parse([*present, *left.objects], previous=previous, namespace=namespace, nodes=nodes)
     problems = [left.locate(problem) or problem for problem in found.problems]
     problems += [*conversion.problems, *clashes]
     return replace(
         found,
         problems=tuple(sorted(problems, key=lambda item: (item.object, item.field, item.message))),
         stale=_stale(found, left),
+        config_map=conversion,
     )
 
 
@@ -167,7 +192,7 @@ def _stale(found: Configuration, conversion: Conversion) -> frozenset[ObjectRef]
 def _yield_names(
     conversion: Conversion, objects: Iterable[Mapping[str, Any]]
 ) -> tuple[Conversion, list[Problem]]:
-    """Without what objects have too, and a problem for each of that."""
+    """Return the ConfigMap's objects without those that the API has too, and a problem for each of these."""
     namespace = conversion.ref.namespace
     taken = {_identity(item) for item in objects if _namespace(item) in (None, "", namespace)}
     aliases = {alias: item for item in objects for alias in _aliases(item)}
@@ -187,7 +212,10 @@ def _yield_names(
 def _holder(
     entry: Entry, item: Manifest, taken: set[tuple[str, str]], aliases: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """Which object has the name already; the name of a pool is that of its advertisements' entry too."""
+    """Return which object has the name already.
+
+    The name of a pool is that of its advertisements' entry too.
+    """
     if entry.section == COMMUNITIES:
         holder = aliases.get(entry.name)
         return f"Community {_identity(holder)[1]} has this name, and it" if holder else ""
@@ -239,4 +267,5 @@ __all__ = [
     "Manifest",
     "parse_both",
     "unreadable",
+    "with_what_was",
 ]

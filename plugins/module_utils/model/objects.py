@@ -22,6 +22,7 @@ from .peers import Peer, read_peer
 from .pools import Pool, read_pool
 from .problems import ObjectRef, Report
 from .reasons import Reason
+from .texts import echo
 
 GROUP = "metallb.io"
 VERSIONS = {
@@ -53,7 +54,7 @@ _READERS: Mapping[str, Callable[..., Part | None]] = {
 
 @dataclass(frozen=True)
 class Form:
-    """What an object says or said: read, and the ``spec`` as it was written."""
+    """The form of an object, now or before: read, and the ``spec`` as it was written."""
 
     part: Part
     spec: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -73,7 +74,7 @@ class Entry:
 
     @property
     def part(self) -> Part | None:
-        """What is in force of the object, as far as is known yet."""
+        """Return what is in force of the object, as far as is known yet."""
         return self.form.part if self.form is not None else None
 
     @property
@@ -83,12 +84,12 @@ class Entry:
 
     @property
     def rank(self) -> tuple[bool, bool, str, str]:
-        """Who goes first where two can not both be: in force as it is, then before, older, by name."""
+        """Return who goes first where two can not both be: in force as it is, then before, older, by name."""
         return (self.form != self.before, self.before is None, *self.age)
 
     @property
     def stale(self) -> bool:
-        """Whether the object is in force in an earlier form than the one that is written."""
+        """Return whether the object is in force in an earlier form than the one that is written."""
         return self.report.refused and self.form is not None
 
     def demote(self) -> None:
@@ -117,7 +118,7 @@ def read_object(item: Mapping[str, Any], forms: Mapping[ObjectRef, Form], report
 
 
 def read_form(ref: ObjectRef, labels: Mapping[str, str], spec: Fields, uid: str = "") -> Form | None:
-    """What a ``spec`` says; None where the essential is missing."""
+    """Return what a ``spec`` says; None where the essential is missing."""
     part = _READERS[ref.kind](ref.name, ref.namespace, labels, spec)
     return None if part is None else Form(part, spec.data, uid)
 
@@ -142,7 +143,7 @@ def _remembered(
 
 
 def _accepted(item: Mapping[str, Any], status: Fields) -> bool:
-    """Whether the controller said that this very ``spec`` is in force."""
+    """Return whether the controller said that this very ``spec`` is in force."""
     generation = _generation(item)
     wanted = (ACCEPTED, "True", generation)
     told = (condition.data for condition in status.mappings("conditions"))
@@ -164,17 +165,17 @@ def _refuse_change(entry: Entry, spec: Fields) -> None:
         return
     if before.graceful_restart != entry.part.graceful_restart:
         was = str(before.graceful_restart).lower()
-        message = f"can not be changed and was {was}; make a new BGPPeer in place of this one"
+        message = f"can not be changed and was {was}; delete the BGPPeer and create it anew"
         entry.report.refuse(spec.path("enableGracefulRestart"), Reason.IMMUTABLE_FIELD, message)
 
 
 def known_kind(ref: ObjectRef, report: Report) -> bool:
-    """Whether the object is one of ours; otherwise it is refused."""
+    """Return whether the object is one of ours; otherwise it is refused."""
     wanted = VERSIONS.get(ref.kind)
     if wanted is not None and ref.api_version in (wanted, OLD_VERSIONS.get(ref.kind)):
         return True
     if wanted is not None:
-        report.refuse("apiVersion", Reason.UNSUPPORTED, f"is {ref.api_version!r}, should be {wanted}")
+        report.refuse("apiVersion", Reason.UNSUPPORTED, f"is {echo(ref.api_version)}, should be {wanted}")
     else:
         hint = nearest(ref.kind, list(VERSIONS))
         report.refuse("kind", Reason.UNKNOWN_KIND, f"is not a kind of {GROUP}{hint}")

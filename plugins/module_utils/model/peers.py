@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Peers: the routers that the speakers have sessions with.
 
-Timers, as MetalLB has them: ``holdTime`` is 0 (no hold timer) or 3 s and more, 90 s unless set;
-``keepaliveTime`` is a third of it unless set and never longer; if only ``keepaliveTime`` is set, the hold
-time is three times that (RFC 4271 section 4.4).
+Timers, as MetalLB has them: ``holdTime`` is 0 (no hold timer) or 3 s and more, 90 s unless set, and its
+fractions of a second do not count; ``keepaliveTime`` is a third of it unless set and never longer; if only
+``keepaliveTime`` is set, the hold time is three times that (RFC 4271 section 4.4).
+
+What is read here without a problem a session can be made of: `vipcast.net.settings` takes every such peer.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from .fields import Fields
 from .problems import Report
 from .reasons import Reason
 from .selectors import Selector, any_matches, disjoint, read_selectors
+from .texts import cut, echo
 
 DEFAULT_PORT = 179
 DEFAULT_HOLD_TIME = 90.0  # seconds; RFC 4271 section 10 suggests it
@@ -26,6 +29,8 @@ INTERNAL, EXTERNAL = "internal", "external"  # values of dynamicASN
 # moment is missed for two minutes; one TCP SYN in ten seconds costs nobody anything.
 DEFAULT_CONNECT_TIME = 10.0
 MAX_ASN = 2**32 - 1
+AS_TRANS = 23456  # RFC 6793: in the place of a number that an old speaker cannot read; nobody has it
+MIN_KEEPALIVE_TIME = 1.0  # RFC 4271 section 4.4: not more than one KEEPALIVE in a second
 # What Linux takes as the key of a TCP MD5 signature (TCP_MD5SIG_MAXKEYLEN).
 MAX_PASSWORD = 80
 # The restart time in the capability has 12 bits of seconds (RFC 4724 section 3); FRR's default is ours.
@@ -77,38 +82,39 @@ class Peer:
 
     @property
     def internal(self) -> bool:
-        """Whether this is iBGP."""
+        """Return whether this is iBGP."""
         if self.remote_asn is None:
             return self.dynamic_asn == INTERNAL
         return (self.shown_asn or self.local_asn) == self.remote_asn
 
     @property
     def place(self) -> str:
-        """Where the router is, for people: an address or an interface."""
+        """Return where the router is, for people: an address or an interface."""
         return f"interface {self.interface}" if self.address is None else str(self.address)
 
     @property
     def several_hops(self) -> bool:
-        """Whether BFD is for several hops, by what is said of the peer (see `vipcast.speaker.bfd`)."""
+        """Return whether BFD is multihop for this peer (see `vipcast.speaker.bgp.bfd_sessions`)."""
         return not self.internal and (self.multihop or self.ttl_security_hops is not None)
 
     @property
     def families(self) -> tuple[int, ...]:
-        """Of which address families (4, 6) routes go over this session."""
+        """Return the address families (4, 6) of routes on this session."""
         if self.dual_stack or self.address is None:
             return (4, 6)
         return (self.address.version,)
 
     def selects_node(self, labels: Mapping[str, str]) -> bool:
-        """Whether a node with these labels has this session; without selectors all have."""
+        """Return whether a node with these labels has this session; without selectors all have."""
         return not self.node_selectors or any_matches(self.node_selectors, labels)
 
     def clashes(self, other: Peer) -> bool:
-        """Whether some node might have two sessions with one router, which would keep closing each other."""
-        return self._router == other._router and not disjoint(self.node_selectors, other.node_selectors)
+        """Return whether some node might have two sessions with one router: each closes the other."""
+        return self.router == other.router and not disjoint(self.node_selectors, other.node_selectors)
 
     @property
-    def _router(self) -> tuple[object, ...]:
+    def router(self) -> tuple[object, ...]:
+        """Return what identifies the other end: equal where two peers would be one session."""
         return self.address, self.interface, self.port, self.source_address, self.vrf
 
 
@@ -119,7 +125,7 @@ def read_peer(name: str, namespace: str, labels: Mapping[str, str], spec: Fields
     if local is None and not spec.has("myASN"):
         spec.missing("myASN", _AN_ASN)
     dynamic = _read_dynamic(spec, report)
-    address, interface = _read_address(spec, "peerAddress", report), spec.interface("interface")
+    address, interface = _read_peer_address(spec, report), spec.interface("interface")
     _want_one_of(spec, "peerASN", "dynamicASN", _AN_ASN)
     _want_one_of(spec, "peerAddress", "interface", "the router's address")
     found = Peer(
@@ -169,13 +175,17 @@ def _read_dynamic(spec: Fields, report: Report) -> str | None:
     word = spec.string("dynamicASN")
     if word is None or word in (INTERNAL, EXTERNAL):
         return word
-    message = f"is {word!r}, should be {INTERNAL} or {EXTERNAL}"
+    message = f"is {echo(word)}, should be {INTERNAL} or {EXTERNAL}"
     report.refuse(spec.path("dynamicASN"), Reason.OUT_OF_RANGE, message)
     return None
 
 
 def _read_asn(spec: Fields, name: str) -> int | None:
-    return spec.integer(name, 1, MAX_ASN)
+    number = spec.integer(name, 1, MAX_ASN)
+    if number == AS_TRANS:
+        message = f"is {AS_TRANS} (AS_TRANS, RFC 6793), which nobody has; write the real number"
+        spec.report.refuse(spec.path(name), Reason.OUT_OF_RANGE, message)
+    return number
 
 
 def _read_address(spec: Fields, name: str, report: Report) -> IPAddress | None:
@@ -189,8 +199,32 @@ def _read_address(spec: Fields, name: str, report: Report) -> IPAddress | None:
         return None
 
 
+def _read_peer_address(spec: Fields, report: Report) -> IPAddress | None:
+    """Read the router's address, and refuse a link-local one.
+
+    A link-local address is one of an interface, and a session over that has a field of its own.
+    """
+    plain, percent, zone = (spec.string("peerAddress") or "").partition("%")
+    try:
+        local = ipaddress.ip_address(plain).is_link_local and ":" in plain
+    except ValueError:
+        local = False
+    if not local:
+        return _read_address(spec, "peerAddress", report)
+    device = zone if percent and zone else "eth0"
+    message = (
+        f"{echo(plain)} is link-local, which tells no router without an interface (RFC 4007 section 6); "
+        f"write interface: {cut(device, 15)} in place of peerAddress (a session without addresses)"
+    )
+    report.refuse(spec.path("peerAddress"), Reason.BAD_ADDRESS, message)
+    return None
+
+
 def _read_source(spec: Fields, peer: IPAddress | None, report: Report) -> IPAddress | None:
     source = _read_address(spec, "sourceAddress", report)
+    if source is not None and spec.is_set("interface"):
+        message = "excludes interface: a session without addresses is link-local; remove one of them"
+        report.refuse(spec.path("sourceAddress"), Reason.EXCLUSIVE_FIELDS, message)
     if source is not None and peer is not None and source.version != peer.version:
         message = f"{source} and peerAddress {peer} are of two families; use an IPv{peer.version} address"
         report.refuse(spec.path("sourceAddress"), Reason.BAD_ADDRESS, message)
@@ -266,6 +300,7 @@ def _read_restart_time(spec: Fields, report: Report) -> int:
     if not 1 <= seconds <= MAX_RESTART_TIME or seconds != int(seconds):
         message = f"is {seconds:g} s, should be whole seconds from 1s to {MAX_RESTART_TIME}s"
         report.refuse(path, Reason.BAD_TIMERS, message)
+        return DEFAULT_RESTART_TIME
     if not spec.is_set("enableGracefulRestart"):
         message = "is for enableGracefulRestart, which is not on; set it to true, or remove this"
         report.refuse(path, Reason.EXCLUSIVE_FIELDS, message)
@@ -278,20 +313,38 @@ def _read_timers(spec: Fields, report: Report) -> Timers:
     connect = spec.duration("connectTime")
     if hold is None:
         hold = DEFAULT_HOLD_TIME if keepalive is None else 3 * keepalive
+    _check_timers(spec, hold, keepalive, report)
+    hold = float(int(hold))
     if keepalive is None:
         keepalive = hold / 3
-    _check_timers(spec, hold, keepalive, report)
     if connect is not None and (not 1 <= connect <= 65535 or connect != int(connect)):
         message = f"is {connect:g} s, should be whole seconds from 1s to 65535s"
         report.refuse(spec.path("connectTime"), Reason.BAD_TIMERS, message)
     return Timers(hold, keepalive, DEFAULT_CONNECT_TIME if connect is None else connect)
 
 
-def _check_timers(spec: Fields, hold: float, keepalive: float, report: Report) -> None:
+def keepalive_problem(hold: float, keepalive: float) -> str | None:
+    """Return what is wrong with a pair of timers that are chosen for both ends, in seconds, or None.
+
+    RFC 4271 section 4.4: the keepalive time is at most a third of the hold time. A BGPPeer may say more, as
+    with MetalLB.
+    """
+    if 3 * keepalive <= hold:
+        return None
+    return (
+        f"{keepalive:g} s is more than a third of the hold time of {hold:g} s (RFC 4271 section 4.4): one "
+        f"lost message would end the session; use {hold // 3:g} s or less"
+    )
+
+
+def _check_timers(spec: Fields, hold: float, keepalive: float | None, report: Report) -> None:
     if hold != 0 and not 3 <= hold <= MAX_HOLD_TIME:
         message = f"is {hold:g} s, should be 0s (never give up) or from 3s to {MAX_HOLD_TIME:g}s"
         report.refuse(spec.path("holdTime"), Reason.BAD_TIMERS, message)
-    if keepalive > hold:
+    if keepalive is not None and keepalive < MIN_KEEPALIVE_TIME:
+        message = f"is {keepalive:g} s, should be 1s and more (RFC 4271 section 4.4), or 0s for none"
+        report.refuse(spec.path("keepaliveTime"), Reason.BAD_TIMERS, message)
+    if keepalive is not None and keepalive > hold:
         message = f"is {keepalive:g} s, longer than the hold time of {hold:g} s; a third of it is usual"
         report.refuse(spec.path("keepaliveTime"), Reason.BAD_TIMERS, message)
 
@@ -303,5 +356,6 @@ __all__ = [
     "MAX_ASN",
     "Peer",
     "Timers",
+    "keepalive_problem",
     "read_peer",
 ]

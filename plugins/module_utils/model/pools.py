@@ -4,19 +4,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .addresses import AddressRange, IPAddress, IPNetwork, is_buggy, parse_range
 from .fields import Fields
+from .intervals import Intervals
 from .problems import Report
 from .reasons import Reason
 from .selectors import Selector, any_matches, read_selectors
+from .special import special_in, words
+from .texts import echo
 
 
 @dataclass(frozen=True)
 class ServiceAllocation:
-    """Which services a pool is for.
+    """The services that a pool is for.
 
     Without namespaces and selectors it is for all, and only the priority counts.
     """
@@ -25,6 +30,11 @@ class ServiceAllocation:
     namespaces: tuple[str, ...] = ()
     namespace_selectors: tuple[Selector, ...] = ()
     service_selectors: tuple[Selector, ...] = ()
+
+    @property
+    def for_all(self) -> bool:
+        """Tell whether the pool is for all services, so that only the priority counts."""
+        return not (self.namespaces or self.namespace_selectors or self.service_selectors)
 
     def allows(self, namespace: str, namespace_labels: Mapping[str, str], labels: Mapping[str, str]) -> bool:
         """Namespace side and service side must both be met, where they are set."""
@@ -56,7 +66,7 @@ class Pool:
         """All prefixes of the pool, in the order of its ranges."""
         return tuple(network for item in self.ranges for network in item.networks)
 
-    @property
+    @cached_property
     def families(self) -> frozenset[int]:
         """4, 6 or both."""
         return frozenset(item.version for item in self.ranges)
@@ -73,23 +83,32 @@ class Pool:
         return (0, priority or 2**31, self.name)
 
     def __contains__(self, address: object) -> bool:
-        """Whether the address is in one of the ranges.
+        """Return whether the address is in one of the ranges.
 
         That it may be avoided is another question (``avoids``).
         """
-        return any(address in item for item in self.ranges)
+        if not isinstance(address, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+            return False
+        return self._sorted.at(address) is not None
+
+    @cached_property
+    def _sorted(self) -> Intervals[AddressRange]:
+        return Intervals((item, item) for item in self.ranges)
 
     def avoids(self, address: IPAddress) -> bool:
-        """Whether the pool never gives this address away."""
+        """Return whether the pool never gives this address away."""
         return self.avoid_buggy_ips and is_buggy(address)
 
     def size(self, version: int) -> int:
-        """How many addresses of a family it can give away."""
-        return sum(
-            item.size - (item.buggy if self.avoid_buggy_ips else 0)
-            for item in self.ranges
-            if item.version == version
-        )
+        """Return how many addresses of a family it can give away."""
+        return self._sizes[version]
+
+    @cached_property
+    def _sizes(self) -> dict[int, int]:
+        found = {4: 0, 6: 0}
+        for item in self.ranges:
+            found[item.version] += item.size - (item.buggy if self.avoid_buggy_ips else 0)
+        return found
 
     def addresses(self) -> Iterator[IPAddress]:
         """Lazily, the addresses it can give away, in order."""
@@ -97,25 +116,18 @@ class Pool:
 
     def overlap(self, other: Pool) -> tuple[AddressRange, AddressRange] | None:
         """The first two ranges that share an address, or None."""
-        return first_overlap(self.ranges, other.ranges)
+        met = ((mine, next(other._sorted.meeting(mine), None)) for mine in self.ranges)
+        return next(((mine, theirs) for mine, theirs in met if theirs is not None), None)
 
 
 def selects_pool(pool: Pool, names: tuple[str, ...], selectors: tuple[Selector, ...]) -> bool:
-    """Whether an advertisement with these names and selectors is about the pool; with neither it is."""
+    """Return whether an advertisement with these names and selectors is about the pool.
+
+    With neither it is.
+    """
     if not names and not selectors:
         return True
     return pool.name in names or any_matches(selectors, pool.labels)
-
-
-def first_overlap(
-    some: tuple[AddressRange, ...], others: tuple[AddressRange, ...]
-) -> tuple[AddressRange, AddressRange] | None:
-    """The first two ranges that share an address, or None."""
-    for mine in some:
-        for theirs in others:
-            if mine.overlaps(theirs):
-                return mine, theirs
-    return None
 
 
 def read_pool(name: str, namespace: str, labels: Mapping[str, str], spec: Fields) -> Pool:
@@ -138,24 +150,34 @@ def read_pool(name: str, namespace: str, labels: Mapping[str, str], spec: Fields
 
 def _read_ranges(spec: Fields, report: Report) -> tuple[AddressRange, ...]:
     ranges: list[AddressRange] = []
+    taken: Intervals[AddressRange] = Intervals()
     for path, text in spec.items("addresses"):
         try:
-            found = parse_range(text if isinstance(text, str) else repr(text))
+            found = parse_range(text if isinstance(text, str) else echo(text))
         except ValueError as error:
             report.refuse(path, Reason.BAD_ADDRESS, str(error))
             continue
-        _refuse_overlap(path, found, ranges, report)
         ranges.append(found)
+        if not _is_refused(path, found, taken, report):
+            taken.add(found, found)
     if not ranges and not report.refused:
         spec.missing("addresses", "a list such as [10.9.0.0/16] or [10.31.8.100-10.31.8.200]")
     return tuple(ranges)
 
 
-def _refuse_overlap(path: str, found: AddressRange, ranges: list[AddressRange], report: Report) -> None:
-    overlap = first_overlap((found,), tuple(ranges))
-    if overlap is not None:
-        message = f"{found} overlaps {overlap[1]} of the same pool; remove one of them"
+def _is_refused(path: str, found: AddressRange, taken: Intervals[AddressRange], report: Report) -> bool:
+    """Report what is wrong with the range, and tell whether it overlaps another one of the pool.
+
+    A range that overlaps another one or has unusable addresses is refused; a doubtful one can be used.
+    """
+    other, special = next(taken.meeting(found), None), special_in(found)
+    if other is not None:
+        message = f"{found} overlaps {other} of the same pool; remove one of them"
         report.refuse(path, Reason.OVERLAPPING_ADDRESSES, message)
+    if special is not None:
+        judge = report.doubt if special.usable else report.refuse
+        judge(path, Reason.UNUSABLE_ADDRESSES, words(found, special))
+    return other is not None
 
 
 def _read_allocation(spec: Fields) -> ServiceAllocation | None:
@@ -172,4 +194,4 @@ def _read_allocation(spec: Fields) -> ServiceAllocation | None:
     return allocation
 
 
-__all__ = ["Pool", "ServiceAllocation", "first_overlap", "read_pool", "selects_pool"]
+__all__ = ["Pool", "ServiceAllocation", "read_pool", "selects_pool"]

@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """Why a part of a configuration is not in force."""
+    """The reason why a part of a configuration is not in force."""
 
     MISSING_FIELD = "MissingField"
     UNKNOWN_FIELD = "UnknownField"
@@ -23,6 +23,7 @@ class Reason(Enum):
     WRONG_NAMESPACE = "WrongNamespace"
     OUT_OF_RANGE = "OutOfRange"
     BAD_ADDRESS = "BadAddress"
+    UNUSABLE_ADDRESSES = "UnusableAddresses"
     BAD_NAME = "BadName"
     BAD_DURATION = "BadDuration"
     BAD_TIMERS = "BadTimers"
@@ -43,14 +44,15 @@ class Reason(Enum):
 
 
 class Effect(Enum):
-    """What a problem does to the object that has it."""
+    """The effect of a problem on the object that has it."""
 
     REFUSED = "Refused"  # the object as it is now is not in force
     INEFFECTIVE = "Ineffective"  # the object is in force, without the field that is named
+    DOUBTFUL = "Doubtful"  # the object is in force as it is written, and that is probably not what is meant
 
 
 class RefusalReason(Enum):
-    """Why a service has no address."""
+    """The reason why a service has no address."""
 
     NO_POOLS = "NoPools"
     NO_AUTOMATIC_POOL = "NoAutomaticPool"

@@ -9,7 +9,7 @@ route without it could reach too far.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Callable, TypeVar
 
@@ -23,6 +23,8 @@ from .peers import Peer
 from .pools import Pool
 from .problems import ObjectRef, Report
 from .reasons import Reason
+from .rivals import Rivals
+from .texts import listed
 
 _P = TypeVar("_P", Pool, Peer, BGPAdvertisement, L2Advertisement, BfdProfile, Community)
 
@@ -41,7 +43,7 @@ def relate(entries: list[Entry]) -> None:
 
 
 def parts(entries: Iterable[Entry], kind: type[_P]) -> list[_P]:
-    """What is in force of one kind, in the order of the entries."""
+    """Return what is in force of one kind, in the order of the entries."""
     return [entry.part for entry in entries if isinstance(entry.part, kind)]
 
 
@@ -69,7 +71,7 @@ def _accept_one_by_one(
 
 
 def _accept_round(mine: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], bool]) -> None:
-    """Where the new form of another leaves nothing of one, that other falls back: what is in force stays."""
+    """Keep the former form of an object whose new form would leave nothing of another in force."""
     while True:
         known = [(entry, entry.form) for entry in mine]
         newcomer = _meet(mine, kind, refuse)
@@ -81,14 +83,15 @@ def _accept_round(mine: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, R
 
 
 def _meet(mine: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], bool]) -> Entry | None:
-    """Whose new form takes down another's last good one; None where all have found their place."""
-    accepted: list[Entry] = []
+    """Return whose new form takes down another's last good one; None where all have found their place."""
+    accepted: Rivals[Entry] = Rivals()
     for entry in mine:
         quiet = Report(entry.ref)
         while isinstance(entry.part, kind):
-            hit = next((each for each in accepted if refuse(entry.part, each.part, quiet)), None)  # type: ignore[arg-type]
+            met = accepted.of(entry.part)
+            hit = next((each for each in met if refuse(entry.part, each.part, quiet)), None)  # type: ignore[arg-type]
             if hit is None:
-                accepted.append(entry)
+                accepted.add(entry.part, entry)
                 break
             if entry.form == entry.before and hit.before is not None and hit.form != hit.before:
                 return hit
@@ -99,16 +102,19 @@ def _meet(mine: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], 
 def _say_refused(
     mine: list[Entry], written: Mapping[ObjectRef, Form], refuse: Callable[[_P, _P, Report], bool]
 ) -> None:
-    """In the words of what is in force in the end, and of several the oldest, so that all say the same.
+    """Name the oldest object that is in force in the end, so that all conflicts say the same.
 
     What an object was before is written nowhere any more: nobody is told what is wrong with that.
     """
-    in_force = sorted((entry for entry in mine if entry.part is not None), key=lambda entry: entry.age)
+    in_force: Rivals[Entry] = Rivals()
+    for entry in sorted(mine, key=lambda entry: entry.age):
+        if entry.part is not None:
+            in_force.add(entry.part, entry)
     for entry in mine:
         form = written.get(entry.ref)
         if form is None or form == entry.form:
             continue
-        others = (other.part for other in in_force if other is not entry)
+        others = (other.part for other in in_force.of(form.part) if other is not entry)
         next((other for other in others if refuse(form.part, other, entry.report)), None)  # type: ignore[arg-type]
 
 
@@ -150,7 +156,7 @@ def _refuse_alias(found: Community, other: Community, report: Report) -> bool:
     twice = sorted(set(found.aliases) & set(other.aliases))
     if not twice:
         return False
-    message = f"{', '.join(twice)}: in Community {other.name} too; remove one of them"
+    message = f"{listed(twice)}: in Community {other.name} too; remove one of them"
     report.refuse("spec.communities", Reason.DUPLICATE_ALIAS, message)
     return True
 
@@ -194,12 +200,12 @@ def _resolved(form: Form | None, known: Mapping[str, CommunityValue]) -> Form | 
 
 def _name_dangling(entries: list[Entry]) -> None:
     """Names are compared with all objects, those that are refused too: their own problem is said already."""
-    names: dict[str, set[str]] = {}
-    for entry in entries:
-        names.setdefault(entry.ref.kind, set()).add(entry.ref.name)
+    names: dict[str, dict[str, None]] = {}  # sets that keep order
+    for entry in sorted(entries, key=lambda entry: entry.ref.name):
+        names.setdefault(entry.ref.kind, {})[entry.ref.name] = None
     for entry in entries:
         for path, kind, name in _references(entry.part):
-            _dangling(path, kind, name, names.get(kind, set()), entry.report)
+            _dangling(path, kind, name, names.get(kind, {}), entry.report)
 
 
 def _references(part: Part | None) -> list[tuple[str, str, str]]:
@@ -214,9 +220,9 @@ def _references(part: Part | None) -> list[tuple[str, str, str]]:
     return found
 
 
-def _dangling(path: str, kind: str, name: str, known: set[str], report: Report) -> None:
+def _dangling(path: str, kind: str, name: str, known: Collection[str], report: Report) -> None:
     if name not in known:
-        hint = nearest(name, sorted(known)) if known else f"; there is no {kind} at all"
+        hint = nearest(name, list(known)) if known else f"; there is no {kind} at all"
         message = f"there is no {kind} {name}, so the name has no effect{hint}"
         report.ignore(path, Reason.DANGLING_REFERENCE, message)
 

@@ -14,10 +14,11 @@ from enum import Enum
 
 from .fields import Fields
 from .reasons import Reason
+from .texts import echo
 
 
 class Operator(Enum):
-    """How a requirement looks at a label."""
+    """The operator of a requirement on a label."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -46,7 +47,7 @@ class Requirement:
         return present is (self.operator is Operator.EXISTS)
 
     def excludes(self, other: Requirement) -> bool:
-        """Whether no labels whatever could meet both; False where that can not be told."""
+        """Return whether no labels whatever could meet both; False where that can not be told."""
         if self.key != other.key:
             return False
         pair = {self.operator, other.operator}
@@ -67,21 +68,21 @@ class Selector:
     requirements: tuple[Requirement, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether these labels are selected."""
+        """Return whether these labels are selected."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
     def excludes(self, other: Selector) -> bool:
-        """Whether the two can never select the same thing."""
+        """Return whether the two can never select the same thing."""
         return any(mine.excludes(theirs) for mine in self.requirements for theirs in other.requirements)
 
 
 def any_matches(selectors: Iterable[Selector], labels: Mapping[str, str]) -> bool:
-    """Whether one of the selectors selects; no selectors select nothing."""
+    """Return whether one of the selectors selects; no selectors select nothing."""
     return any(selector.matches(labels) for selector in selectors)
 
 
 def disjoint(some: tuple[Selector, ...], others: tuple[Selector, ...]) -> bool:
-    """Whether two lists, of which an empty one means everything, can never select the same thing."""
+    """Return whether two lists, of which an empty one means everything, can never select the same thing."""
     if not some or not others:
         return False
     return all(mine.excludes(theirs) for mine in some for theirs in others)
@@ -110,7 +111,7 @@ def _read_requirement(fields: Fields) -> Requirement | None:
         return None
     operator = _OPERATORS.get(word or "")
     if operator is None:
-        message = f"is {word!r}, should be one of {', '.join(_OPERATORS)}"
+        message = f"is {echo(word)}, should be one of {', '.join(_OPERATORS)}"
         fields.report.refuse(fields.path("operator"), Reason.BAD_SELECTOR, message)
         return None
     if bool(values) is not (operator in _WITH_VALUES):

@@ -166,6 +166,21 @@ def test_the_owner_of_an_address_is_read_from_the_status(read: Read, services: s
     assert (found["interfaces"], found["macs"], found["foreign"]) == (["eth0"], [MAC], [])
 
 
+def test_pools_are_read_with_what_advertisements_choose_them_by(
+    read: Read, api_server: ApiServer, namespace: str
+) -> None:
+    metadata = {"namespace": namespace, "labels": {"zone": "outside"}}
+    pool = {"apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool"}
+    for name, addresses in (("b", ["10.9.1.0-10.9.1.9"]), ("a", ["10.9.2.0/24", "fd00:9::/64"])):
+        api_server.apply({**pool, "metadata": {**metadata, "name": name}, "spec": {"addresses": addresses}})
+    labels = {"zone": "outside"}
+    assert [each for each in read()["pools"] if each["namespace"] == namespace] == [
+        {"namespace": namespace, "name": "a", "labels": labels, "addresses": ["10.9.2.0/24", "fd00:9::/64"]},
+        {"namespace": namespace, "name": "b", "labels": labels, "addresses": ["10.9.1.0-10.9.1.9"]},
+    ]
+    api_server.kubectl("delete", "ipaddresspool", "-n", namespace, "a", "b")
+
+
 def test_a_cluster_without_our_kinds_has_no_owners(modules: ModuleServer, bare: ApiServer) -> None:
     found = modules("cluster_services_info", {"kubeconfig": str(bare.kubeconfig)})
-    assert (found["owners"], found["services"]) == ([], [])
+    assert (found["owners"], found["services"], found["pools"]) == ([], [], [])

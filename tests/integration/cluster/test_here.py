@@ -83,7 +83,8 @@ def test_nothing_is_started(play: Play, namespace: str) -> None:
 @pytest.mark.parametrize("keywords", [{"environment": {"A": "b"}}, {"async": 30, "poll": 1}])
 def test_what_asks_for_another_process_gets_one(play: Play, keywords: Json) -> None:
     assert NO_PYTHON in json.dumps(play("cluster_services_info", {}, **keywords))
-    assert "nodes" in play("cluster_services_info", {}, python=sys.executable, **keywords)
+    result = play("cluster_services_info", {}, python=sys.executable, **keywords)
+    assert "nodes" in result, json.dumps(result)
 
 
 def test_a_failure_is_the_same(play: Play, namespace: str) -> None:

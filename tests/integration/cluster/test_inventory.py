@@ -79,7 +79,9 @@ PLAY = """
       changed_when: false
       diff: false
       vars:
-        more: {secrets: "{{ load_balancer_secret_names }}"}
+        more:
+          secrets: "{{ load_balancer_secret_names }}"
+          capabilities: "{{ load_balancer_speaker_capabilities }}"
 """
 KINDS = "ipaddresspools,bgppeers,bgpadvertisements,l2advertisements,bfdprofiles,communities.metallb.io"
 
@@ -169,3 +171,13 @@ def test_a_variable_of_the_role_takes_the_place_of_the_inventorys(site: Site) ->
     site.run(load_balancer_pools=[{"name": "mine", "addresses": ["10.9.9.0/24"], "auto_assign": False}])
     pools = {name: spec for (kind, name), spec in site.specs().items() if kind == "IPAddressPool"}
     assert pools == {"mine": {"addresses": ["10.9.9.0/24"], "autoAssign": False, "avoidBuggyIPs": False}}
+
+
+@pytest.mark.timeout(400)
+def test_a_peer_over_an_interface_gives_the_speaker_what_it_takes(site: Site) -> None:
+    peer = {"name": "edge", "interface": "eth1", "dynamic_asn": "external"}
+    assert site.run()["capabilities"] == []
+    found = site.run(vipcast_peers=[peer], vipcast_advertisements=[])
+    assert found["capabilities"] == ["NET_RAW"]
+    spec = site.specs()["BGPPeer", "edge"]
+    assert (spec["interface"], spec["dynamicASN"], spec.get("peerAddress")) == ("eth1", "external", None)

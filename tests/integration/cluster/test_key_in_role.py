@@ -30,7 +30,7 @@ def members(api_server: ApiServer, namespace: str, tmp_path: Path) -> Callable[.
             "load_balancer_objects": [],
         }
         role = {"name": "vipcast.baremetal.load_balancer", "tasks_from": "members"}
-        task = {"name": "Members", "ansible.builtin.include_role": role}
+        task = {"name": "Membership", "ansible.builtin.include_role": role}
         path = tmp_path / "play.yml"
         path.write_text(
             json.dumps([{"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": [task]}])
@@ -41,7 +41,7 @@ def members(api_server: ApiServer, namespace: str, tmp_path: Path) -> Callable[.
 
 
 def data(api: ApiServer, namespace: str) -> dict[str, Any] | None:
-    """Of the Secret; None where there is none."""
+    """Return the key of the Secret; None where there is none."""
     text = api.kubectl("get", "secret", NAME, "--namespace", namespace, "-o", "json", "--ignore-not-found")
     if not text:
         return None

@@ -50,6 +50,7 @@ def configure(api_server: ApiServer, kube_proxy: None, tmp_path: Path) -> Config
             "kube_proxy_kubeconfig": str(api_server.kubeconfig),
             "kube_proxy_context": "",
             "kube_proxy_timeout": 30,
+            "kube_proxy_layer2": True,
             **variables,
         }
         tasks = [
@@ -70,9 +71,7 @@ def configuration(api: ApiServer) -> dict[str, Any]:
     return dict(yaml.safe_load(found["data"]["config.conf"]))
 
 
-def test_mode_settings_and_strict_arp_are_tried_set_and_kept(
-    configure: Configure, api_server: ApiServer
-) -> None:
+def test_mode_and_settings_are_tried_set_and_kept(configure: Configure, api_server: ApiServer) -> None:
     said = {"kube_proxy_mode": "nftables", "kube_proxy_settings": {"ipvs": {"scheduler": "rr"}}}
     before = configuration(api_server)
     tried = configure(check=True, **said)
@@ -86,16 +85,47 @@ def test_mode_settings_and_strict_arp_are_tried_set_and_kept(
     expected = {
         **before,
         "mode": "nftables",
-        "ipvs": {**before["ipvs"], "scheduler": "rr", "strictARP": True},
+        "ipvs": {**before["ipvs"], "scheduler": "rr"},
     }
     assert configuration(api_server) == expected
     assert configure(**said).changed == 0
 
 
-def test_nothing_said_is_strict_arp_alone_and_the_mode_stays(
-    configure: Configure, api_server: ApiServer
+@pytest.mark.parametrize(
+    ("said", "strict"),
+    [
+        ({"kube_proxy_mode": "ipvs"}, True),
+        # In this mode there is no interface with the services' addresses.
+        ({"kube_proxy_mode": "iptables"}, False),
+        ({"kube_proxy_mode": "nftables"}, False),
+        # Nobody asks for the addresses by ARP.
+        ({"kube_proxy_mode": "ipvs", "kube_proxy_layer2": False}, False),
+        ({"kube_proxy_mode": "iptables", "kube_proxy_strict_arp": True}, True),
+        ({"kube_proxy_mode": "iptables", "kube_proxy_layer2": False, "kube_proxy_strict_arp": "true"}, True),
+    ],
+)
+def test_strict_arp_is_set_where_it_has_an_effect_and_where_it_is_asked_for(
+    configure: Configure, api_server: ApiServer, said: dict[str, Any], strict: bool
 ) -> None:
     before = configuration(api_server)
-    done = configure()
-    assert (done.rc, done.changed) == (0, 1), done.output
-    assert configuration(api_server) == {**before, "ipvs": {**before["ipvs"], "strictARP": True}}
+    assert before["ipvs"]["strictARP"] is False
+    done = configure(**said)
+    assert done.rc == 0, done.output
+    expected = {**before, "mode": said["kube_proxy_mode"], "ipvs": {**before["ipvs"], "strictARP": strict}}
+    assert configuration(api_server) == expected
+
+
+def test_with_bgp_alone_nothing_is_changed_in_ipvs_mode_either(
+    configure: Configure, api_server: ApiServer
+) -> None:
+    """A change would replace the pods of every node."""
+    before = api_server.kubectl(
+        "get", "daemonset", "kube-proxy", *PLACE, "-o", "jsonpath={.metadata.generation}"
+    )
+    done = configure(kube_proxy_layer2=False)
+    assert (done.rc, done.changed) == (0, 0), done.output
+    assert configuration(api_server)["ipvs"]["strictARP"] is False
+    now = api_server.kubectl(
+        "get", "daemonset", "kube-proxy", *PLACE, "-o", "jsonpath={.metadata.generation}"
+    )
+    assert now == before

@@ -26,6 +26,13 @@ MACS = {OWNER: "02:00:00:00:01:11", OTHER: "02:00:00:00:01:12", CLIENT: "02:00:0
 ADDRESSES = ("198.51.100.100", "2001:db8:5::100")
 SERVICE = "l2web"
 SINCE = "2026-01-02T12:00:00Z"
+NODE_INFO = dict.fromkeys(
+    (
+        *("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion"),
+        *("kubeletVersion", "kubeProxyVersion", "operatingSystem", "architecture"),
+    ),
+    "",
+)
 Json = dict[str, Any]
 Play = Callable[..., "subprocess.CompletedProcess[str]"]
 Verify = Callable[..., Json]
@@ -117,7 +124,7 @@ def _service() -> list[Json]:
 
 
 def _claimed(node: str) -> Json:
-    """As the owner's speaker writes it."""
+    """Write the status as the owner's speaker does."""
     owned = {"node": node, "since": SINCE, "interfaces": [{"name": "eth0", "mac": MACS[node]}]}
     status = {
         "node": node,
@@ -153,13 +160,16 @@ def cluster(api_server: ApiServer) -> Iterator[ApiServer]:
 
 @pytest.fixture
 def play(segment: None, cluster: ApiServer, tmp_path: Path) -> Play:
-    """``play(playbook, flag, ..., variable=...)``: how it went."""
+    """``play(playbook, flag, ..., variable=...)``: how it went. `other`: variables of nodes by name."""
 
     def played(
-        playbook: str, *flags: str, routers: Json | None = None, **variables: Any
+        playbook: str, *flags: str, routers: Json | None = None, other: Json | None = None, **variables: Any
     ) -> subprocess.CompletedProcess[str]:
         inventory = tmp_path / "inventory.json"
-        inventory.write_text(json.dumps(_inventory(cluster, tmp_path, routers or {})))
+        written = _inventory(cluster, tmp_path, routers or {})
+        for name, own in (other or {}).items():
+            written["all"]["children"]["nodes"]["hosts"][name].update(own)
+        inventory.write_text(json.dumps(written))
         program = str(Path(sys.executable).with_name("ansible-playbook"))
         extra = ["--extra-vars", json.dumps(variables)]
         return subprocess.run(
@@ -289,7 +299,7 @@ def test_where_nobody_is_to_ask_the_status_is_shown(verify: Verify) -> None:
 
 
 def test_a_pool_that_somebody_on_the_segment_uses_is_refused(play: Play) -> None:
-    """What services have is theirs; the rest of the pool has to be nobody's."""
+    """Addresses of services are theirs; the rest of the pool has to be nobody's."""
     pool = {"name": "near", "addresses": ["198.51.100.100-198.51.100.109", "2001:db8:5::100-2001:db8:5::109"]}
     taken = ("198.51.100.109", "2001:db8:5::105")
     for address in taken:
@@ -313,6 +323,66 @@ def test_a_router_out_of_reach_is_told_with_the_nodes_that_tried(play: Play, num
     done = play("site", "--tags", "preflight", routers=routers, preflight_nodes_to_try=number, **shared)
     assert done.returncode == 2, done.stdout
     assert f"router r1: none of {tried} reaches 198.51.100.99;" in done.stdout, done.stdout
+
+
+def test_a_pool_by_bgp_alone_in_the_nodes_network_is_refused_with_the_reason(play: Play) -> None:
+    """A host there asks for its addresses by ARP, and nobody answers."""
+    routers = {"r1": {"vipcast_router_asn": 64512, "ansible_host": f"198.51.100.1{len(MACS) - 1}"}}
+    pools = [{"name": "lan", "addresses": ["198.51.100.200-198.51.100.220"]}]
+    shared = {"vipcast_cluster_asn": 64513, "vipcast_pools": pools, "preflight_segment": False}
+    said = (
+        f"pool lan: 198.51.100.200-198.51.100.220 is in 198.51.100.0/24, which is a network of node {OWNER}: "
+    )
+    flags = ("--tags", "preflight")
+    refused = play("site", *flags, routers=routers, vipcast_l2_advertisements=[], **shared)
+    assert refused.returncode == 2 and f"- {said}" in refused.stdout, refused.stdout
+    both = play("site", *flags, routers=routers, **shared)
+    assert said not in both.stdout
+    tolerated = {"preflight_tolerated_pools": ["lan"], "vipcast_l2_advertisements": []}
+    warned = play("site", *flags, routers=routers, **tolerated, **shared)
+    assert f"- {said}" not in warned.stdout and said in warned.stdout
+
+
+def test_a_node_that_ssh_does_not_reach_is_one_line_with_the_reason(play: Play) -> None:
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    shared = {"preflight_segment": False, "load_balancer_image": "registry.invalid/vipcast:1"}
+    done = play("site", "--tags", "preflight", other={OWNER: nowhere}, **shared)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{OWNER} could not be asked: Failed to connect to the host via ssh: " in done.stdout, done.stdout
+    assert "UNREACHABLE" not in done.stdout and "unreachable=0" in done.stdout
+    assert "failed: [" not in done.stdout and "fatal: [" not in done.stdout
+
+
+def test_an_architecture_that_is_not_the_nodes_is_refused(play: Play, cluster: ApiServer) -> None:
+    status = json.dumps({"status": {"nodeInfo": {**NODE_INFO, "architecture": "arm64"}}})
+    cluster.kubectl("patch", "node", OTHER, "--subresource=status", "--type=merge", "-p", status)
+    flags = ("--tags", "preflight")
+    mixed = play("site", *flags, preflight_segment=False)
+    assert mixed.returncode == 0, mixed.stdout
+    refused = play("site", *flags, preflight_segment=False, load_balancer_image_architecture="amd64")
+    assert f"- node {OTHER}: it is arm64, and load_balancer_image_architecture says amd64; " in refused.stdout
+
+
+def test_a_pull_secret_that_is_not_there_is_named_before_pods_wait_for_it(
+    play: Play, cluster: ApiServer
+) -> None:
+    shared = {
+        "preflight_segment": False,
+        "load_balancer_image": "registry.invalid/vipcast:1",
+        "load_balancer_image_pull_secrets": [{"name": "registry"}],
+        "vipcast_namespace": "default",
+    }
+    refused = play("site", "--tags", "preflight", **shared)
+    assert (
+        "- Secret default/registry is not there, and load_balancer_image_pull_secrets names it"
+        in refused.stdout
+    )
+    cluster.kubectl("create", "secret", "generic", "registry", "--namespace", "default")
+    try:
+        done = play("site", "--tags", "preflight", **shared)
+    finally:
+        cluster.kubectl("delete", "secret", "registry", "--namespace", "default")
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_firewall_between_the_nodes_is_named(play: Play) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role load_balancer runs on the nodes follows from the configuration: no more than it needs."""
+"""Test that the role load_balancer runs on the nodes what the configuration needs, and no more."""
 
 from __future__ import annotations
 
@@ -174,3 +174,13 @@ def test_resources_and_tolerations_are_what_the_variables_say(
     found["controller"] = json.loads(api_server.kubectl("get", "deployment", "controller", *where))["spec"]
     assert {name: pod(spec)["containers"][0]["resources"] for name, spec in found.items()} == wanted
     assert [pod(found[name])["tolerations"] for name in programs] == [*[on_nodes] * 3, elsewhere]
+
+
+def test_an_image_named_by_its_digest_is_what_every_container_runs(deploy: Deploy) -> None:
+    digest = f"registry.invalid/vipcast@sha256:{'0' * 64}"
+    specs = deploy(load_balancer_image=digest)
+    assert specs
+    for spec in specs.values():
+        pod = spec["template"]["spec"]
+        containers = pod["containers"] + pod.get("initContainers", [])
+        assert {(one["image"], one["imagePullPolicy"]) for one in containers} == {(digest, "IfNotPresent")}

@@ -61,6 +61,15 @@ def pools(call: Any, namespace: str) -> Any:
     return called
 
 
+def test_a_set_goes_without_a_kind_that_need_not_be_served(pools: Any, get: Any, namespace: str) -> None:
+    absent = custom("Gadget", "nobody.example", "a")
+    here = [config_map("a", x="1")]
+    assert pools([*here, absent], if_served=["nobody.example/v1/Gadget"])["changed"]
+    assert [each["metadata"]["name"] for each in get("configmaps", "-n", namespace)["items"]] == ["a"]
+    assert not pools([*here, absent], if_served=["nobody.example/v1/Gadget"])["changed"]
+    assert not pools(here, if_served=["v1/ConfigMap"])["changed"]  # one that is served is applied
+
+
 def test_the_twelve_steps(pools: Any, get: Any, namespace: str) -> None:
     before = [config_map("a", x="1")]
     after = [config_map("a", x="2")]

@@ -28,13 +28,13 @@ class Run:
     output: str
 
     def task(self, name: str) -> str:
-        """What was printed of this task."""
+        """Return what was printed of this task."""
         blocks = self.output.split("\nTASK [")
         return next(block for block in blocks if block.split("]")[0].endswith(f": {name}"))
 
     @property
     def story(self) -> list[str]:
-        """What the play says about moves; nothing where it is silent."""
+        """Return what the play says about moves; nothing where it is silent."""
         found = self.task(SAY)
         return [] if "skipping:" in found else list(json.loads(found[found.index("=> ") + 3 :])["msg"])
 
@@ -141,5 +141,12 @@ def test_a_pool_that_moves_services_is_told_before_and_refused_if_it_must_not(
     assert (done.rc, done.changed, done.story) == (0, 1, tried.story)
     assert addresses(get, shop) == ["10.9.0.0/30"]
 
+    serve(api_server, shop, "10.9.0.0")  # no controller runs here: it would move the service now
     harmless = configure("10.9.0.0/29", check=True, load_balancer_allow_moves=False)
     assert (harmless.rc, harmless.changed, harmless.story) == (0, 1, [])
+
+    none = configure(load_balancer_objects=[], load_balancer_allow_moves=False)
+    assert (none.rc, none.changed, none.story) == (0, 0, []), (
+        "pools are somebody else's affair then, and stay"
+    )
+    assert addresses(get, shop) == ["10.9.0.0/30"]

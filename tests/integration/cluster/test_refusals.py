@@ -96,3 +96,27 @@ def test_without_a_mistake_none_of_them_is_named(play: Play) -> None:
     assert [
         name for name, (message, _variables) in MISTAKES.items() if re.search(message, run.output)
     ] == [], run.output
+
+
+@pytest.fixture
+def graceful(api_server: ApiServer, nodes: None, namespace: str) -> str:
+    """The command that deletes the BGPPeer of the router, which has what its declaration does not have."""
+    spec = {"myASN": 64513, "peerASN": 64512, "peerAddress": "10.31.254.251", "enableGracefulRestart": True}
+    metadata = {"name": "router", "namespace": namespace}
+    peer = {"apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": metadata, "spec": spec}
+    api_server.kubectl("apply", "--filename", "-", stdin=json.dumps(peer))
+    return f"delete bgppeers.metallb.io -n {namespace} router"
+
+
+def test_another_graceful_restart_is_refused_with_what_to_do_and_then_it_is_none(
+    play: Play, api_server: ApiServer, graceful: str, namespace: str
+) -> None:
+    said = f"BGPPeer {namespace}/router: enable_graceful_restart is true in the cluster and false in"
+    before = configured(api_server)
+    run = play(vipcast_namespace=namespace)
+    assert said in run.output and f"kubectl {graceful}; " in run.output, run.output
+    assert run.changed == {} and configured(api_server) == before
+    same = play(vipcast_namespace=namespace, vipcast_peer={"graceful_restart": True})
+    assert said not in same.output
+    api_server.kubectl(*graceful.split())
+    assert said not in play(vipcast_namespace=namespace).output

@@ -6,7 +6,10 @@ No controllers run beside this API server: the test says how far the pods are.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +20,8 @@ Json = dict[str, Any]
 Far = Callable[..., None]
 LABELS = {"app": "x"}
 POD = {"containers": [{"name": "main", "image": "localhost/x:1"}]}
+# Seconds without progress: a busy machine takes some for a step.
+LIMIT = 6
 WORKLOAD = {"kind": "DaemonSet", "name": "x"}
 
 
@@ -69,7 +74,47 @@ def test_a_pod_of_an_older_template_is_not_the_newest(call: Any, far: Far, names
     far(updated=1)
     found = call("rollout_info", namespace=namespace, timeout=0, **WORKLOAD)
     assert found["failed"]
-    assert "1 of 2 pods updated, 2 available after 0 s" in found["msg"]
+    assert "1 of 2 pods updated, 2 available, and nothing more for 0 s" in found["msg"]
+
+
+def test_a_rollout_that_gets_on_has_as_long_as_it_takes(call: Any, far: Far, namespace: str) -> None:
+    """Updates go from node to node: the time is for each step and not for all of them."""
+    steps = [{"updated": updated, "available": available} for updated in range(3) for available in range(3)]
+    far(**steps[0])
+    begin = time.monotonic()
+    with meanwhile(far, steps[1:]):
+        found = call("rollout_info", namespace=namespace, timeout=LIMIT, **WORKLOAD)
+    assert found.get("available") == 2, found
+    assert time.monotonic() - begin > LIMIT
+
+
+def test_pods_that_come_and_go_are_no_progress(call: Any, far: Far, namespace: str) -> None:
+    far(updated=1, available=1)
+    begin = time.monotonic()
+    with meanwhile(far, [{"updated": 1, "available": number % 2} for number in range(9 * LIMIT)]):
+        found = call("rollout_info", namespace=namespace, timeout=LIMIT, **WORKLOAD)
+    assert "1 of 2 pods updated" in found["msg"]
+    assert time.monotonic() - begin < 3 * LIMIT
+
+
+@contextlib.contextmanager
+def meanwhile(far: Far, steps: list[Json]) -> Iterator[None]:
+    """Take a step each second, until the block is left."""
+    left = threading.Event()
+
+    def walk() -> None:
+        for step in steps:
+            if left.wait(1):
+                return
+            far(**step)
+
+    walker = threading.Thread(target=walk)
+    walker.start()
+    try:
+        yield
+    finally:
+        left.set()
+        walker.join(30)
 
 
 def test_a_status_of_an_older_generation_does_not_count(call: Any, far: Far, namespace: str) -> None:

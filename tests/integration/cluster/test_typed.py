@@ -86,6 +86,8 @@ CASES: list[Case] = [
             "local_pref": 4294967295,
             "communities": ["64513:100"],
             "weighted_by_endpoints": True,
+            "med": 0,
+            "as_path_prepend": 10,
         },
         {
             "ipAddressPools": ["a"],
@@ -97,6 +99,8 @@ CASES: list[Case] = [
             "localPref": 4294967295,
             "communities": ["64513:100"],
             "weightedByEndpoints": True,
+            "med": 0,
+            "asPathPrepend": 10,
         },
         {"local_pref": 5},
     ),
@@ -196,7 +200,7 @@ def typed(call: Any, namespace: str) -> Callable[..., dict[str, Any]]:
 
 
 def diff(result: dict[str, Any]) -> tuple[Any, Any]:
-    """Before and after, as they are shown."""
+    """Return before and after, as they are shown."""
     return yaml.safe_load(result["diff"]["before"]), yaml.safe_load(result["diff"]["after"])
 
 

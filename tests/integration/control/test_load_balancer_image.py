@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +19,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 ROLE = "vipcast.baremetal.load_balancer"
 PACKAGE = "usr/lib/python3/dist-packages/vipcast"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vipcast/images"
 Json = dict[str, Any]
-# As the role's image_build.yml does it, without what looks for an archive in the user's cache.
-STEPS = (
-    {"ansible.builtin.stat": {"path": "{{ _load_balancer_base }}"}, "register": "base"},
-    ("image_base", "not base.stat.exists"),
-    ("image_archive", "true"),
-)
+# A processor in Go's words, its number in an ELF header (e_machine), and qemu's word for it.
+PROCESSORS = {"amd64": (62, "x86_64"), "arm64": (183, "aarch64")}
+FOREIGN = "amd64" if platform.machine() == "aarch64" else "arm64"
 
 
 def play(folder: Path, **variables: Any) -> Path:
@@ -31,13 +31,7 @@ def play(folder: Path, **variables: Any) -> Path:
     tasks: list[Json] = [
         {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "image_name", "public": True}}
     ]
-    for step in STEPS:
-        if isinstance(step, dict):
-            tasks.append(step)
-        else:
-            tasks.append(
-                {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": step[0]}, "when": step[1]}
-            )
+    tasks.append({"ansible.builtin.include_role": {"name": ROLE, "tasks_from": "image_build"}})
     archive = folder / "image.tar"
     given = {
         "_load_balancer_archive": str(archive),
@@ -76,9 +70,25 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive for a processor that this machine has not."""
+    return play(tmp_path_factory.mktemp("foreign"), load_balancer_image_architecture=FOREIGN)
+
+
+@pytest.fixture(scope="module")
 def tree(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file tree of a container of it."""
-    root = tmp_path_factory.mktemp("root")
+    return unpacked(archive, tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="module")
+def foreign_tree(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for the other processor."""
+    return unpacked(foreign, tmp_path_factory.mktemp("foreign-root"))
+
+
+def unpacked(archive: Path, root: Path) -> Path:
+    """Return the folder, with the layers of the archive in it."""
     root.chmod(0o755)
     with tarfile.open(archive) as packed:
         for name in manifest(archive)["Layers"]:
@@ -176,3 +186,80 @@ def test_another_source_gives_another_name(archive: Path, tmp_path: Path) -> Non
         source.write("# another\n")
     other = play(tmp_path, _load_balancer_source=str(copy))
     assert manifest(other)["RepoTags"] != manifest(archive)["RepoTags"]
+
+
+@pytest.mark.timeout(600)
+def test_a_version_of_somebodys_own_makes_a_name_that_runtimes_take(tmp_path: Path) -> None:
+    """PEP 440, local version identifiers: 0.1.0+ours.7. A tag has no plus sign."""
+    copy = tmp_path / "ours"
+    shutil.copytree(ROOT / "src/vipcast", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    start = copy / "__init__.py"
+    text, count = re.subn(
+        r'^__version__ = "[^"]+"$', '__version__ = "0.1.0+ours.7"', start.read_text(), flags=re.M
+    )
+    assert count == 1
+    start.write_text(text)
+    (name,) = manifest(play(tmp_path, _load_balancer_source=str(copy)))["RepoTags"]
+    assert re.fullmatch(r"localhost/vipcast:0\.1\.0_ours\.7-[0-9a-f]{12}", name)
+
+
+@pytest.mark.timeout(600)
+def test_an_image_for_another_processor_has_the_same_name(archive: Path, foreign: Path) -> None:
+    """The pods of one DaemonSet run on nodes of both, and name one image."""
+    assert manifest(foreign)["RepoTags"] == manifest(archive)["RepoTags"]
+    assert configuration(foreign)["architecture"] == FOREIGN
+    assert configuration(archive)["architecture"] != FOREIGN
+
+
+@pytest.mark.timeout(600)
+def test_its_programs_are_for_that_processor(foreign_tree: Path) -> None:
+    """The tree is for that processor; `make processors` runs it."""
+    machine = PROCESSORS[FOREIGN][0]
+    interpreter = foreign_tree / "usr/bin/python3"
+    header = (
+        interpreter.resolve().read_bytes()[:20] if interpreter.is_symlink() else interpreter.read_bytes()[:20]
+    )
+    assert (header[:4], int.from_bytes(header[18:20], "little")) == (b"\x7fELF", machine)
+
+
+@pytest.mark.timeout(600)
+def test_its_python_and_bytecode_are_those_of_the_native_image(tree: Path, foreign_tree: Path) -> None:
+    """PEP 3147: bytecode is of a version of Python. A node with the slowest processor compiles nothing."""
+    packages = "usr/lib/python3/dist-packages"
+    names = {path.relative_to(tree) for path in (tree / packages).rglob("*.py*") if path.is_file()}
+    assert sum(name.suffix == ".pyc" for name in names) > 100
+    differing = [
+        str(name)
+        for name in sorted(names)
+        if name.suffix in (".py", ".pyc") and (tree / name).read_bytes() != (foreign_tree / name).read_bytes()
+    ]
+    assert differing == []
+
+
+@pytest.mark.timeout(600)
+def test_a_base_tree_of_somebody_elses_making_is_taken_and_is_in_the_name(
+    archive: Path, tree: Path, tmp_path: Path
+) -> None:
+    """The tree is as podman export writes one: names begin without a dot, and there is a folder dev."""
+    native = configuration(archive)["architecture"]
+    base, source = tmp_path / "base.tar", next(iter(CACHE.glob(f"bookworm-{native}-*.tar")))
+    with tarfile.open(source) as given, tarfile.open(base, "w") as made:
+        for member in given:
+            member.name = member.name.removeprefix("./") or "."
+            if member.linkname.startswith("./"):
+                member.linkname = member.linkname.removeprefix("./")
+            made.addfile(member, given.extractfile(member) if member.isreg() else None)
+    ours = play(tmp_path, load_balancer_image_bases={native: str(base)})
+    assert manifest(ours)["RepoTags"] != manifest(archive)["RepoTags"]
+    assert configuration(ours)["rootfs"] == configuration(archive)["rootfs"]
+
+
+def test_a_base_tree_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        AssertionError, match=r"load_balancer_image_bases: /nowhere/a.tar for amd64 is not there"
+    ):
+        play(
+            tmp_path,
+            load_balancer_image_bases={"amd64": "/nowhere/a.tar"},
+            load_balancer_image_architecture="amd64",
+        )

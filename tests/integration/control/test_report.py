@@ -65,3 +65,33 @@ def test_without_lines_nothing_is_told(play: Play) -> None:
     done = play(lines="{{ 1 }}", liens=[])
     assert done.returncode == 2
     assert "liens" in done.stdout + done.stderr
+
+
+def test_the_content_is_in_the_file_before_anything_is_said(play: Play, tmp_path: Path) -> None:
+    """The file is written whoever could not be asked, in check mode too, and anybody may read it."""
+    path = tmp_path / "made/for it/report.json"
+    for content, flags in (("first, and longer\n", ()), ("äöü\n", ("--check",))):
+        done = play("ansible.builtin.default", *flags, path=str(path), content=content, unreachable=True)
+        assert done.returncode == 4, done.stdout + done.stderr
+        assert path.read_text(encoding="utf-8") == content
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in path.parent.iterdir()] == ["report.json"]
+    assert "\n".join(TABLE) in done.stdout
+
+
+def test_a_report_that_cannot_be_written_fails_and_leaves_nothing(play: Play, tmp_path: Path) -> None:
+    taken = tmp_path / "out/taken"
+    taken.mkdir(parents=True)
+    done = play(path=str(taken), content="in vain")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "cannot write the report" in done.stdout and str(taken) in done.stdout
+    assert "\n".join(TABLE) not in done.stdout
+    assert [each.name for each in taken.parent.iterdir()] == ["taken"]
+
+
+def test_without_a_path_nothing_is_written(play: Play, tmp_path: Path) -> None:
+    before = {each.name for each in Path.cwd().iterdir()}
+    done = play(content="for nobody")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {each.name for each in Path.cwd().iterdir()} == before
+    assert {each.name for each in tmp_path.iterdir()} == {"play.yml"}

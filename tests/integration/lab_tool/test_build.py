@@ -17,6 +17,7 @@ sys.path.insert(0, str(LAB / "lab"))
 
 import pins  # noqa: E402
 import programs  # noqa: E402
+import shell  # noqa: E402
 from shell import LabError  # noqa: E402
 
 GO = shutil.which("go") or "/usr/local/go/bin/go"
@@ -105,6 +106,14 @@ def test_what_an_api_server_needs_can_be_built_first(request_of: dict[str, Any])
     assert build(request_of)
     assert (folder / "kubectl").stat().st_ino == first
     assert says(request_of["folder"], "kubelet") == "kubelet v1.34.4"
+
+
+def test_a_build_has_a_limit_of_its_own(request_of: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes takes a slow machine longer than anything else that the tool runs."""
+    assert programs.BUILD_LIMIT > shell.LIMIT
+    monkeypatch.setattr(programs, "BUILD_LIMIT", 0.01)
+    with pytest.raises(LabError, match=r"no end after 0\.01 s"):
+        build(request_of)
 
 
 def test_a_failed_build_leaves_what_was_there_and_no_half(request_of: dict[str, Any], sources: Path) -> None:

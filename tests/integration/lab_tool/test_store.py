@@ -62,7 +62,7 @@ def test_a_lab_is_removed_after_the_last_podman_has_left_it(
 def test_what_a_late_podman_made_anew_stands_in_nobodys_way(
     folder: Path, late: subprocess.Popen[bytes]
 ) -> None:
-    """As where somebody removed the folder by hand."""
+    """Remove the folder, as somebody may by hand."""
     assert late.wait(10) == 0
     assert down(folder) == (0, {"changed": True}, "")
     assert not folder.exists()

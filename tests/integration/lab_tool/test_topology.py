@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the lab's tool makes of a description, without root: `pytest tests/integration/lab_tool`."""
+"""Test what the lab's tool makes of a description, without root: `pytest tests/integration/lab_tool`."""
 
 from __future__ import annotations
 

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.machines import demand_root, packages, playing, switched_on
 
 from . import tree
 from .machine import NODES, Machine
@@ -17,27 +16,19 @@ from .play import Player
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """The router without any configuration, and speakers that call it in vain."""
-    if os.geteuid() != 0:
-        pytest.fail("network namespaces need root: run these tests as root")
+    """The router without any configuration."""
+    demand_root()
     work = tmp_path_factory.mktemp("router")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vipcast/router-packages"
-    tree.build(work / "root", tree.download(cache))
-    machine = Machine(work / "root", work)
-    try:
-        machine.start()
-        machine.start_speakers()
-        yield machine
-    finally:
-        machine.stop()
+    tree.build(work / "root", tree.download(packages()))
+    with switched_on(Machine(work / "root", work)) as router:
+        yield router
 
 
 @pytest.fixture(scope="session")
 def player(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
     """Ansible for that router."""
-    player = Player(tmp_path_factory.mktemp("ansible"), machine.shell_path)
-    yield player
-    player.close()
+    with playing(tmp_path_factory.mktemp("ansible"), machine) as player:
+        yield player
 
 
 @pytest.fixture
@@ -86,6 +77,15 @@ def restored(machine: Machine, player: Player) -> Router:
 @pytest.fixture
 def router(machine: Machine, restored: Router, intent: dict[str, Any]) -> Machine:
     """The router after the role, every session up."""
+    restored.restore(intent)
+    machine.wait_established(*NODES.values())
+    return machine
+
+
+@pytest.fixture
+def router_without_bfd(machine: Machine, restored: Router, intent: dict[str, Any]) -> Machine:
+    """The router after the role, from its packages on: no other test has switched bfdd on."""
+    machine.make_bare()
     restored.restore(intent)
     machine.wait_established(*NODES.values())
     return machine

@@ -45,6 +45,7 @@ exit
 HASH_POLICIES = tuple(f"/proc/sys/net/{family}/fib_multipath_hash_policy" for family in ("ipv4", "ipv6"))
 # Everything that runs in it ends with its first process.
 _OWN_PROCESSES = ("unshare", "--pid", "--mount", "--fork", "--kill-child=KILL")
+WAIT = "trap : TERM; while :; do sleep 60 & wait; done"
 # watchfrr would start again what ends before it does.
 _END = """
 for name in watchfrr bgpd bfdd staticd zebra mgmtd; do
@@ -64,8 +65,13 @@ for name in watchfrr zebra bgpd bfdd staticd; do pidof $name > /dev/null && echo
 class Machine:
     """The router: its namespace, its tree, and what a person would look at on it."""
 
-    def __init__(self, root: Path, work: Path) -> None:
+    # What its namespaces' names have, so that several kinds of router can be there at the same time.
+    kind = "frr"
+
+    def __init__(self, root: Path, work: Path, speakers: Path | None = None) -> None:
         self.root = root
+        # The speakers are FRR of this tree, each with a folder of its own in it.
+        self._speakers = speakers or root
         self.shell_path = work / "router-shell"
         self._fresh = work / "fresh-etc-frr"
         self._log = work / "speakers.log"
@@ -73,13 +79,17 @@ class Machine:
 
     def start(self) -> None:
         """Make namespaces and cables, mount the tree's kernel file systems, write the shell for Ansible."""
-        run("ip", "netns", "add", named("router"))
-        _ip("router", "link", "set", "lo", "up")
-        _ip("router", "link", "add", "br0", "type", "bridge")
-        _ip("router", "link", "set", "br0", "up")
-        _ip("router", "addr", "add", f"{ROUTER}/16", "dev", "br0")
+        run("ip", "netns", "add", self.named("router"))
+        self._ip("router", "link", "set", "lo", "up")
+        self._add_bridge("router", f"{ROUTER}/16")
         for name, address in NODES.items():
-            _cable(name, address)
+            self._cable(name, f"{address}/16", "router")
+        self._enter()
+        self.sh("echo 1 > /proc/sys/net/ipv4/ip_forward")
+        run("cp", "-a", str(self.root / "etc/frr"), str(self._fresh))
+
+    def _enter(self) -> None:
+        """Start the router's first process, and write the shell that enters it."""
         first = self._start_first_process()
         self.shell_path.write_text(
             f'#!/bin/sh\nexec nsenter -t {first} -n -p -m chroot {self.root} /bin/sh "$@"\n'
@@ -88,24 +98,26 @@ class Machine:
         seen = self.sh("ls -d /proc/[0-9]*").split()
         if len(seen) > 5:
             raise RuntimeError(f"the router sees processes of this machine: {seen}")
-        self.sh("echo 1 > /proc/sys/net/ipv4/ip_forward")
-        run("cp", "-a", str(self.root / "etc/frr"), str(self._fresh))
 
     def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         """Start a program in a namespace; it ends when we end, and `stop` ends it."""
-        enter = (*BOUND_TO_US, "ip", "netns", "exec", named(name))
+        enter = (*BOUND_TO_US, "ip", "netns", "exec", self.named(name))
         with self._log.open("ab") as log:
             started = subprocess.Popen([*enter, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._running.append(started)
         return started
+
+    @property
+    def first_process(self) -> str:
+        """The script of the process that everything on the router ends with."""
+        return f"mount -t proc proc {self.root}/proc && {WAIT}"
 
     def _start_first_process(self) -> int:
         """Processes of its own, as a machine has: what a test kills on the router by name is the router's.
 
         The first one collects what others leave behind, and everything ends with it.
         """
-        wait = f"mount -t proc proc {self.root}/proc && trap : TERM && while :; do sleep 60 & wait; done"
-        keeper = self._start("router", *_OWN_PROCESSES, "bash", "-c", wait)
+        keeper = self._start("router", *_OWN_PROCESSES, "bash", "-c", self.first_process)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             children = run("pgrep", "-P", str(keeper.pid), check=False).stdout.split()
@@ -121,15 +133,16 @@ class Machine:
             process.kill()
         for process in self._running:
             process.wait(10)
-        for name in ("router", *NODES):
-            run("ip", "netns", "del", named(name), check=False)
+        for name in ("router", "segment", *NODES):
+            run("ip", "netns", "del", self.named(name), check=False)
 
     def make_bare(self) -> None:
         """Leave the router as its packages leave it: nothing runs, nothing is configured."""
         self.sh(_END)
         shutil.rmtree(self.root / "etc/frr")
         run("cp", "-a", str(self._fresh), str(self.root / "etc/frr"))
-        self.sh("rm -rf /etc/sysctl.d/* /run/frr/*.pid /run/frr/*.vty /run/frr/*.sock /run/frr/*.api")
+        self.sh("rm -rf /etc/vipcast-before /etc/sysctl.d/*")
+        self.sh("rm -rf /run/frr/*.pid /run/frr/*.vty /run/frr/*.sock /run/frr/*.api")
         self.sh(f"for name in {' '.join(HASH_POLICIES)}; do echo 0 > $name; done")
 
     def state(self) -> str:
@@ -143,7 +156,7 @@ class Machine:
         return run(str(self.shell_path), "-c", script, check=check).stdout
 
     def vtysh(self, *commands: str) -> str:
-        """What a person would type on the router."""
+        """Return what a person would type on the router."""
         flags = " ".join(f"-c '{command}'" for command in commands)
         return self.sh(f"vtysh {flags}", check=False)
 
@@ -161,7 +174,7 @@ class Machine:
         return dict(json.loads(text).get("ipv4Unicast", {}).get("peers", {}))
 
     def wait_established(self, *addresses: str, accepted: int = len(SERVICES), timeout: float = 40) -> None:
-        """Until these neighbours are up and their routes were accepted."""
+        """Wait until these neighbours are up and their routes were accepted."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             peers = self.sessions()
@@ -173,8 +186,8 @@ class Machine:
     def start_speakers(self) -> None:
         """Start three nodes that announce the same routes."""
         for name, address in NODES.items():
-            folder = self.root / "etc" / name
-            socket = self.root / "run/frr" / name
+            folder = self._speakers / "etc" / name
+            socket = self._speakers / "run/frr" / name
             networks = "\n".join(f"  network {prefix}" for prefix in (*SERVICES, *REFUSED))
             for path in (folder, socket):
                 path.mkdir(exist_ok=True)
@@ -183,31 +196,33 @@ class Machine:
             )
             for path in (folder, folder / "bgpd.conf", socket):
                 os.chown(path, FRR, FRR)
-            bgpd = f"chroot {self.root} /usr/lib/frr/bgpd -Z -n -N {name} -f /etc/{name}/bgpd.conf"
+            bgpd = f"chroot {self._speakers} /usr/lib/frr/bgpd -Z -n -N {name} -f /etc/{name}/bgpd.conf"
             # bgpd changes its user, which makes the kernel forget what it ends with: its parent does not.
             self._start(name, *_OWN_PROCESSES, "sh", "-c", f"{bgpd} & wait")
 
+    def named(self, name: str) -> str:
+        """Return the name of a host's network namespace."""
+        return named(name, self.kind)
 
-def _ip(name: str, *words: str) -> None:
-    run("ip", "-n", named(name), *words)
+    def _ip(self, name: str, *words: str) -> None:
+        run("ip", "-n", self.named(name), *words)
 
+    def _add_bridge(self, at: str, *addresses: str) -> None:
+        """Make the segment's bridge in a namespace."""
+        self._ip(at, "link", "add", "br0", "type", "bridge")
+        self._ip(at, "link", "set", "br0", "up")
+        for address in addresses:
+            self._ip(at, "addr", "add", address, "dev", "br0")
 
-def _cable(name: str, address: str) -> None:
-    run("ip", "netns", "add", named(name))
-    _ip(
-        "router",
-        "link",
-        "add",
-        f"to-{name}",
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "eth0",
-        "netns",
-        named(name),
-    )
-    _ip("router", "link", "set", f"to-{name}", "master", "br0", "up")
-    _ip(name, "link", "set", "lo", "up")
-    _ip(name, "link", "set", "eth0", "up")
-    _ip(name, "addr", "add", f"{address}/16", "dev", "eth0")
+    def _cable(self, name: str, address: str, at: str) -> None:
+        """Make the namespace of a host where it is not yet, and its eth0, which leads to the bridge at
+        C(at)."""
+        if name != "router":
+            run("ip", "netns", "add", self.named(name))
+        peer = ("peer", "name", "eth0", "netns", self.named(name))
+        self._ip(at, "link", "add", f"to-{name}", "type", "veth", *peer)
+        self._ip(at, "link", "set", f"to-{name}", "master", "br0", "up")
+        self._ip(name, "link", "set", "lo", "up")
+        self._ip(name, "link", "set", "eth0", "up")
+        if address:
+            self._ip(name, "addr", "add", address, "dev", "eth0")

@@ -32,7 +32,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What one run printed, and the result of the task that was registered."""
+    """The output of one run, and the result of the task that was registered."""
 
     rc: int
     output: str
@@ -98,10 +98,14 @@ class Player:
         }
         return self._play(play, self._forked, check, variables or {})
 
-    def role(self, check: bool = False, **variables: Any) -> Answer:
-        """The whole role; the result is its fact."""
-        play = {"hosts": "routers", "gather_facts": False, "roles": ["vipcast.baremetal.router"], "tasks": []}
-        play["tasks"] = [{"ansible.builtin.set_fact": {"answer": {"drift": "{{ router_drift }}"}}}]
+    def role(self, check: bool = False, tasks_from: str = "main", **variables: Any) -> Answer:
+        """The whole role, or another entry point of it; the result is its fact."""
+        entry = {"name": "vipcast.baremetal.router", "tasks_from": tasks_from}
+        play: dict[str, Any] = {"hosts": "routers", "gather_facts": False}
+        play["tasks"] = [
+            {"ansible.builtin.import_role": entry},
+            {"ansible.builtin.set_fact": {"answer": {"drift": "{{ router_drift }}"}}},
+        ]
         return self._play(play, self._program, check, variables)
 
     def _play(self, play: dict[str, Any], run: Run, check: bool, variables: dict[str, Any]) -> Answer:

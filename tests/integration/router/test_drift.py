@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changes behind our back is named, repaired, and costs no other session anything."""
+"""Test what changes behind our back is named, repaired, and costs no other session anything."""
 
 from __future__ import annotations
 
@@ -58,11 +58,6 @@ CASES: dict[str, tuple[tuple[str, ...], list[tuple[str, str, str, str]], set[str
         [(f"outbound filter of neighbor {FIRST}", FAMILY, "VIPCAST-OUT", "none")],
         set(),
     ),
-    "maximum-paths": (
-        (INSTANCE, IN_FAMILY, "maximum-paths 1"),
-        [("maximum-paths", FAMILY, "3", "1")],
-        set(),
-    ),
     "a neighbor shut down": (
         (INSTANCE, f"neighbor {THIRD} shutdown"),
         [(f"shutdown of neighbor {THIRD}", INSTANCE, "none", "set")],
@@ -109,6 +104,32 @@ def test_drift_is_named_and_repaired(
     lost = {address for address, count in _dropped(router).items() if count != dropped.get(address)}
     assert lost <= may_drop
     assert player.task("bgp_router", check=True, **intent).drift == []
+
+
+def test_a_limit_of_paths_is_raised_where_it_is_too_low(
+    router: Machine, player: Player, intent: dict[str, Any]
+) -> None:
+    router.configure(INSTANCE, IN_FAMILY, "maximum-paths 1")
+    answer = player.task("bgp_router", **intent)
+    running = router.running()
+    router.configure(INSTANCE, IN_FAMILY, "maximum-paths 8")
+    enough = player.task("bgp_router", **intent)
+    router.configure(INSTANCE, IN_FAMILY, "no maximum-paths")
+
+    assert answer.drift == [("maximum-paths", FAMILY, "3", "1")]
+    assert "maximum-paths 3" in running
+    assert enough.drift == [
+        ("saved configuration", "startup file", "the same as the running configuration", "different")
+    ]
+
+
+def test_more_nodes_than_the_build_has_next_hops_is_a_warning(
+    router: Machine, player: Player, intent: dict[str, Any]
+) -> None:
+    answer = player.task("bgp_router", check=True, **{**intent, "maximum_paths": 257})
+
+    assert answer.drift == []
+    assert "at most 256" in answer.output
 
 
 def test_what_was_never_saved_is_drift_too(router: Machine, player: Player, intent: dict[str, Any]) -> None:

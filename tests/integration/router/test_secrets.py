@@ -33,7 +33,7 @@ def answers(router: Machine, player: Player, intent: dict[str, Any]) -> list[Ans
 
 
 def _shown(answer: Answer) -> str:
-    """What Ansible prints, without the arguments of the task that -vvv echoes from the play."""
+    """Return what Ansible prints, without the arguments of the task that -vvv echoes from the play."""
     return answer.output + str(answer.result)
 
 

@@ -40,8 +40,35 @@ def test_another_as_number_is_refused_until_it_may_be_replaced(router: Machine, 
     assert "router bgp 64512" not in router.running()
 
 
-def test_without_frr_nothing_is_installed_where_that_is_not_allowed(router: Machine, player: Player) -> None:
+def test_nothing_is_installed_beside_somebody_who_speaks_bgp(router: Machine, player: Player) -> None:
+    """FRR in a container looks like that: there is no vtysh, and the port is answered."""
+    vtysh = router.root / "usr/bin/vtysh"
+    vtysh.rename(vtysh.with_name("vtysh-away"))
+    try:
+        refused = player.role()
+    finally:
+        vtysh.with_name("vtysh-away").rename(vtysh)
+    assert refused.rc == 2
+    assert "TCP port 179 is answered" in refused.output
+    assert "router_vtysh_command" in refused.output
+
+
+def test_frr_in_another_place_is_configured_through_standard_input(router: Machine, player: Player) -> None:
+    """A program before vtysh takes the part of `docker exec -i frr`."""
+    router.sh("ln -sf /proc/self/fd/0 /dev/stdin")
+    router.configure("router bgp 64512", "no neighbor 10.31.8.11")
+    answer = player.role(router_vtysh_command="env vtysh")
+    assert answer.rc == 0, answer.output
+    again = player.role(check=True, router_vtysh_command="env vtysh")
+    router.wait_established(*NODES.values())
+
+    assert ("neighbor 10.31.8.11", "router bgp 64512", "remote-as 64513", "missing") in answer.drift
+    assert again.drift == []
+
+
+def test_without_frr_nothing_is_installed_where_that_is_not_allowed(bare: Machine, player: Player) -> None:
     """Nothing can be either on this router, which has no package manager: the reasons differ."""
+    router = bare
     vtysh = router.root / "usr/bin/vtysh"
     vtysh.rename(vtysh.with_name("vtysh-away"))
     try:
@@ -82,7 +109,7 @@ def test_a_sysctl_is_tried_set_and_kept(router: Machine, player: Player, redirec
     assert f"kernel: {redirects} = 1" in done.result["diff"]["before"]
 
     again = player.task("router_sysctl", **wanted)
-    assert (again.result["changed"], again.drift, again.result["skipped"]) == (False, [], [])
+    assert (again.result["changed"], again.drift, again.result["left_out"]) == (False, [], [])
 
 
 def test_other_lines_of_the_file_stay(router: Machine, player: Player, redirects: str) -> None:

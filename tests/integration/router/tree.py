@@ -28,8 +28,8 @@ def run(*command: str, check: bool = True, timeout: float = 60) -> subprocess.Co
     return done
 
 
-def download(folder: Path) -> list[Path]:
-    """FRR's packages and all that they depend on, as files; the machine's own packages are not touched."""
+def download(folder: Path, packages: tuple[str, ...] = PACKAGES) -> list[Path]:
+    """Packages and all that they depend on, as files; the machine's own packages are not touched."""
     (folder / "archives/partial").mkdir(parents=True, exist_ok=True)
     (folder / "status").touch()
     options = (
@@ -38,7 +38,7 @@ def download(folder: Path) -> list[Path]:
         "Debug::NoLocking=1",
     )
     flags = [flag for option in options for flag in ("-o", option)]
-    command = ("apt-get", "-qy", "--no-install-recommends", "--download-only", *flags, "install", *PACKAGES)
+    command = ("apt-get", "-qy", "--no-install-recommends", "--download-only", *flags, "install", *packages)
     if run(*command, check=False, timeout=300).returncode != 0:
         run("apt-get", "-q", "update", timeout=300)
         run(*command, timeout=300)
@@ -47,6 +47,15 @@ def download(folder: Path) -> list[Path]:
 
 def build(root: Path, packages: list[Path]) -> None:
     """Unpack the packages, and let busybox be every tool that it can be."""
+    unpack(root, packages)
+    if list(root.glob("usr/*bin/python*")):
+        raise RuntimeError("a package brought Python into the router's tree")
+    _link_busybox(root)
+    configure(root)
+
+
+def unpack(root: Path, packages: list[Path]) -> None:
+    """Unpack packages at C(root), with /usr as the only place of programs."""
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
@@ -54,12 +63,8 @@ def build(root: Path, packages: list[Path]) -> None:
         archive = subprocess.run(
             ["dpkg-deb", "--fsys-tarfile", str(package)], capture_output=True, timeout=60, check=True
         )
-        unpack = ["tar", "-x", "--keep-directory-symlink", "-C", str(root)]
-        subprocess.run(unpack, input=archive.stdout, timeout=60, check=True)
-    if list(root.glob("usr/*bin/python*")):
-        raise RuntimeError("a package brought Python into the router's tree")
-    _link_busybox(root)
-    _configure(root)
+        command = ["tar", "-x", "--keep-directory-symlink", "-C", str(root)]
+        subprocess.run(command, input=archive.stdout, timeout=60, check=True)
 
 
 def _link_busybox(root: Path) -> None:
@@ -78,7 +83,7 @@ def _link_busybox(root: Path) -> None:
 
 
 def choose_ip(root: Path, full: bool) -> None:
-    """Which C(ip) the router has: iproute2's, or busybox's without JSON and next hops.
+    """The C(ip) of the router: iproute2's, or busybox's without JSON and next hops.
 
     busybox's shell prefers its own tools whatever the path says, so that iproute2's comes with another shell.
     """
@@ -87,7 +92,8 @@ def choose_ip(root: Path, full: bool) -> None:
         (root / "usr/bin" / name).symlink_to(other if full else "/busybox")
 
 
-def _configure(root: Path) -> None:
+def configure(root: Path) -> None:
+    """Make the folders, devices and accounts that FRR wants."""
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(root / "var/run", ignore_errors=True)

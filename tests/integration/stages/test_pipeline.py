@@ -137,3 +137,10 @@ def test_the_tables_name_targets_that_exist_and_needs_that_come_before(
         assert stage.limit > 0, (name, number)
     if name != "test":
         assert sum(stage.limit for stage in stages) <= 80 * 60 * 2, "a part has to end within 80 minutes"
+
+
+def test_stages_are_named_after_the_option_to_keep_going(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / ".ci/pipeline.py"), "test", "--keep-going", "lint", "no-such-stage"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no-such-stage: not one of " in done.stderr

@@ -23,7 +23,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.rel
 
 
 def _anchors(page: Path) -> set[str]:
-    """Of the headings, as they are made from them: small letters, hyphens for spaces."""
+    """Return the anchors of the headings, as they are made from them: small letters, hyphens for spaces."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -71,7 +71,7 @@ def _options() -> set[str]:
 
 
 def _of_the_inventory() -> set[str]:
-    """What the declaration knows, and what the lab reads of a host, are in the inventories."""
+    """Return what the declaration knows, and what the lab reads of a host, are in the inventories."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "inventories").rglob("*.yml")]
     return {name for text in texts for name in re.findall(r"\b((?:vipcast|lab)_\w+):", text)}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What roles say of themselves in several places is the same: argument specs, defaults, README."""
+"""Test that argument specs, defaults and README of a role say the same."""
 
 from __future__ import annotations
 

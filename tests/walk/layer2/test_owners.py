@@ -219,7 +219,7 @@ def patient(lab: Lab) -> Iterator[None]:
 
 @pytest.mark.usefixtures("patient")
 def test_an_api_that_is_away_moves_nothing(lab: Lab, macs: dict[str, str]) -> None:
-    """For less time than a node may be silent before it counts as not ready: that would move an address."""
+    """Stop it for less time than a node may be silent: one that is not ready loses its addresses."""
     name, control = settled(lab, macs), control_plane(lab)
     with alone():
         client = Client(lab, f"http://{VIP}/", host=NEIGHBOR, rate=100)
@@ -238,10 +238,11 @@ def test_an_api_that_is_away_moves_nothing(lab: Lab, macs: dict[str, str]) -> No
             away = time.monotonic() - since
             seen = client.stop()
     assert back and away < GRACE, f"the API was away for {away:.0f} s: this machine is too slow for this step"
-    assert answered == name
+    assert answered == name, statuses(lab)
     assert seen["failures"] == []
     assert eventually(lambda: ready(lab), timeout=90)
-    assert settled(lab, macs) == name
+    # The status says why: what evens the load out, or a node that was kept from running, needs no API.
+    assert settled(lab, macs) == name, statuses(lab)
 
 
 def answers_at_all(lab: Lab) -> bool:
@@ -253,7 +254,7 @@ def answers_at_all(lab: Lab) -> bool:
 
 
 def ready(lab: Lab) -> bool:
-    """Whether the API answers, and all nodes are Ready."""
+    """Return whether the API answers, and all nodes are Ready."""
     try:
         lab.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=60s")
     except AssertionError:
@@ -270,7 +271,7 @@ def test_a_speaker_that_is_killed_moves_nothing(lab: Lab, macs: dict[str, str]) 
 
 
 def test_a_drain_moves_it_and_costs_no_request(lab: Lab, macs: dict[str, str]) -> None:
-    """But what is under way at that moment: the connection comes to a node that knows nothing of it."""
+    """No request fails but what is under way at that moment: it comes to a node that knows nothing of it."""
     name = settled(lab, macs)
     assert curl(lab, NEIGHBOR, VIP) == "200"
     before = str(remembered(lab, VIP))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the cluster's objects say about who may answer and where: the segment has to show it.
+"""Test that the segment shows what the cluster's objects say about who may answer and where.
 
 A pool and an advertisement of its own are made by hand, as people do. Each step leaves the lab as it was.
 """

@@ -12,6 +12,7 @@ from support.lab import Lab, eventually
 from support.routers import established, node_addresses
 
 pytestmark = pytest.mark.timeout(600)
+HASH = "net.ipv4.fib_multipath_hash_policy"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,14 +54,36 @@ def test_status_shows_it_and_does_not_fail(lab: Lab, dead: str) -> None:
 
 
 def test_a_rollout_refuses_before_anything_changes(lab: Lab, first: str, dead: str) -> None:
-    lab.run(first, "sysctl -qw net.ipv4.fib_multipath_hash_policy=0")
+    lab.run(first, f"sysctl -qw {HASH}=0")
     before = objects(lab)
     run = lab.playbook("site", load_balancer_speaker_log_level="debug").expect(2)
     assert f"router {dead}: Ansible cannot reach it" in run.output
     assert run.changed == {}
     assert objects(lab) == before
-    assert lab.run(first, "sysctl -n net.ipv4.fib_multipath_hash_policy").strip() == "0"
-    lab.run(first, "sysctl -qw net.ipv4.fib_multipath_hash_policy=1")
+    assert lab.run(first, f"sysctl -n {HASH}").strip() == "0"
+    lab.run(first, f"sysctl -qw {HASH}=1")
+
+
+def test_without_the_first_look_each_router_is_still_looked_at_before_one_is_changed(
+    lab: Lab, first: str, dead: str
+) -> None:
+    """`--limit routers` leaves out the plays of the control node, and so the list of preflight."""
+    lab.run(first, f"sysctl -qw {HASH}=0")
+    run = lab.playbook("site", "--limit", "routers")
+    assert run.returncode in (2, 4), run.output
+    assert "TASK [vipcast.baremetal.preflight : Refuse]" not in run.output
+    assert f"Nothing was changed. What is wrong with {dead} is shown above." in run.output
+    assert run.changed == {}
+    assert lab.run(first, f"sysctl -n {HASH}").strip() == "0"
+    lab.run(first, f"sysctl -qw {HASH}=1")
+
+
+def test_a_rollout_that_may_leave_it_out_does_the_other_and_names_it(lab: Lab, first: str, dead: str) -> None:
+    lab.run(first, f"sysctl -qw {HASH}=0")
+    run = lab.playbook("site", "--tags", "router", preflight_leave_out_routers=True)
+    assert run.returncode in (2, 4), run.output
+    assert f"{dead}: left out, and not as declared. The others are done." in run.output
+    assert lab.run(first, f"sysctl -n {HASH}").strip() == "1"
 
 
 def test_a_removal_refuses_before_anything_is_removed(lab: Lab, first: str, dead: str) -> None:

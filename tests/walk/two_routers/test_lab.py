@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,23 @@ pytestmark = pytest.mark.timeout(600)
 TOOL = [sys.executable, "-B", str(CHECKOUT / "roles/lab/files/lab")]
 # A second lab beside the one that runs: another name, folder and management network.
 NAME, NETWORK = "trial", "198.18.32"
+# proc(5): the name may have blanks; the field 22, when the process began, is the 20th behind it.
+STAT = re.compile(r"(?P<pid>\d+) \((?P<name>.*)\) (?P<rest>.*)")
+# Names of programs that run as long as their host does.
+AT_WORK = {
+    "every host": {"systemd", "systemd-journal"},
+    "nodes": {
+        "containerd",
+        "kubelet",
+        "etcd",
+        "kube-apiserver",
+        "kube-scheduler",
+        "kube-proxy",
+        "web",
+        "pause",
+    },
+    "routers": {"watchfrr", "zebra", "bgpd", "bfdd", "staticd"},
+}
 
 
 def test_the_lab_that_runs_is_left_as_it_is(lab: Lab) -> None:
@@ -37,11 +55,47 @@ def test_a_router_without_power_is_gone_and_comes_back_with_its_disk(
     lab: Lab, second: str, off: Callable[[str], Any], whole: Callable[[], None]
 ) -> None:
     lab.run(second, "echo kept > /root/note")
+    others = {host: at_work(lab, host) for host in everybody(lab) if host != second}
+    assert all(AT_WORK["every host"] <= {name for name, *_one in found} for found in others.values())
     with off(second):
         assert not reachable(lab, second)
         assert lab.playbook("lab_power", lab_host=second, lab_power="off").expect().changed == {}
     assert lab.run(second, "cat /root/note; rm /root/note").strip() == "kept"
+    assert {host: at_work(lab, host) for host in others} == others, "a process of another host has ended"
     whole()
+
+
+def test_a_host_that_ends_as_soon_as_it_is_switched_on_is_named(lab: Lab, off: Callable[[str], Any]) -> None:
+    """A host whose systemd has no watcher of files left ends like this: podman says that it was started."""
+    with off(lab.client):
+        program = lab.folder / "hosts" / lab.client / "root/usr/sbin/init"
+        good = program.readlink()
+        replace_link(program, "/bin/false")
+        try:
+            run = lab.playbook("lab_power", lab_host=lab.client, lab_power="on").expect(2)
+        finally:
+            replace_link(program, good)
+    assert f"{lab.client} was switched on, and its first process ended at once" in run.output
+
+
+def replace_link(path: Path, target: str | Path) -> None:
+    """Let a link point elsewhere."""
+    path.unlink()
+    path.symlink_to(target)
+
+
+def everybody(lab: Lab) -> list[str]:
+    """Return all hosts of the lab."""
+    return [*lab.group("nodes"), *lab.group("routers"), *lab.group("clients")]
+
+
+def at_work(lab: Lab, host: str) -> set[tuple[str, ...]]:
+    """Return the processes that do not end by themselves: name, number, and when each began, in ticks."""
+    told = lab.run(host, "cat /proc/[0-9]*/stat 2>/dev/null || true")
+    found = [STAT.match(line) for line in told.splitlines()]
+    names = set().union(*AT_WORK.values())
+    rows = [(one["name"], one["pid"], one["rest"].split()[19]) for one in found if one]
+    return {row for row in rows if row[0] in names}
 
 
 @pytest.fixture

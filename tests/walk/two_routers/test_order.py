@@ -36,8 +36,9 @@ def hash_policy(lab: Lab, router: str) -> int:
 
 
 def when_changed(lab: Lab, router: str, command: str) -> None:
-    """Let the router do something as soon as its setting is changed."""
-    watch = f"while [ $(sysctl -n {HASH}) = 0 ]; do sleep 0.05; done; {command}"
+    """Let the router do something as soon as its setting is changed; it watches for five minutes."""
+    same = f"[ $(sysctl -n {HASH}) = 0 ]"
+    watch = f"for i in $(seq 6000); do {same} || break; sleep 0.05; done; {same} && exit 1; {command}"
     lab.run(router, f"systemd-run --quiet --collect --unit=fate bash -c '{watch}'")
 
 

@@ -25,7 +25,7 @@ def kubectl(lab: Lab, *arguments: str, stdin: str | None = None, check: bool = T
 
 
 def wait_for_api(lab: Lab) -> None:
-    """Until the API server says that it is ready; LabError with what it says after API_LIMIT seconds."""
+    """Wait until the API server says that it is ready; LabError with what it says after API_LIMIT seconds."""
     end = time.monotonic() + API_LIMIT
     while kubectl(lab, "get", "--raw", "/readyz", check=False).strip() != "ok":
         if time.monotonic() > end:
@@ -35,7 +35,7 @@ def wait_for_api(lab: Lab) -> None:
 
 
 def manifests(lab: Lab) -> str:
-    """What kubeadm would have put into a new cluster: the nodes' pod ranges and kube-proxy."""
+    """Add what kubeadm would have put into a new cluster: the nodes' pod ranges and kube-proxy."""
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False)
     template = (lab.templates / "cluster" / "kube_proxy.yaml.j2").read_text()
     return environment.from_string(template).render(lab=lab)
@@ -60,7 +60,7 @@ def _finish(lab: Lab, node: Host) -> None:
 
 
 def wait_until_ready(lab: Lab) -> None:
-    """Until every node is Ready and runs kube-proxy."""
+    """Wait until every node is Ready and runs kube-proxy."""
     virtual = any(node.virtual for node in lab.nodes)
     limit = f"--timeout={VIRTUAL_READY_LIMIT if virtual else READY_LIMIT}s"
     kubectl(lab, "wait", "--for=condition=Ready", limit, *(f"node/{node.name}" for node in lab.nodes))

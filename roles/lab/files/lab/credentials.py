@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may do what in a new lab: every key that its hosts and its user need, made once."""
+"""The credentials of a new lab: every key that its hosts and its user need, made once."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class CutOffError(LabError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server may take.
+    """The time limits for a server.
 
     `connect` are the seconds for a small file; `silence` those in which a large one has to go on; `rate` are
     the bytes per second that it must reach on average within each `window` of seconds (0: any rate will do);

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,10 +28,16 @@ TOPOLOGY = "topology.json"
 CGROUPS = Path("/sys/fs/cgroup")
 # The machine may not be allowed to give more than it has; these are enough for a node.
 LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000")
+# What a first process finds mounted: systemd its own, busybox's init /tmp, which is memory on OpenWrt.
+SYSTEMD = ("--systemd=always",)
+INITS = {"openwrt": ("--systemd=false", "--tmpfs", "/tmp:rw,exec,mode=1777")}
+# Seconds. A first process that cannot work on this machine ends within some hundredths.
+BORN = 0.5
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 def runtime(lab: Site) -> Path:
-    """Where podman keeps what must not survive a reboot of the machine."""
+    """Return the folder where podman keeps what must not survive a reboot of the machine."""
     return Path(f"/run/{lab.name}-lab")
 
 
@@ -89,7 +96,7 @@ def running(lab: Site) -> set[str]:
 
 
 def _volumes(lab: Lab, host: Host) -> list[str]:
-    """What a host has besides its disk. overlayfs cannot lie on overlayfs, so a node's containers live beside
+    """Return the volumes of a host. overlayfs cannot lie on overlayfs, so a node's containers live beside
     it; a client has the program that asks all the time."""
     home, programs = disk(lab, host).parent, ("-v", f"{lab.kubernetes.programs}:/opt/kubernetes:ro")
     containers = ("-v", f"{home}/containerd:/var/lib/containerd", "-v", f"{home}/kubelet:/var/lib/kubelet")
@@ -125,7 +132,7 @@ def _boot(lab: Lab, host: Host) -> None:
     cables.wire(lab, host)
     machine = (
         "--privileged",
-        "--systemd=always",
+        *INITS.get(host.kind, SYSTEMD),
         "--cgroup-parent",
         f"/{lab.name}-lab",
         *LIMITS,
@@ -154,6 +161,19 @@ def _boot(lab: Lab, host: Host) -> None:
         "--rootfs",
         str(disk(lab, host)),
         "/sbin/init",
+    )
+    _demand_life(name, host)
+
+
+def _demand_life(name: str, host: Host) -> None:
+    """LabError where the host's first process has ended already, which podman takes for a success."""
+    time.sleep(BORN)
+    if run("ip", "netns", "pids", name).split():
+        return
+    raise LabError(
+        f"{host.name} was switched on, and its first process ended at once; systemd does that where too many "
+        f"files are watched on this machine: fs.inotify.max_user_instances is {INOTIFY.read_text().strip()}, "
+        "and each host of each lab takes up to twenty"
     )
 
 

@@ -32,7 +32,7 @@ KILL_LIMIT = 10
 
 
 def is_on(home: Path) -> bool:
-    """Whether the machine whose things are in the folder `home` runs."""
+    """Return whether the machine whose things are in the folder `home` runs."""
     return _pid(home) is not None
 
 
@@ -80,7 +80,7 @@ def _pid(home: Path) -> int | None:
 
 
 def _make_disk(lab: Lab, root: Path) -> None:
-    """What a container of this kind gets as a volume is on a machine's own disk."""
+    """Return no volumes: what a container gets as a volume is on a machine's own disk."""
     final = _disk(root.parent)
     partial = final.with_suffix(".partial")
     partial.unlink(missing_ok=True)

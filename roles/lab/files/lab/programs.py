@@ -29,6 +29,8 @@ API = ("etcd", "kube-apiserver", "kubectl")
 REST = ("kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
 # Go names a program by the last part of its package.
 BUILT_AS = {"etcd": "server"}
+# Seconds. Five minutes on two cores that have nothing else to do; a small or a busy machine takes hours.
+BUILD_LIMIT = 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def _build(wanted: Wanted, go: str, work: Path, names: list[str]) -> None:
     packages = [wanted.pins.packages[name] for name in names]
     partial.mkdir()
     command = (go, "build", "-C", str(work), f"-mod={wanted.pins.mode}", *flags, *packages)
-    run("env", "CGO_ENABLED=0", *command)
+    run("env", "CGO_ENABLED=0", *command, limit=BUILD_LIMIT)
     for name in names:
         (partial / BUILT_AS.get(name, name)).rename(wanted.folder / name)
     shutil.rmtree(partial)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What distinguishes a host from the tree that it boots.
+"""The seed of a host: what distinguishes it from the tree that it boots.
 
 templates/host/KIND is copied over its disk before the first boot. A file that ends in .j2 is a Jinja template
 that knows `lab` and `host`; each systemd unit in etc/systemd/system is enabled.
@@ -20,6 +20,8 @@ from topology import Host, Lab
 UNITS = Path("etc/systemd/system")
 # As trees/any.sh made it.
 OPERATOR, OPERATOR_ID = "operator", 1000
+# A kind that shares none of the others' files: no systemd, OpenSSH or sudo.
+OPENWRT = "openwrt"
 
 
 def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
@@ -29,6 +31,14 @@ def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
         _copy(lab.templates / "host" / kind, root, lab, host)
     for path, content in credentials.files[host.name].items():
         _write(root / path, content, 0o600)
+    if host.kind == OPENWRT:
+        _let_root_in(root, host, credentials)
+    else:
+        _let_in(lab, host, root, credentials)
+
+
+def _let_in(lab: Lab, host: Host, root: Path, credentials: Credentials) -> None:
+    """Give a Debian its identity, its key, and those who may log in."""
     # A host without one takes this for its first boot and switches every unit to its default.
     _write(root / "etc/machine-id", f"{uuid.uuid4().hex}\n", 0o444)
     own = credentials.hosts[host.name]
@@ -36,6 +46,15 @@ def seed(lab: Lab, host: Host, credentials: Credentials) -> None:
     _write(root / "etc/ssh/ssh_host_ed25519_key.pub", own.certificate + "\n", 0o644)
     _write(root / "root/.ssh/authorized_keys", credentials.user.certificate + "\n", 0o600)
     _let_the_operator_in(lab, root, credentials)
+
+
+def _let_root_in(root: Path, host: Host, credentials: Credentials) -> None:
+    """Give a router with dropbear its key, which has a format of its own, and root the user's."""
+    _write(root / "etc/dropbear/authorized_keys", credentials.user.certificate + "\n", 0o600)
+    _write(root / "etc/dropbear/openssh", credentials.hosts[host.name].key, 0o600)
+    convert = ("/usr/bin/dropbearconvert", "openssh", "dropbear")
+    run("chroot", str(root), *convert, "/etc/dropbear/openssh", "/etc/dropbear/dropbear_ed25519_host_key")
+    (root / "etc/dropbear/openssh").unlink()
 
 
 def _let_the_operator_in(lab: Lab, root: Path, credentials: Credentials) -> None:
@@ -50,7 +69,7 @@ def _let_the_operator_in(lab: Lab, root: Path, credentials: Credentials) -> None
 
 
 def _kinds(host: Host) -> list[str]:
-    kinds = ["any", host.kind]
+    kinds = [host.kind] if host.kind == OPENWRT else ["any", host.kind]
     kinds += ["control_plane"] if host.control_plane and host.kind != "control_plane" else []
     return [*kinds, "virtual"] if host.virtual else kinds
 
@@ -65,9 +84,14 @@ def _copy(source: Path, root: Path, lab: Lab, host: Host) -> None:
             content = environment.from_string(content).render(lab=lab, host=host)
         relative = path.relative_to(source)
         target = relative.with_suffix("") if path.suffix == ".j2" else relative
-        _write(root / target, content, 0o755 if target.parent.name == "sbin" else 0o644)
+        _write(root / target, content, _mode(target))
         if target.parent == UNITS and target.suffix == ".service":
             _enable(root, target)
+
+
+def _mode(path: Path) -> int:
+    """Return a file's mode by its folder: a program's, that of OpenWrt's configuration, any other's."""
+    return {"sbin": 0o755, "config": 0o600}.get(path.parent.name, 0o644)
 
 
 def _write(path: Path, content: str, mode: int) -> None:

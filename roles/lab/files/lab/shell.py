@@ -27,14 +27,14 @@ class CommandError(LabError):
         self.said = said
 
 
-def run(*argv: str, stdin: str | None = None, check: bool = True) -> str:
-    """Standard output of a program. CommandError where it fails and `check` is set."""
+def run(*argv: str, stdin: str | None = None, check: bool = True, limit: float = LIMIT) -> str:
+    """Standard output of a program. CommandError where it fails and `check` is set; `limit` is in seconds."""
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=LIMIT, check=False)
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=limit, check=False)
     except FileNotFoundError as exc:
         raise LabError(f"{argv[0]} is not installed") from exc
     except subprocess.TimeoutExpired as exc:
-        raise LabError(f"{' '.join(argv)}: no end after {LIMIT} s") from exc
+        raise LabError(f"{' '.join(argv)}: no end after {limit} s") from exc
     if check and done.returncode != 0:
         raise CommandError(argv, done.returncode, (done.stderr or done.stdout).strip())
     return done.stdout

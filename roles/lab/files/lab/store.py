@@ -23,7 +23,7 @@ _NOTES = ("libpod/bolt_state.db", "db.sql")
 
 
 def folder(lab: Path) -> Path:
-    """Where the store of the lab in this folder is."""
+    """Return the place of the store of the lab in this folder."""
     return lab / "podman"
 
 
@@ -38,7 +38,7 @@ def wait_until_unused(store: Path) -> None:
 
 
 def is_empty(store: Path) -> bool:
-    """Whether there is nothing in it but what podman makes when it looks: folders, locks and its notes."""
+    """Return whether there is nothing in it but what podman makes when it looks: folders, locks and notes."""
     notes = {store / name for name in _NOTES}
     return all(path.is_dir() or path.suffix == ".lock" or path in notes for path in store.rglob("*"))
 

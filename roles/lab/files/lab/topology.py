@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a lab consists of, as the inventory says it."""
+"""The topology of a lab, as the inventory says it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Host:
 
     @property
     def address(self) -> IPv4Address:
-        """Where the other hosts find it: its first card that is not for management."""
+        """The address by which other hosts find it: of its first card that is not for management."""
         return self.interfaces[0].address.ip
 
     @property
@@ -117,7 +117,7 @@ class Kubernetes:
 
 @dataclass(frozen=True)
 class Site:
-    """Where a lab is, or was: the prefix of its names on this machine, and the folder of its state."""
+    """The place of a lab, also of a former one: the prefix of its names, and the folder of its state."""
 
     name: str
     folder: Path

@@ -18,7 +18,8 @@ EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr
 
 @dataclass(frozen=True)
 class Tree:
-    """One file system. `variant` is mmdebstrap's word; `hooks` are scripts that get its folder at the end."""
+    """One file system. `variant` is mmdebstrap's word; `hooks` are scripts that get its folder at the end,
+    `layout` one that makes another system's of it when it is finished."""
 
     kind: str
     release: str
@@ -26,9 +27,10 @@ class Tree:
     variant: str
     packages: tuple[str, ...]
     hooks: tuple[Path, ...]
+    layout: tuple[Path, ...] = ()
 
     def path(self, folder: Path) -> Path:
-        """Where it lies in the cache. Packages get no newer there: whoever wants that empties the folder."""
+        """Return its folder in the cache. Packages get no newer there, unless somebody empties the folder."""
         parts = [
             self.release,
             self.mirror,
@@ -36,8 +38,16 @@ class Tree:
             *self.packages,
             *EXCLUDED,
             *(h.read_text() for h in self.hooks),
+            *(text for script in self.layout for text in _texts(script)),
         ]
         return folder / f"{self.kind}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+
+
+def _texts(script: Path) -> list[str]:
+    """Return the script, and the files in the folders beside it that begin with its name."""
+    folders = sorted(script.parent.glob(f"{script.stem}*/"))
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [script.read_text(), *(f"{path.relative_to(script.parent)}\n{path.read_text()}" for path in files)]
 
 
 def build(text: str, hooks: Path) -> tuple[bool, dict[str, str]]:
@@ -58,6 +68,7 @@ def _tree(kind: str, data: dict[str, list[str]], common: dict[str, Any], hooks: 
         variant="minbase" if data.get("boots", True) else "extract",
         packages=tuple(data["packages"]),
         hooks=tuple(hooks / hook for hook in data.get("hooks", [])),
+        layout=tuple(hooks / script for script in data.get("layout", [])),
     )
 
 
@@ -75,4 +86,6 @@ def _build(tree: Tree, folder: Path) -> None:
     fixed = ("mmdebstrap", "--format=directory", f"--variant={tree.variant}", "--skip=cleanup/apt/lists")
     packages = f"--include={','.join(tree.packages)}"
     run(*fixed, packages, *excluded, *hooks, tree.release, str(partial), *filter(None, [tree.mirror]))
+    for script in tree.layout:
+        run("sh", str(script), str(partial))
     partial.rename(final)

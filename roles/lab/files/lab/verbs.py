@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be asked of a lab. Each verb makes something true and says whether it had to change anything."""
+"""The verbs of a lab. Each makes something true and says whether it had to change anything."""
 
 from __future__ import annotations
 

@@ -68,6 +68,8 @@ def test_the_least_that_can_be_said_is_enough() -> None:
             "local_pref": 0,
             "communities": [],
             "weighted_by_endpoints": False,
+            "med": None,
+            "as_path_prepend": 0,
             "labels": {},
         }
     ]
@@ -99,7 +101,7 @@ def test_the_clusters_objects_are_one_pool_one_peer_for_each_router_and_one_adve
         "holdTime": "9s",
         "keepaliveTime": "3s",
         "connectTime": "5s",
-        "password": "secret",
+        "passwordSecret": {"name": "r1-password"},
     }
 
 
@@ -221,8 +223,13 @@ MISTAKES = [
     ),
     (
         {"n2": {"vipcast_cluster_asn": 64514}},
-        "vipcast_cluster_asn (host n2): it is 64514 here and 64513 for host n1; say it once, in group all "
-        "[conflict]",
+        "vipcast_cluster_asn (host n2): it is 64514 here and it is 64513 for host n1; both ends "
+        "and all hosts share it: say it once, in group all [conflict]",
+    ),
+    (
+        {"r1": {"vipcast_hold_time": 30}},
+        "vipcast_hold_time (host r1): it is 30 here and it is not said for host n1; both ends and all hosts "
+        "share it: say it once, in group all [conflict]",
     ),
     (
         {"n2": {"vipcast_node_address": "10.31.8.1"}},
@@ -304,9 +311,13 @@ MISTAKES = [
     ),
     (
         {"shared": {"vipcast_hold_time": 3}},
-        "vipcast_keepalive_time (host n1): 3 s is too long for a hold time of 3 s: one lost message would "
-        "end the "
-        "session; a third of the hold time is usual (1 s) [out of range]",
+        "vipcast_keepalive_time (host n1): 3 s is more than a third of the hold time of 3 s (RFC 4271 "
+        "section 4.4): one lost message would end the session; use 1 s or less [out of range]",
+    ),
+    (
+        {"shared": {"vipcast_hold_time": 9, "vipcast_keepalive_time": 4}},
+        "vipcast_keepalive_time (host n1): 4 s is more than a third of the hold time of 9 s (RFC 4271 "
+        "section 4.4): one lost message would end the session; use 3 s or less [out of range]",
     ),
     (
         {"shared": advertisement(peers=["r2"])},
@@ -363,6 +374,16 @@ def test_what_only_the_load_balancer_refuses_is_refused_too() -> None:
     twice = {"vipcast_advertisements": [{"name": "a"}, {"name": "b"}]}
     with pytest.raises(AnsibleFilterError, match=r"^the load balancer would refuse this: BGPAdvertisement"):
         read(twice)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.0/24", "224.0.0.0/28", "255.255.255.255/32", "0.0.0.0/8"])
+def test_a_pool_that_no_service_could_use_is_refused(text: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"which no service can have.*\[UnusableAddresses\]"):
+        read(pools(text))
+
+
+def test_a_link_local_pool_may_be_declared() -> None:
+    assert read(pools("169.254.1.0/24"))["pools"][0]["addresses"] == ["169.254.1.0/24"]
 
 
 def test_the_filters_say_how_they_are_used() -> None:

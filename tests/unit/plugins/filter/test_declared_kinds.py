@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.vipcast.baremetal.plugins.filter.cluster_objects import cluster_objects
 from ansible_collections.vipcast.baremetal.plugins.filter.configuration_objects import configuration_objects
 from ansible_collections.vipcast.baremetal.plugins.filter.configuration_options import configuration_options
+from ansible_collections.vipcast.baremetal.plugins.filter.configuration_secrets import configuration_secrets
 from ansible_collections.vipcast.baremetal.plugins.filter.declaration import declaration
 from ansible_collections.vipcast.baremetal.plugins.filter.router_intent import router_intent
 
@@ -141,6 +142,65 @@ def test_a_layer_2_advertisement_with_every_option() -> None:
     assert (said["pools"], said["nodes"]) == (["a", "b"], ["n1"])
 
 
+# -- pools of others ---------------------------------------------------------------------------------------
+
+RANGES = {"vipcast_pools": None, "vipcast_pool_ranges": ["10.9.0.0/24", "10.9.1.0-10.9.1.9"]}
+
+
+def test_pools_of_others_are_no_objects_and_routers_accept_their_ranges() -> None:
+    found = read(RANGES)
+    kinds = [one["kind"] for one in cluster_objects(found)]
+    assert kinds == ["BGPPeer", "BGPAdvertisement"]
+    (advertisement,) = [one for one in cluster_objects(found) if one["kind"] == "BGPAdvertisement"]
+    assert "ipAddressPools" not in advertisement["spec"], "all pools, whatever they are called"
+    assert [each["prefix"] for each in router_intent(found, "r1")["prefixes"]] == [
+        "10.9.0.0/24",
+        "10.9.1.0/29",
+        "10.9.1.8/31",
+    ]
+
+
+def test_pools_of_others_are_named_and_selected_as_it_is_written() -> None:
+    said = [{"name": "a", "pools": ["theirs"]}, {"name": "b", "pool_selectors": [SELECTOR]}]
+    shared = {**RANGES, "vipcast_advertisements": said, L2: [{"name": "c", "pools": ["more"]}]}
+    found = {one["metadata"]["name"]: one["spec"] for one in cluster_objects(read(shared))}
+    assert found["a"]["ipAddressPools"] == ["theirs"]
+    assert found["b"]["ipAddressPoolSelectors"] == [{"matchExpressions": SELECTOR["match_expressions"]}]
+    assert "ipAddressPools" not in found["b"]
+    assert found["c"]["ipAddressPools"] == ["more"]
+    assert read(shared)["l2_advertisements"][0]["pools"] == RANGES["vipcast_pool_ranges"]
+
+
+@pytest.mark.parametrize(
+    ("shared", "words"),
+    [
+        (
+            {"vipcast_pool_ranges": ["10.8.0.0/24"]},
+            "vipcast_pool_ranges (host n1): it says that the pools are objects of somebody else's, and "
+            "vipcast_pools has some; remove one [conflict]",
+        ),
+        (
+            {"vipcast_pools": None, "vipcast_pool_ranges": []},
+            "vipcast_pool_ranges (host n1): the list is empty",
+        ),
+        ({"vipcast_pools": None, "vipcast_pool_ranges": ["10.9.0.0/33"]}, "vipcast_pool_ranges"),
+        (
+            {"vipcast_pools": None, "vipcast_pool_ranges": ["10.9.0.0/24", "10.9.0.9-10.9.0.10"]},
+            "no address may be in two",
+        ),
+        ({"vipcast_pools": None}, "vipcast_pool_ranges says in which ranges they are"),
+    ],
+)
+def test_ranges_that_cannot_be(shared: dict[str, Any], words: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=re.escape(words)):
+        read(shared)
+
+
+def test_names_of_profiles_are_judged_with_pools_of_others_too() -> None:
+    with pytest.raises(AnsibleFilterError, match="DanglingReference"):
+        read(RANGES, r1={"vipcast_peer": {"bfd_profile": "gone"}})
+
+
 # -- peers -------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +295,20 @@ def test_timers_of_a_peer_may_be_its_own() -> None:
     peer = {"name": "isp", "peer_asn": 65000, "peer_address": "10.31.254.1", "hold_time": 180}
     spec = objects("BGPPeer", {"vipcast_peers": [peer]})["isp"]
     assert (spec["holdTime"], spec.get("keepaliveTime"), spec["connectTime"]) == ("180s", None, "5s")
+
+
+def test_a_peer_over_an_interface_is_no_host_and_no_router_has_it_as_a_neighbour() -> None:
+    peer = {"name": "edge", "interface": "eth1", "dynamic_asn": "external"}
+    spec = objects("BGPPeer", {"vipcast_peers": [peer]})["edge"]
+    assert {key: spec.get(key) for key in ("myASN", "interface", "dynamicASN", "peerAddress", "peerASN")} == {
+        "myASN": 64513,
+        "interface": "eth1",
+        "dynamicASN": "external",
+        "peerAddress": None,
+        "peerASN": None,
+    }
+    intent = router_intent(read({"vipcast_peers": [peer]}), "r1")
+    assert "eth1" not in str(intent)
 
 
 # -- without BGP -------------------------------------------------------------------------------------------
@@ -362,6 +436,13 @@ MISTAKES = [
         "[unknown key]",
     ),
     (
+        {"r1": {"vipcast_peer": {"interface": "eth1", "dynamic_asn": "external"}}},
+        "vipcast_peer.interface (host r1): a host of the group routers has the nodes as neighbors by their "
+        "addresses, and no session over an interface (unnumbered); configure that router yourself, and "
+        "declare it as one of vipcast_peers, with interface and dynamic_asn, instead of as a host "
+        "[unknown key]",
+    ),
+    (
         {"r1": {"vipcast_peer": {"bdf_profile": "fast"}}},
         "vipcast_peer (host r1): no such key bdf_profile; did you mean bfd_profile? [unknown key]",
     ),
@@ -427,6 +508,60 @@ def test_a_declaration_makes_the_same_objects_by_way_of_the_roles_variables() ->
         r1={"vipcast_bgp_password": "secret", "vipcast_peer": {"vrf": "red"}},
     )
     assert configuration_objects(configuration_options(found), "metallb-system") == cluster_objects(found)
+
+
+def kept(peers: list[dict[str, Any]]) -> dict[str, Any]:
+    lists = {
+        "peers": [
+            {"my_asn": 64513, "peer_asn": 65000, "peer_address": f"10.0.0.{number}", **one}
+            for number, one in enumerate(peers, 1)
+        ]
+    }
+    return configuration_secrets(lists, "lb", configuration_objects(lists, "lb"), prefix="mine_")
+
+
+def test_a_password_is_in_a_secret_that_its_peer_names() -> None:
+    found = kept([{"name": "isp", "password": "s3cret"}, {"name": "open"}])
+    assert found["data"] == {"isp-password": {"password": "s3cret"}}
+    assert found["objects"] == [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "isp-password", "namespace": "lb"},
+            "type": "kubernetes.io/basic-auth",
+        }
+    ]
+
+
+def test_a_secret_that_is_named_and_has_no_password_is_in_other_hands() -> None:
+    theirs, ours = (
+        {"name": "a", "password_secret": {"name": "s"}},
+        {"name": "b", "password_secret": {"name": "t"}},
+    )
+    assert kept([theirs, {**ours, "password": "x"}])["data"] == {"t": {"password": "x"}}
+
+
+def test_two_peers_share_a_secret_with_one_password_and_no_other() -> None:
+    one, two = ({"name": name, "password_secret": {"name": "s"}} for name in ("a", "b"))
+    assert kept([{**one, "password": "x"}, {**two, "password": "x"}])["data"] == {"s": {"password": "x"}}
+    with pytest.raises(AnsibleFilterError) as refused:
+        kept([{**one, "password": "hidden-one"}, {**two, "password": "hidden-two"}])
+    assert str(refused.value).startswith(
+        "mine_peers: peer b has another password than the one that Secret s keeps"
+    )
+    assert "hidden" not in str(refused.value)
+
+
+def test_a_secret_that_no_peer_names_is_not_made() -> None:
+    lists = {
+        "peers": [{"name": "a", "my_asn": 1, "peer_asn": 2, "peer_address": "10.0.0.1", "password": "x"}]
+    }
+    assert configuration_secrets(lists, "lb", []) == {"objects": [], "data": {}}
+
+
+def test_a_password_that_no_session_can_have_is_refused_though_no_object_shows_it() -> None:
+    with pytest.raises(AnsibleFilterError, match="TCP MD5 takes at most 80"):
+        kept([{"name": "a", "password": "x" * 81}])
 
 
 @pytest.mark.parametrize(

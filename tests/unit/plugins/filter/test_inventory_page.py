@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What docs/inventory.md and inventories/example show is what the declaration accepts."""
+"""Test that the declaration accepts what docs/inventory.md and inventories/example show."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def fields(value: Any) -> Iterator[str]:
 
 
 def test_the_page_shows_every_option_but_those_of_other_variables_and_old_ones() -> None:
-    """What a router's own variables say, and what only a peer of another kind has."""
+    """The variables of a router itself, and those that only a peer of another kind has."""
     shown = set(fields(blocks()))
     rare = {"disable_mp", "dynamic_asn", "interface", "local_asn", "source_address", "vrf"}
     derived = {"my_asn", "keepalive_time", "connect_time", "password", "communities", "ip_address_pools"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which ports are asked, as what, and how often."""
+"""Test which ports are asked, as what, and how often."""
 
 from __future__ import annotations
 

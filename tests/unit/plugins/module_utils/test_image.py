@@ -164,7 +164,7 @@ def _recipe_of_the_load_balancer() -> dict[str, t.Any]:
     path = Path(__file__).parents[4] / "roles/load_balancer/vars/main.yml"
 
     class Loader(yaml.SafeLoader):
-        """With Ansible's tag for text that is no template."""
+        """Return the text with Ansible's tag for text that is no template."""
 
     Loader.add_constructor("!unsafe", lambda loader, node: node.value)
     return yaml.load(path.read_text(encoding="utf-8"), Loader)["_load_balancer_image_recipe"]

@@ -75,6 +75,20 @@ def test_kube_vip_for_the_control_plane_alone_is_no_rival() -> None:
         (["weaveworks/weave-kube:2"], [("Weave Net", "mostly")]),
         (["quay.io/coreos/flannel:v0.14"], [("Flannel", "yes")]),
         (["something/else"], []),
+        # As k3s, RKE2, k0s and Canonical's Kubernetes name them.
+        (["docker.io/rancher/mirrored-cilium-cilium:v1.19.6"], [("Cilium", "yes")]),
+        (["rancher/mirrored-calico-node:v3.30"], [("Calico", "mostly")]),
+        (["rancher/hardened-calico:v3.24.5-build20221201"], [("Calico", "mostly")]),
+        (
+            ["rancher/hardened-calico:v3", "rancher/hardened-flannel:v0.28.5-build20260604"],
+            [("Canal", "yes")],
+        ),
+        (["registry.example/rancher/hardened-flannel:v0.28.5"], [("Flannel", "yes")]),
+        (["quay.io/k0sproject/kube-router:v2.5"], [("kube-router", "mostly")]),
+        (["quay.io/k0sproject/calico-node:v3.29"], [("Calico", "mostly")]),
+        (["ghcr.io/canonical/cilium:1.17"], [("Cilium", "yes")]),
+        # Cilium's Envoy is not Cilium.
+        (["rancher/mirrored-cilium-cilium-envoy:v1"], []),
     ],
 )
 def test_a_network_plugin_has_a_verdict(images: list[str], expected: list[tuple[str, str]]) -> None:

@@ -48,7 +48,7 @@ def definition(schema: Schema) -> Any:
 
 
 def documentation(schema: Schema) -> Any:
-    """What the module says of its options, by itself and by what advertisements have in common."""
+    """Return what the module says of its options, by itself and by what advertisements have in common."""
     plugins = "ansible_collections.vipcast.baremetal.plugins."
     own = importlib.import_module(f"{plugins}modules.{MODULES[schema.kind]}").DOCUMENTATION
     found = yaml.safe_load(own)
@@ -59,7 +59,7 @@ def documentation(schema: Schema) -> Any:
 
 
 def described(options: Sequence[Option], found: Any, path: str = "") -> list[tuple[str, str]]:
-    """Where the table and a schema of the API differ: (field, how)."""
+    """Return where the table and a schema of the API differ: (field, how)."""
     differences = []
     names = {option.field for option in options}
     differences += [(path + field, "only in one of them") for field in names ^ set(found["properties"])]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a drained node's speaker waits, as the module that tells it reads the same text."""
+"""Test how long a drained node's speaker waits, as the module that tells it reads the same text."""
 
 from __future__ import annotations
 

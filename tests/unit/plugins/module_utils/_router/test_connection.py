@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a connection adds to a router's answer is taken off before anyone reads it."""
+"""Test that what a connection adds to a router's answer is taken off before anyone reads it."""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ def some_options(chance: random.Random) -> dict[str, Any]:
         "multipath_relax": chance.choice([None, True, False]),
         "local_terminals": chance.choice([True, False]),
         "state": chance.choice(["present", "present", "present", "absent"]),
+        "take_over": True,
     }
 
 
@@ -234,18 +235,32 @@ def test_filters_stand_before_a_neighbor_uses_them() -> None:
     assert lines.index("route-map VIPCAST-OUT deny 10") < lines.index("router bgp 64512")
 
 
-def test_the_limit_is_the_default_and_has_no_line() -> None:
-    assert not [
-        line for line in commands_for(settings.Config(), maximum_paths=LIMIT) if "maximum-paths" in line
-    ]
-    assert "  no maximum-paths" in commands_for(reached(DECLARED), maximum_paths=LIMIT)
+def limited(*lines: str) -> settings.Config:
+    """A router whose paths somebody limited."""
+    return settings.apply(reached(DECLARED), ["router bgp 64512", " address-family ipv4 unicast", *lines])
+
+
+def test_a_limit_that_is_too_low_is_raised() -> None:
+    assert "  maximum-paths 3" in commands_for(limited("  maximum-paths 2"))
+    assert "  no maximum-paths" in commands_for(limited("  maximum-paths 2"), maximum_paths=LIMIT)
+
+
+def test_a_limit_that_others_may_need_is_not_lowered() -> None:
+    assert commands_for(reached(DECLARED)) == [], "without a line it is the build's"
+    assert commands_for(limited("  maximum-paths 8")) == []
+
+
+def test_more_paths_than_the_build_has_are_those_that_it_has() -> None:
+    assert commands_for(reached(DECLARED), maximum_paths=LIMIT + 1) == []
+    assert "  no maximum-paths" in commands_for(limited("  maximum-paths 2"), maximum_paths=LIMIT + 1)
 
 
 def test_ibgp_has_a_limit_of_its_own() -> None:
     inside = [{**node, "remote_as": 64512} for node in NODES]
+    low = limited("  maximum-paths 1", "  maximum-paths ibgp 1 equal-cluster-length")
+    raised = [line for line in commands_for(low, neighbors=inside) if "maximum-paths" in line]
 
-    assert "  maximum-paths ibgp 3" in commands_for(settings.Config(), neighbors=inside)
-    assert "  maximum-paths 3" not in commands_for(settings.Config(), neighbors=inside)
+    assert raised == ["  maximum-paths ibgp 3 equal-cluster-length"]
 
 
 def test_different_as_numbers_need_relaxed_multipath() -> None:
@@ -265,12 +280,6 @@ def test_nothing_declared_accepts_nothing() -> None:
     ("config", "options", "reason"),
     [
         ("router bgp 64600\n", {}, Reason.OTHER_AS),
-        ("", {"maximum_paths": LIMIT + 1}, Reason.ABOVE_LIMIT),
-        (
-            "router bgp 64512\n neighbor T peer-group\n neighbor 10.31.8.1 peer-group T\n",
-            {},
-            Reason.IN_PEER_GROUP,
-        ),
     ],
 )
 def test_refusals(config: str, options: dict[str, Any], reason: Reason) -> None:
@@ -296,3 +305,4 @@ def test_two_clusters_on_one_router() -> None:
 
     assert commands_for(both) == []
     assert report.foreign(both, intent_from(DECLARED))["neighbors"] == ["10.40.0.1"]
+    assert commands_for(both, **other) == []

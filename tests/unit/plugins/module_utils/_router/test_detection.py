@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a router says of BFD and graceful restart, read into facts."""
+"""Test what a router says of BFD and graceful restart, read into facts."""
 
 from __future__ import annotations
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,39 @@ def test_terminals_on_loopback(options: str, expected: str | None) -> None:
     assert files.bind_to_loopback(text, ["bgpd"]) == wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bgpd_options='-A 127.0.0.1 -M rpki'\n", None),
+        ("bgpd_options='-M rpki -A 0.0.0.0'\n", "bgpd_options='-M rpki -A 127.0.0.1'\n"),
+        ('bgpd_options="-M rpki \\\n  -e 64"\nx=1\n', 'bgpd_options="-M rpki   -e 64 -A 127.0.0.1"\nx=1\n'),
+        ("bgpd_options='-M rpki\n -e 64'\nx=1\n", "bgpd_options='-M rpki\n -e 64 -A 127.0.0.1'\nx=1\n"),
+        ('bgpd_options="-A localhost"\n', None),
+        ('bgpd_options="-A 127.0.0.5"\n', None),
+        ('bgpd_options="-A 0.0.0.0"  # open\n', 'bgpd_options="-A 127.0.0.1"  # open\n'),
+        ('bgpd_options="$MORE -A 0.0.0.0"\n', 'bgpd_options="$MORE -A 127.0.0.1"\n'),
+        ("bgpd_options=-Mrpki\n", 'bgpd_options="-Mrpki -A 127.0.0.1"\n'),
+    ],
+)
+def test_options_as_a_shell_reads_them(tmp_path: Path, text: str, expected: str | None) -> None:
+    edited = files.bind_to_loopback(text, ["bgpd"])
+    path = tmp_path / "daemons"
+    path.write_text(edited)
+
+    assert edited == (text if expected is None else expected)
+    assert subprocess.run(["/bin/sh", "-n", str(path)], check=False).returncode == 0
+
+
+def test_a_file_that_no_shell_reads_is_not_put_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "daemons"
+    path.write_text("bgpd=no\n")
+    with pytest.raises(Refusal, match="cannot be written"):
+        files.write(local_shell(True, []), str(path), 'bgpd="yes\n', "0640", is_script=True)
+
+    assert path.read_text() == "bgpd=no\n"
+    assert [one.name for one in tmp_path.iterdir()] == ["daemons"]
+
+
 def test_sysctls_in_a_file() -> None:
     text = "# ours\nnet.ipv4.ip_forward=1\nnet.ipv4.fib_multipath_hash_policy = 0\n"
     wanted = {"net.ipv4.ip_forward": "1", "net.ipv4.fib_multipath_hash_policy": "1", "net.x": "2"}
@@ -101,6 +136,17 @@ def test_kernel_routes_of_iproute2(text: str, source: str) -> None:
     assert (found["10.9.1.2/32"]["protocol"], found["10.9.1.2/32"]["metric"]) == ("bgp", 20)
 
 
+def test_only_routes_that_matter_are_asked_for() -> None:
+    """A router with the Internet's routes would print them all."""
+    asked = kernel.questions(["10.9.1.1/32", "fd00:9::/64"])
+
+    assert [version for _command, version in asked] == [4, 6]
+    assert asked[0][0].startswith("ip -j -4 route show root 10.9.1.1/32 ")
+    assert asked[1][0].endswith("|| ip -6 route show root fd00:9::/64")
+    assert kernel.questions([]) == []
+    assert "root" not in str(kernel.questions(None))
+
+
 def test_busybox_hides_next_hops() -> None:
     found = kernel.routes(BUSYBOX, 4)
 
@@ -125,6 +171,8 @@ def test_ipv6_and_routes_of_other_kinds() -> None:
         ("FRRouting 10.3 (vm).\n", "FRRouting", (10, 3), 16),
         ("FRRouting 10.2.1-git (OpenWrt).\n", "FRRouting", (10, 2, 1), 16),
         ("Quagga 1.2.4 (r).\n", "Quagga", (1, 2, 4), 8),
+        ("Quagga 1.2.4 (r).\nconfigured with:\n    --enable-multipath=8\n", "Quagga", (1, 2, 4), 8),
+        ("Quagga 1.2.4 (r).\nconfigured with:\n    --enable-user=quagga\n", "Quagga", (1, 2, 4), 1),
     ],
 )
 def test_versions(text: str, name: str, numbers: tuple[int, ...], multipath: int) -> None:
@@ -152,6 +200,14 @@ def test_something_else_than_a_routing_daemon() -> None:
 )
 def test_only_known_commands_are_asked(command: str, allowed: bool) -> None:
     assert parse_version("FRRouting 8.4.4 (vm).").allows(command) is allowed
+
+
+def test_a_question_that_ends_quaggas_bgpd_is_not_asked() -> None:
+    version = parse_version("Quagga 1.2.3 ().")
+
+    assert version.allows("show ip bgp neighbors 10.31.8.1 received-routes")
+    assert not version.allows("show ip bgp neighbors 10.31.8.1 prefix-counts")
+    assert not version.allows("show bgp summary json")
 
 
 def local_shell(takes_input: bool, log: list[str]) -> Shell:
@@ -234,6 +290,74 @@ def test_lines_are_entered_from_a_private_file(vtysh: Vtysh, tmp_path: Path) -> 
 
     assert (tmp_path / "entered").read_text() == "router bgp 1\n neighbor 192.0.2.1 password s3cret\n"
     assert (tmp_path / "mode").read_text().strip() == "600"
+
+
+def test_no_secret_is_an_argument(tmp_path: Path) -> None:
+    """Anybody who lists the processes of the router would see it."""
+    log: list[str] = []
+    shell = local_shell(False, log)
+    with pytest.raises(Refusal) as refused:
+        shell.run("cat > /dev/null", " neighbor 192.0.2.1 password s3cret\n")
+
+    assert refused.value.reason is Reason.NO_INPUT
+    assert "s3cret" not in str(log) + str(refused.value)
+    assert shell.run("cat", " neighbor 192.0.2.1 remote-as 1\n").stdout == " neighbor 192.0.2.1 remote-as 1\n"
+
+
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """Let programs that are started hear SIGINT: a run in the background ignores it, and they would too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_interrupts")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_connection_that_ends_leaves_no_file(vtysh: Vtysh, tmp_path: Path, number: int) -> None:
+    """vtysh is made to end the shell that waits for it, which has a file with secrets."""
+    (tmp_path / "vtysh").write_text(
+        f'#!/bin/sh\n[ "$1" = -f ] && echo "$2" > where && kill -{number} $PPID\n'
+    )
+    with pytest.raises(Refusal):
+        vtysh.apply(["router bgp 1"])
+
+    assert not Path((tmp_path / "where").read_text().strip()).exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "prefix", "folder"),
+    [
+        ("vtysh", "", "/etc/frr"),
+        ("sudo -n /usr/bin/vtysh", "", "/etc/frr"),
+        ("vtysh -N blue", "", "/etc/frr/blue"),
+        ("docker exec -i frr vtysh", "docker exec -i frr", "/etc/frr"),
+        ("ip netns exec red vtysh -N red", "ip netns exec red", "/etc/frr/red"),
+    ],
+)
+def test_where_a_vtysh_is(command: str, prefix: str, folder: str) -> None:
+    vtysh = Vtysh(local_shell(True, []), command)
+
+    assert (vtysh.place.prefix, vtysh.folder) == (prefix, folder)
+
+
+def test_a_vtysh_that_hears_nothing_is_refused(vtysh: Vtysh, tmp_path: Path) -> None:
+    """`docker exec` without -i is like that: it would call any configuration right."""
+    log: list[str] = []
+    deaf = tmp_path / "deaf"
+    deaf.write_text('#!/bin/sh\nexec "$@" < /dev/null\n')
+    heard = tmp_path / "heard"
+    heard.write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "vtysh").write_text(
+        "#!/bin/sh\ngrep . && { echo 'line 1: % Unknown command'; exit 2; }; exit 0\n"
+    )
+    for path in (deaf, heard):
+        path.chmod(0o755)
+    with pytest.raises(Refusal) as refused:
+        Vtysh(local_shell(True, log), f"{deaf} {tmp_path}/vtysh").demand_input()
+    Vtysh(local_shell(True, log), f"{heard} {tmp_path}/vtysh").demand_input()
+
+    assert refused.value.reason is Reason.NO_INPUT
 
 
 def test_a_refusal_names_line_and_reason_without_the_secret(vtysh: Vtysh) -> None:

@@ -97,7 +97,7 @@ def route(
 def router(
     *routes: dict[str, Any], sessions: list[dict[str, Any]] | None = None, **values: Any
 ) -> dict[str, Any]:
-    """What bgp_router_info says, as a loop over routers registers it."""
+    """Return what bgp_router_info says, as a loop over routers registers it."""
     return {
         "item": "r1",
         "sessions": [session(address) for address in ALL] if sessions is None else sessions,

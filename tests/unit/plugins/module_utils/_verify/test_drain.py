@@ -48,6 +48,17 @@ def test_a_node_that_is_out_already_is_no_other_way() -> None:
     assert look("n1", **out)["lost"] != []
 
 
+def test_the_best_node_may_go_where_the_router_knows_a_second_best_one() -> None:
+    said = [
+        {"name": "main", "node_selectors": [{"match_labels": {"kubernetes.io/hostname": "n1"}}]},
+        {"name": "backup", "med": 9, "node_selectors": [{"match_labels": {"kubernetes.io/hostname": "n2"}}]},
+    ]
+    every = declared(vipcast_advertisements=said)
+    for known, lost in (([FIRST, SECOND], False), ([FIRST], True)):
+        found = outlook(every, cluster(service()), [router(route(bgp=[FIRST], known=known))], ("n1",))
+        assert bool(found["lost"]) is lost
+
+
 def test_a_router_that_does_not_answer_stands_against_it() -> None:
     seen = {"item": "r1", "msg": "ssh: no route to host"}
     assert look("n1", seen=seen)["lost"] == ["r1: nothing is known of other ways: ssh: no route to host"]
@@ -80,7 +91,7 @@ def test_a_name_that_nobody_has_is_answered_with_the_known_ones() -> None:
 
 
 def test_a_drained_node_is_expected_to_have_nothing() -> None:
-    """And verification says why."""
+    """Verification says why, too."""
     down = session(FIRST, established=False, state="Active", reason="not_established")
     seen = router(route(bgp=[SECOND, THIRD]), sessions=[down, session(SECOND), session(THIRD)])
     report = verification(declared(), cluster(service(), n1={"drained": True}), [seen], [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What roles left as facts, gathered; what they did not leave is an error and no silence."""
+"""Test what roles left as facts, gathered; what they did not leave is an error and no silence."""
 
 from __future__ import annotations
 

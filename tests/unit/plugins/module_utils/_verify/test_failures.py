@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a verification says of nodes that die, speakers that restart, and weights."""
+"""Test what a verification says of nodes that die, speakers that restart, and weights."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope, expect
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.findings import FoundSession
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import verification
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.worst_case import worst_case
@@ -113,3 +114,43 @@ def test_equal_weights_of_unequal_nodes_are_a_difference() -> None:
 
 def test_nodes_that_pass_packets_on_have_no_weights() -> None:
     assert weighted([1, 1, 1], "n1", "n1", "n2", "n3", external_traffic_policy="Cluster")["ok"]
+
+
+BACKUP = [
+    {"name": "main", "node_selectors": [{"match_labels": {"kubernetes.io/hostname": "n1"}}]},
+    {"name": "backup", "as_path_prepend": 2, "node_selectors": [
+        {"match_expressions": [{"key": "kubernetes.io/hostname", "operator": "NotIn", "values": ["n1"]}]}
+    ]},
+]  # fmt: skip
+
+
+def test_nodes_whose_routes_are_the_second_best_are_no_next_hops() -> None:
+    """They are announced with a longer path: a router knows them, and forwards to the first node alone."""
+    best = plan_of(declared(vipcast_advertisements=BACKUP), cluster(service()))
+    assert best == {"10.31.8.1": "n1"}
+    without_it = plan_of(declared(vipcast_advertisements=BACKUP), cluster(service(), n1={"ready": False}))
+    assert sorted(without_it.values()) == ["n2", "n3"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "internal", "alone"),
+    [
+        ({"med": 10}, False, True),
+        ({"med": 10}, True, True),
+        ({"as_path_prepend": 1}, False, True),
+        ({"as_path_prepend": 1}, True, False),
+        ({"local_pref": 50}, True, True),
+    ],
+)
+def test_what_makes_a_route_the_second_best(fields: dict[str, Any], internal: bool, alone: bool) -> None:
+    said = [BACKUP[0], {**BACKUP[1], "as_path_prepend": 0, **fields}]
+    asn = 64512 if internal else 64513
+    hops = plan_of(declared(vipcast_cluster_asn=asn, vipcast_advertisements=said), cluster(service()))
+    assert (hops == {"10.31.8.1": "n1"}) is alone
+    assert alone or len(hops) == 3
+
+
+def plan_of(said: dict[str, Any], seen: dict[str, Any]) -> dict[str, str]:
+    """The next hops that the router should have."""
+    (one,) = expect(said, seen, Scope()).routes
+    return one.hops

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who should answer on the segment, and one difference for each thing that is otherwise."""
+"""Test who should answer on the segment, and one difference for each thing that is otherwise."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectat
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.layer2 import expect_owners, read_macs
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.probes import Settings, judge, plan
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import Segment, verification
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.vendor import vendor
 
 from .situation import cluster, declared, node, router, service
 
@@ -44,7 +45,7 @@ def told(**nodes: str) -> list[dict[str, Any]]:
 
 
 def heard(*macs: str, client: str = "c1", kernel: str | None = None, **values: Any) -> dict[str, Any]:
-    """What one client's neighbor_probe found for the address."""
+    """Return what one client's neighbor_probe found for the address."""
     found = {
         "address": VIP,
         "on_segment": True,
@@ -124,6 +125,19 @@ def test_a_stranger_who_answers_too_is_called_one() -> None:
     (text,) = differences(owned(owner()), heard(MACS["n1"], "02:00:00:00:00:ee"))
     assert "no known node (02:00:00:00:00:ee)" in text
     assert text.endswith("somebody else on the segment has this address")
+
+
+def test_the_maker_of_a_strangers_card_stands_beside_its_mac_address() -> None:
+    found = verified(owned(owner()), heard("b8:27:eb:00:00:01"))
+    (text,) = found["texts"]
+    assert "found no known node (b8:27:eb:00:00:01, Raspberry Pi Foundation)" in text
+    assert found["owners"][0]["asked"][0]["answers"][0]["vendor"] == "Raspberry Pi Foundation"
+    assert any("Raspberry Pi Foundation" in line for line in found["lines"])
+
+
+@pytest.mark.parametrize("mac", ["ba:27:eb:00:00:01", "no MAC address", "", "ff:ff:fa:00:00:01"])
+def test_no_maker_is_named_where_none_is_registered(mac: str) -> None:
+    assert vendor(mac) == ""
 
 
 def test_what_the_owner_itself_hears_counts_where_no_client_is_on_the_segment() -> None:

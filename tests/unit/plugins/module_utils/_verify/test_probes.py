@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which ports are asked, how often, and what the counts say."""
+"""Test which ports are asked, how often, and what the counts say."""
 
 from __future__ import annotations
 

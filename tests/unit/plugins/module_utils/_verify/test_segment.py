@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which interface and source an address is asked for with, by what `ip -json` says."""
+"""Test which interface and source an address is asked for with, by what `ip -json` says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINK_LOCAL = {"family": "inet6", "local": "fe80::1", "prefixlen": 64, "scope": "
 
 
 def shown(*infos: dict[str, Any], **values: Any) -> list[dict[str, Any]]:
-    """What `ip -json address show dev eth0` prints."""
+    """Return what `ip -json address show dev eth0` prints."""
     link = {"ifname": "eth0", "link_type": "ether", "address": MAC, "flags": ["UP", "LOWER_UP"]}
     return [{**link, "addr_info": list(infos), **values}]
 

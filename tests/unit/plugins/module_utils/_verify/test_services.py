@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the API says of nodes and services, reduced."""
+"""Test what the API says of nodes and services, reduced."""
 
 from __future__ import annotations
 

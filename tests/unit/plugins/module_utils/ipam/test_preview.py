@@ -15,6 +15,7 @@ PARAMS = {
     "prune": "none",
     "set_name": "configuration",
     "config_map": "config",
+    "within_namespace": False,
 }
 
 
