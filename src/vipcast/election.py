@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who comes first for an address: MetalLB's order, so that a fleet of both agrees.
+"""The order of candidates for an address: MetalLB's, so that speakers of both agree.
 
 Preferred nodes come first; among equals the SHA-256 of ``node#address`` decides, compared as octets.
 ``address`` is the text of the service's first one: both families of a service go to one node.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 __all__ = ["before", "digest", "order", "rank"]
 
 Electorate = tuple[tuple[int, frozenset[str]], ...]
-"""Nodes by preference, the highest first; the shape of `vipcast.layer2.wants.Electorate`."""
+"""Nodes by preference, the highest first; the shape of `vipcast.layer2.api.Electorate`."""
 
 
 def digest(node: str, key: str) -> bytes:
@@ -28,12 +28,12 @@ def order(key: str, nodes: Iterable[str], preference: Mapping[str, int] | None =
 
 
 def before(one: str, other: str, key: str) -> bool:
-    """Whether one comes before the other where nobody is preferred."""
+    """Return whether one comes before the other where nobody is preferred."""
     return digest(one, key) < digest(other, key)
 
 
 def rank(key: str, electorate: Electorate, node: str, present: Callable[[str], bool]) -> int | None:
-    """How many of those that are present come before ``node``; None where it is in no group."""
+    """Return how many of those that are present come before ``node``; None where it is in no group."""
     ahead = 0
     for _preference, group in electorate:
         if node in group:

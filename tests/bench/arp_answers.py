@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an answer of `vipcast layer2` takes, beside the kernel's own and a bare loop on a packet socket.
+"""Measure an answer of `vipcast layer2`, beside the kernel's own and a bare loop on a packet socket.
 
     tests/bench/arp_answers.py [--requests 3000] [--rate 5000] [--seconds 5]
 
@@ -30,7 +30,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
 from daemon.interop.speaker import enter  # noqa: E402
-from daemon.layer2d.harness import Cluster, Net, processor_time  # noqa: E402
+from daemon.layer2_agent.harness import Cluster, Net, processor_time  # noqa: E402
 
 KERNEL, BARE, FIRST, FOREIGN = "10.31.8.11", "10.31.15.1", "10.31.16.0", "10.31.200.0"
 # What is asked for nobody: Python's least.
@@ -49,7 +49,7 @@ while True:
 
 
 class Asker:
-    """In the client's namespace, in a process of its own."""
+    """Run in the client's namespace, in a process of its own."""
 
     def __init__(self, namespace: str, targets: list[str]) -> None:
         enter(namespace)
@@ -78,7 +78,7 @@ class Asker:
         return frame[28:32] if frame[:6] == self.mac and frame[20:22] == b"\0\2" else None
 
     def offered(self, rate: float, seconds: float) -> tuple[int, int]:
-        """How many were asked at that rate, and how many answers came."""
+        """Return how many were asked at that rate, and how many answers came."""
         asked = answered = 0
         self.sock.setblocking(False)
         begun = time.perf_counter()

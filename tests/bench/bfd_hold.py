@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How short an interval holds: `vipcast bfd` against FRR's bfdd while every core is busy.
+"""Measure how short an interval holds: `vipcast bfd` against FRR's bfdd while every core is busy.
 
     sudo .venv/bin/python tests/bench/bfd_hold.py [--seconds N] [--intervals 100,50,30] [--load N]
                                                   [--sessions N] [--realtime] [--router-realtime]
@@ -52,7 +52,7 @@ def profile(pairs: list[tuple[str, str]], milliseconds: int) -> str:
 
 
 def gaps(capture: Path) -> list[float]:
-    """Between packets of one source port, seconds, the longest first."""
+    """Return the gaps between packets of one source port, in seconds, the longest first."""
     shown = run("tcpdump", "-r", str(capture), "-tt", "-n", "-q")
     last: dict[str, float] = {}
     found = []

@@ -48,7 +48,7 @@ class Announcer(ABC):
         """Whatever ``give`` needs that is not the program's own work: a file in the form that it reads."""
 
     def cpu_seconds(self) -> float:
-        """Of the program, since it was started."""
+        """Return the processor time of the program since it was started."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
@@ -178,7 +178,7 @@ class GoBgp(Announcer):
         return run("gobgp", "--target", f"unix://{self.folder}/gobgpd.sock", *words, check=False)
 
     def _wait(self, count: int) -> None:
-        """To count costs it more than to take routes: not often."""
+        """Ask for the count rarely: to count costs it more than to take routes."""
         deadline = time.monotonic() + _PATIENCE
         while (found := self._count()) != count:
             if time.monotonic() > deadline:

@@ -76,6 +76,6 @@ def start(peer: Peer) -> Counted:
 
 
 def missing() -> str | None:
-    """What is not installed of all routers that take part."""
+    """Return what is not installed of all routers that take part."""
     lacks = [PEERS[name].missing() for name in (*ROUTERS, "GoBGP", "ExaBGP")]
     return next((lack for lack in lacks if lack is not None), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long until a router has many prefixes: ours, ExaBGP and GoBGP announcing the same to the same router.
+"""Measure how soon a router has many prefixes: ours, ExaBGP and GoBGP announce the same to the same router.
 
     sudo .venv/bin/python tests/bench/bgp_scale.py [--prefixes N ...] [--rounds N] [--json FILE]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What passes on a cable: the BGP messages of its TCP connections, each with the time of its last octet."""
+"""The BGP messages that pass on a cable, each with the time of its last octet."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Tap:
             self._packets.append((seconds + nanoseconds / 1e9, packet))
 
     def messages(self) -> list[Seen]:
-        """Of all connections, in the order of their completion."""
+        """Return the messages of all connections, in the order of their completion."""
         streams: dict[tuple[bytes, bytes], _Stream] = {}
         found = []
         for at, packet in list(self._packets):

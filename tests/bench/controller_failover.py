@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a new service waits for its address when the controller that leads is killed.
+"""Measure how long a new service waits for its address when the controller that leads is killed.
 
     .venv/bin/python tests/bench/controller_failover.py [--kills N] [--services N]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ten thousand services cost the controller, on a real API server.
+"""Measure what ten thousand services cost the controller, on a real API server.
 
     .venv/bin/python tests/bench/controller_scale.py [--own-server] [--services N ...] [--rounds N]
 
@@ -214,7 +214,7 @@ class Bench:
         return address_of(await self._client.get(SERVICES.path(NAMESPACE, name))) is not None
 
     async def _check(self, count: int, *, complete: bool = True) -> list[str]:
-        """Who has no address; nobody has another's, and with `complete` nobody has none."""
+        """Return who has no address; nobody has another's, and with `complete` nobody has none."""
         listing = await self._client.list(SERVICES.path(NAMESPACE))
         found = {item["metadata"]["name"]: address_of(item) for item in listing.items}
         given = [address for address in found.values() if address]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long `make demo` takes, cold and warm, and what memory the lab holds then.
+"""Measure how long `make demo` takes, cold and warm, and what memory the lab holds then.
 
     sudo python3 tests/bench/demo.py [--warm N]
 

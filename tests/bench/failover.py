@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client notices when something fails or is taken out of service: requests lost, and for how long.
+"""Measure what a client notices when something fails or is taken out: requests lost, and for how long.
 
     .venv/bin/python tests/bench/failover.py [--rounds N] [--scenario NAME ...] [--inventory FOLDER]
 
@@ -89,7 +89,7 @@ class Bench:
         return {host: self.lab.node_address(host) for host in self.lab.group("nodes")}
 
     def settled(self) -> bool:
-        """Whether every node is Ready, runs its speakers, and is a next hop."""
+        """Return whether every node is Ready, runs its speakers, and is a next hop."""
         if self.hops() != set(self.nodes().values()):
             return False
         sets = self.lab.get("daemonsets", "-n", NAMESPACE)["items"]
@@ -166,7 +166,7 @@ class Bench:
 
 
 def _is_without(address: str, hop: str) -> Callable[[str], bool]:
-    """Whether an event says that the address has a route without this hop, or none."""
+    """Return whether an event says that the address has a route without this hop, or none."""
 
     def judge(event: str) -> bool:
         words = event.split()
@@ -189,7 +189,7 @@ def _victim(bench: Bench, number: int) -> tuple[str, str]:
 
 
 def power_off(bench: Bench, number: int) -> Round:
-    """Until the router's kernel has no next hop that is dead."""
+    """Wait until the router's kernel has no next hop that is dead."""
     host, hop = _victim(bench, number)
     routes, switch = bench.watch_routes(), bench.watch_switch()
     time.sleep(0.5)
@@ -210,7 +210,7 @@ def power_off(bench: Bench, number: int) -> Round:
 
 
 def drain(bench: Bench, number: int) -> Round:
-    """Out and back, as an administrator does it."""
+    """Take a node out and put it back, as an administrator does it."""
     host, hop = _victim(bench, number)
     with bench.asked("drain") as one:
         began = time.monotonic()
@@ -238,7 +238,7 @@ def upgrade(bench: Bench, _number: int) -> Round:
 
 
 def kill(bench: Bench, number: int) -> Round:
-    """Until the speaker's session is up again."""
+    """Wait until the speaker's session is up again."""
     host, hop = _victim(bench, number)
     routes = bench.watch_routes()
     time.sleep(0.5)
@@ -256,7 +256,7 @@ def kill(bench: Bench, number: int) -> Round:
 
 
 def bgpd(bench: Bench, _number: int) -> Round:
-    """Until every next hop is back."""
+    """Wait until every next hop is back."""
     everyone = set(bench.nodes().values())
     # A speaker takes a session that ends young for one that fails, and waits longer before it dials again.
     eventually(lambda: time.time() - max(bench.lab.established().values()) > STABLE, timeout=2 * STABLE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long the lab's Kubernetes takes with an empty cache: downloaded, and built from source.
+"""Measure how long the lab's Kubernetes takes with an empty cache: downloaded, and built from source.
 
     python3 tests/bench/lab_programs.py [--build]
 

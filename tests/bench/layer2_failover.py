@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a client gets no answer when the owner of an address goes, beside keepalived (VRRP).
+"""Measure how long a client gets no answer when the owner of an address goes, beside keepalived (VRRP).
 
     sudo .venv/bin/python tests/bench/layer2_failover.py [--rounds N] [--holder NAME ...] [--event NAME ...]
 
@@ -45,7 +45,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 
 from daemon.interop.network import lacking  # noqa: E402
 from daemon.interop.speaker import enter  # noqa: E402
-from daemon.layer2d.harness import VIP, Cluster, Net, eventually, run  # noqa: E402
+from daemon.layer2_agent.harness import VIP, Cluster, Net, eventually, run  # noqa: E402
 
 RATE, PATIENCE, PORT = 200, 2.0, 80
 _SERVER = f"""
@@ -74,7 +74,7 @@ class Round:
 
 @dataclass
 class Question:
-    """On the monotonic clock; ``answered`` None: never."""
+    """The times of one failure on the monotonic clock; ``answered`` None: never."""
 
     asked: float
     answered: float | None = None
@@ -100,7 +100,7 @@ class Client:
         self._thread.join(PATIENCE + 5)
 
     def answered_since(self, moment: float) -> list[float]:
-        """When questions asked after the moment were answered."""
+        """Return when questions asked after the moment were answered."""
         return sorted(each.answered for each in list(self.questions) if each.asked > moment and each.answered)
 
     def _run(self, namespace: str) -> None:
@@ -138,7 +138,7 @@ class Client:
 
 
 class Holder(ABC):
-    """Who has the address: something on each node."""
+    """The programs that announce the address, one on each node."""
 
     def __init__(self, net: Net) -> None:
         self.net = net
@@ -158,7 +158,7 @@ class Holder(ABC):
 
     @abstractmethod
     def restore(self, name: str) -> None:
-        """As it was at the beginning, whatever happened."""
+        """Bring the segment back to how it was at the beginning, whatever happened."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -186,8 +186,8 @@ class Vipcast(Holder):
 
     def upgrade(self, name: str) -> None:
         old = self._cluster.processes[name]
-        self._cluster.processes[name] = heir = self._cluster.process(name)
-        eventually(lambda: heir.said("taken_over"), "the heir has it")
+        self._cluster.processes[name] = successor = self._cluster.process(name)
+        eventually(lambda: successor.said("taken_over"), "the successor has it")
         old.process.send_signal(signal.SIGTERM)
         old.process.wait(10)
 

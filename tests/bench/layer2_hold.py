@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether anybody alive is taken for dead while every core is busy: `vipcast layer2` on three nodes.
+"""Measure whether anybody alive is taken for dead while every core is busy: `vipcast layer2` on three nodes.
 
     sudo .venv/bin/python tests/bench/layer2_hold.py [--seconds N] [--profile NAME ...] [--load N]
 
@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 
 from bench.burning import ONE_TOO_MANY, loaded  # noqa: E402
 from daemon.interop.network import lacking  # noqa: E402
-from daemon.layer2d.harness import Asking, Cluster, Net  # noqa: E402
+from daemon.layer2_agent.harness import Asking, Cluster, Net  # noqa: E402
 
 PROFILES = ("default", "fast", "calm")
 
@@ -41,7 +41,7 @@ class Held:
         return sum(len(speaker.moves) for speaker in self.cluster.speakers.values())
 
     def _dead(self) -> int:
-        """As the processes say in their logs."""
+        """Return the changes that the processes say in their logs."""
         events = (event for process in self.cluster.processes.values() for event in process.events())
         return sum(event["event"] == "member_changed" and event["new"] == "dead" for event in events)
 

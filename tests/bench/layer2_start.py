@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long `vipcast layer2` takes from its start to its first announcement, and what memory it needs.
+"""Measure how long `vipcast layer2` takes from its start to its first announcement, and what memory it needs.
 
-    sudo .venv/bin/python tests/bench/layer2_start.py [--rounds 20]
+    sudo .venv/bin/python tests/bench/layer2_start.py [--rounds 20] [--sizes 1,1000,5000]
 
 Nodes and a client on a segment in namespaces. The clock starts with the process and stops when the client's
 card has the first gratuitous ARP. `alone`: two others are expected and not there, so it waits as long as a
-dead one takes; `together`: all three start. Then the memory of one that answers for 1, 1,000 and 5,000.
+dead one takes; `together`: all three start. Then the memory of one that answers for 1, 1,000 and 5,000, and
+how long its heartbeats pause at most while a speaker comes back that wants so many.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import select
 import socket
 import statistics
@@ -24,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 
 from daemon.interop.network import lacking  # noqa: E402
 from daemon.interop.speaker import enter  # noqa: E402
-from daemon.layer2d.harness import VIP, Cluster, Net, eventually  # noqa: E402
+from daemon.layer2_agent.harness import VIP, Cluster, Net, eventually  # noqa: E402
 
 PATIENCE = 10.0
 
@@ -83,17 +85,59 @@ def memory(count: int) -> float:
         return process.memory() / 2**20
 
 
+class Heartbeats:
+    """`pause`: the longest time between two heartbeats that came to a node, since `begin`."""
+
+    def __init__(self, namespace: str) -> None:
+        self._at: list[float] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(namespace,), daemon=True)
+        self._thread.start()
+
+    def pause(self, since: float) -> float:
+        self._ended.set()
+        self._thread.join(PATIENCE)
+        times = [at for at in self._at if at >= since]
+        return max((later - one for one, later in itertools.pairwise(times)), default=PATIENCE)
+
+    def _run(self, namespace: str) -> None:
+        enter(namespace)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("", 7946))
+            while not self._ended.is_set():
+                if select.select([sock], [], [], 0.2)[0]:
+                    sock.recv(2048)
+                    self._at.append(time.monotonic())
+
+
+def returning(count: int) -> float:
+    """Seconds, of the one process whose speaker is another one from now on."""
+    addresses = [str(ip_address("10.31.16.0") + number) for number in range(count)]
+    with Net(nodes=2) as net, Cluster(net, addresses) as cluster:
+        first, second = sorted(cluster.processes)
+        cluster.processes[second].__exit__(None, None, None)
+        eventually(lambda: cluster.speakers[first].status(addresses[-1]).owner == first, "it owns all", 60)
+        time.sleep(8)  # until everything has been said
+        heard, since = Heartbeats(cluster.namespaces[second]), time.monotonic()
+        cluster.attend(first)
+        eventually(lambda: len(cluster.speakers[first].statuses()) == count, "it knows all", 60)
+        time.sleep(1)
+        return heard.pause(since)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--sizes", default="1,1000,5000")
     options = parser.parse_args()
     if (lack := lacking()) is not None:
         sys.exit(lack)
-    for named, nodes in (("alone", 1), ("together", 3)):
+    for named, nodes in (("alone", 1), ("merge", 3)):
         found = sorted(start(nodes) for _number in range(options.rounds))
         print(f"{named}: median {statistics.median(found):.2f} s, max {found[-1]:.2f} ({len(found)} times)")
-    for count in (1, 1000, 5000):
+    for count in map(int, options.sizes.split(",")):
         print(f"{count} addresses: {memory(count):.1f} MiB", flush=True)
+        print(f"{count} addresses: heartbeats pause for {1000 * returning(count):.0f} ms", flush=True)
 
 
 if __name__ == "__main__":

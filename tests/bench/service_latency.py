@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long after a Service is created its route is in the router's kernel, and a client gets an answer.
+"""Measure how soon a new Service's route is in the router's kernel, and a client gets an answer.
 
     sudo .venv/bin/python tests/bench/service_latency.py [--services N] [--json FILE]
     .venv/bin/python tests/bench/service_latency.py --inventory inventories/lab --like NAMESPACE/SERVICE
@@ -67,7 +67,7 @@ class Sample:
 
 
 class Lines:
-    """What a command says, line by line, from its `ready` on."""
+    """The lines that a command prints, from its `ready` on."""
 
     def __init__(self, command: Sequence[str], hear: Callable[[str], None]) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -93,7 +93,10 @@ class Lines:
 
 
 class Kernel(Lines):
-    """When the router's kernel got each host route. ``prefix``: a command that takes a line for a shell."""
+    """Record when the router's kernel got each host route.
+
+    ``prefix``: a command that takes a line for a shell.
+    """
 
     def __init__(self, prefix: Sequence[str]) -> None:
         self.routes: dict[str, float] = {}
@@ -122,7 +125,7 @@ for line in sys.stdin:
 
 
 class Pages(Lines):
-    """When a client got its first HTTP 200 from each address; what is not answered it asks again."""
+    """Record when a client got its first HTTP 200 from each address; what is not answered it asks again."""
 
     def __init__(self, prefix: Sequence[str]) -> None:
         self.got: dict[str, float] = {}
@@ -172,7 +175,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class World:
-    """What is measured; ``pages`` where there is a client."""
+    """The recorders of a run; ``pages`` where there is a client."""
 
     client: Client
     kernel: Kernel
@@ -225,13 +228,13 @@ _SLICES = resources.ENDPOINT_SLICES
 
 
 def service(name: str) -> Json:
-    """Without a selector: its slice is made by hand."""
+    """Return a service without a selector: its slice is made by hand."""
     spec = {"type": "LoadBalancer", "ports": [{"port": 80}], "allocateLoadBalancerNodePorts": False}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
 def endpoint_slice(node: str) -> Json:
-    """Of an endpoint that nobody asks."""
+    """Return a slice of an endpoint that nobody asks."""
     return {
         "apiVersion": _SLICES.api_version,
         "kind": _SLICES.kind,
@@ -248,7 +251,7 @@ def named(written: Json, service: str, number: int) -> Json:
 
 
 async def slices_of(client: Client, like: str) -> list[Json]:
-    """Those of an existing service, ``NAMESPACE/NAME``."""
+    """Return those of an existing service, ``NAMESPACE/NAME``."""
     space, _slash, name = like.partition("/")
     listing = await client.list(_SLICES.path(space), label_selector=f"kubernetes.io/service-name={name}")
     if not listing.items:

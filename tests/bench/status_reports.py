@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it costs that a speaker writes into the API what it does.
+"""Measure what it costs that a speaker writes into the API what it does.
 
     PYTHONPATH=src:tests .venv/bin/python tests/bench/status_reports.py [--services N]
 

@@ -50,7 +50,7 @@ def service(name: str) -> Json:
 
 
 def status_patch(uid: str, version: str, address: str, now: str) -> Json:
-    """What the controller sends for an address."""
+    """Return what the controller sends for an address."""
     condition = {
         "type": "vipcast.io/AddressAllocated",
         "status": "True",
@@ -108,7 +108,7 @@ async def delete_all(client: Client) -> None:
 
 
 async def count_of(client: Client, namespace: str, plural: str) -> int:
-    """How many there are, from one short answer."""
+    """Return how many there are, from one short answer."""
     answer = await client.get(f"/api/v1/namespaces/{namespace}/{plural}", limit=1)
     return len(answer["items"]) + (answer["metadata"].get("remainingItemCount") or 0)
 

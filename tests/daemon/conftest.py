@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the tests of the daemons are run: with which examples, and by which of several workers.
+"""The settings of the daemons' tests: with which examples, and by which of several workers they run.
 
 A change is judged with the same examples of a property each time, and others are searched for apart.
 

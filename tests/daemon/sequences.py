@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many sequences of events the properties of allocation try, and which: two variables of the environment.
+"""The number of sequences of events that the properties of allocation try, by variables of the environment.
 
 Each process of a run reads them, so they are set before the first one starts. Without them a run tries 1,000,
 the same each time, so that it says the same of the same code twice. ``--thorough`` tries 10,000 that no run

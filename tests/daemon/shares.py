@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How several workers share the tests of the daemons: the same way each time, and the longest first.
+"""The shares of several workers in the tests of the daemons: the same each time, and the longest first.
 
 A worker takes one share after the other. Tests with namespaces of their own, and parts of one search, are
 shares by themselves; other tests stay with their file. Files that need an API server are in as few shares as
@@ -14,7 +14,7 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = "tests/daemon/"
-ONE_BY_ONE = ("bfd/", "interop/", "layer2d/", "ipam/test_decide_properties.py")
+ONE_BY_ONE = ("bfd/", "interop/", "layer2_agent/", "ipam/test_decide_properties.py")
 
 # Routers and processes that miss each other where the machine has much else to do: they run by themselves.
 TIMED = (
@@ -24,8 +24,8 @@ TIMED = (
     "bfd/test_process.py",
     "bfd/test_watch.py",
     "interop/",
-    "layer2d/test_process.py",
-    "layer2d/test_trouble.py",
+    "layer2_agent/test_process.py",
+    "layer2_agent/test_trouble.py",
 )
 
 # About as long as each other. A file is in one of them if it needs an API server, and only then.
@@ -50,6 +50,7 @@ API_SERVER: Mapping[str, tuple[str, ...]] = {
         "speaker/test_cluster_status.py",
         "speaker/test_layer2.py",
         "speaker/test_legacy.py",
+        "speaker/test_missing.py",
         "speaker/test_objects.py",
         "speaker/test_publisher.py",
         "speaker/test_reports.py",
@@ -57,7 +58,9 @@ API_SERVER: Mapping[str, tuple[str, ...]] = {
         "suite/test_reset.py",
     ),
     "speakers with FRR, clients": (
+        "controller/test_tenants.py",
         "k8s/test_informer.py",
+        "k8s/test_kubeconfig.py",
         "k8s/test_lease.py",
         "k8s/test_review.py",
         "speaker/test_frr.py",

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 with atheris.instrument_imports(
-    include=["vipcast.bgp", "vipcast.bfd", "vipcast.net", "vipcast.layer2", "vipcast.members"]
+    include=["vipcast.bgp", "vipcast.bfd", "vipcast.net", "vipcast.layer2", "vipcast.membership"]
 ):
     from fuzz.targets import TARGETS
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several kinds of tests share."""
+"""The helpers that several kinds of tests share."""

@@ -118,7 +118,7 @@ class ApiServer:
         self.start_api()
 
     def compact(self) -> None:
-        """Forget every etcd revision but the newest, as the API server does every five minutes."""
+        """Forget every etcd revision but the latest, as the API server does every five minutes."""
         self._storage.compact()
 
     def mark(self) -> None:

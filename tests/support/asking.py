@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a client and a router of the lab notice while something happens to it."""
+"""The observations of a client and a router of the lab while something happens to it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Client:
             raise RuntimeError(f"the client did not start: {started}{self._process.stderr.read()}")
 
     def stop(self) -> dict[str, Any]:
-        """What it saw: see roles/lab/files/programs/load."""
+        """Return what it saw: see roles/lab/files/programs/load."""
         said, complaint = self._process.communicate(timeout=60)
         if self._process.returncode:
             raise RuntimeError(f"the client failed: {complaint}")
@@ -97,7 +97,7 @@ def neighbours_seen(lab: Lab, host: str) -> Events:
 
 
 def moves(events: list[tuple[float, str]], address: str, mac: str) -> list[tuple[float, str]]:
-    """To which MAC addresses the neighbour went after ``mac``, and when."""
+    """Return the MAC addresses of the neighbour entry after ``mac``, and when each came."""
     found: list[tuple[float, str]] = []
     for moment, event in changes(events, address):
         heard = LINK_ADDRESS.search(event)
@@ -108,7 +108,7 @@ def moves(events: list[tuple[float, str]], address: str, mac: str) -> list[tuple
 
 
 def changes(events: list[tuple[float, str]], address: str) -> list[tuple[float, str]]:
-    """What happened to the route of an address, and when."""
+    """Return what happened to the route of an address, and when."""
     return [(moment, event) for moment, event in events if address in event.split()]
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "roles/load_balancer/files/crds"
 NAMESPACE = "metallb-system"
 LEASE = "vipcast-controller"
-_START = [sys.executable, "-c", "import sys; from vipcast.cli import main; sys.exit(main())", "controller"]
+_START = (sys.executable, "-c", "import sys; from vipcast.cli import main; sys.exit(main())")
 _KINDS = "ipaddresspools,l2advertisements,bgppeers,bgpadvertisements,bfdprofiles,communities"
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ def role_variables(**changed: Any) -> Json:
 
 
 def rbac(program: str = "controller", **changed: Any) -> list[Json]:
-    """What the role applies for one of the programs: service account, roles and bindings."""
+    """Return what the role applies for one of the programs: service account, roles and bindings."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["to_json"] = json.dumps
     folder = ROOT / "roles/load_balancer/templates"
@@ -90,20 +90,29 @@ def _delete_load_balancers(api: ApiServer) -> None:
 
 
 def clean(api: ApiServer) -> None:
-    """Without any configuration; the Lease stays."""
+    """Remove all configuration; the Lease stays."""
     api.kubectl("delete", f"{_KINDS},configurationstates", "--all", "--namespace", NAMESPACE)
 
 
 class Controller:
-    """One process. `folder` gets its log."""
+    """One process. `folder` gets its log; `command` starts another vipcast than that of the checkout."""
 
-    def __init__(self, api: ApiServer, folder: Path, name: str = "controller") -> None:
-        self.kubeconfig = api.write_kubeconfig(f"{name}-{id(self)}", token=api.token(NAMESPACE, "controller"))
+    def __init__(
+        self,
+        api: ApiServer,
+        folder: Path,
+        name: str = "controller",
+        *,
+        account: str = "controller",
+        command: Sequence[str] = _START,
+    ) -> None:
+        self.kubeconfig = api.write_kubeconfig(f"{name}-{id(self)}", token=api.token(NAMESPACE, account))
+        self._command = list(command)
         self.log = folder / f"{name}.log"
         self.health, self.metrics_port = free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *arguments: str) -> None:
+    def start(self, *arguments: str, program: str = "controller") -> None:
         """Start it; `until(...leads)` or `until(...ready)` is for whoever needs that."""
         given = [
             f"--kubeconfig={self.kubeconfig}",
@@ -112,15 +121,15 @@ class Controller:
             "--metrics-access=open",
         ]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        self.process = processes.start([*_START, *given, *arguments], self.log, environment)
+        self.process = processes.start([*self._command, program, *given, *arguments], self.log, environment)
 
     @property
     def running(self) -> bool:
-        """Whether the process is there."""
+        """Return whether the process is there."""
         return self.process is not None and self.process.poll() is None
 
     def ready(self) -> bool:
-        """Whether its copies are complete."""
+        """Return whether its cache are complete."""
         assert self.running, self.log.read_text()
         with contextlib.suppress(OSError):
             return self.get(self.health, "readyz") == "ok\n"
@@ -131,7 +140,7 @@ class Controller:
         return dict(json.loads(self.get(self.health, "status"))["status"])
 
     def leads(self) -> bool:
-        """Whether it leads and has decided everything once."""
+        """Return whether it leads and has decided everything once."""
         assert self.running, self.log.read_text()
         with contextlib.suppress(OSError):
             lead = self.status()["lead"]
@@ -139,7 +148,7 @@ class Controller:
         return False
 
     def settled(self) -> bool:
-        """Whether it has nothing left to write."""
+        """Return whether it has nothing left to write."""
         services = self.status()["services"]
         return bool(services) and not services["unwritten"] and not services["objectsUnwritten"]
 
@@ -148,7 +157,7 @@ class Controller:
         return self.get(self.metrics_port, "metrics")
 
     def get(self, port: int, page: str) -> str:
-        """What one of its servers answers."""
+        """Return what one of its servers answers."""
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
             return str(answer.read().decode())
 

@@ -40,7 +40,7 @@ class Etcd:
             self._ask("kv/txn", {"success": some})
 
     def compact(self) -> None:
-        """Forget every revision but the newest."""
+        """Forget every revision but the latest."""
         revision = self._ask("kv/range", {"key": _EVERYTHING})["header"]["revision"]
         self._ask("kv/compaction", {"revision": revision, "physical": True})
 

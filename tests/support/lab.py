@@ -59,7 +59,7 @@ def tool(*command: str | Path, timeout: float) -> subprocess.CompletedProcess[st
 
 @dataclass(frozen=True)
 class Run:
-    """What a finished ansible-playbook left."""
+    """The result of a finished ansible-playbook."""
 
     returncode: int
     output: str
@@ -221,7 +221,7 @@ class Lab:
         return dict(summary.get("peers", {}))
 
     def established(self) -> dict[str, int]:
-        """Since when each Established session is up (Unix seconds): one that was reset has another value."""
+        """Return since when each Established session is up (Unix seconds), which a reset changes."""
         return {
             peer: facts["peerUptimeEstablishedEpoch"]
             for peer, facts in self.sessions().items()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may have which address, worked out the slow and obvious way from the objects as they are written.
+"""Work out who may have which address in the slow and obvious way, from the objects as they are written.
 
 It shares no code with what it judges: every address of every pool is looked at, one after the other.
 """
@@ -20,7 +20,7 @@ ANNOTATIONS = ("metallb.io/", "metallb.universe.tf/")
 
 @dataclass(frozen=True)
 class Wish:
-    """What a service asks for. Two services with equal terms that clash nowhere may share an address."""
+    """The wishes of a service. Two services with equal terms that clash nowhere may share an address."""
 
     holder: Holder
     families: tuple[int, ...]
@@ -38,8 +38,13 @@ class Wish:
         return bool(self.key) and same and not self.ports & other.ports
 
 
-def wish_of(item: Json, namespace: Mapping[str, str]) -> Wish | None:
-    """None for a service that gets nothing, because it is no load balancer or contradicts itself."""
+def wish_of(item: Json, namespace: Mapping[str, str], *, wishes: bool = True) -> Wish | None:
+    """Return the wish of a service; None where it gets nothing.
+
+    That is so where it is no load balancer or contradicts itself.
+
+    Without `wishes` the addresses and the pool that it asks for don't count.
+    """
     spec, metadata = item["spec"], item["metadata"]
     if spec["type"] != "LoadBalancer":
         return None
@@ -48,7 +53,9 @@ def wish_of(item: Json, namespace: Mapping[str, str]) -> Wish | None:
     said = {
         name: _annotation(metadata, name) for name in ("loadBalancerIPs", "address-pool", "allow-shared-ip")
     }
-    asked = spec.get("loadBalancerIP") or said["loadBalancerIPs"]
+    if wishes and spec.get("loadBalancerIP") and said["loadBalancerIPs"]:
+        return None
+    asked = (spec.get("loadBalancerIP") or said["loadBalancerIPs"]) if wishes else None
     addresses = tuple(str(each).strip() for each in asked.split(",")) if asked else ()
     if not all(_is_address(text) for text in addresses):
         return None
@@ -60,7 +67,7 @@ def wish_of(item: Json, namespace: Mapping[str, str]) -> Wish | None:
         families=tuple(ip_address(text).version for text in cluster),
         either=policy == "PreferDualStack",
         addresses=addresses,
-        pool=said["address-pool"],
+        pool=said["address-pool"] if wishes else None,
         key=said["allow-shared-ip"],
         pods=str(spec.get("selector")) if local else "",
         ports=frozenset((port.get("protocol", "TCP"), port["port"]) for port in spec["ports"]),
@@ -95,7 +102,7 @@ class Oracle:
 
     @cached_property
     def _addresses(self) -> dict[str, list[str]]:
-        """What each pool may give away, in order."""
+        """Return what each pool may give away, in order."""
         found = {}
         for name, spec in self.pools.items():
             every = itertools.chain.from_iterable(_expand(text) for text in spec["addresses"])
@@ -114,14 +121,17 @@ class Oracle:
         return [name for _rank_, name in sorted(found)]
 
     def choose(self, wish: Wish, taken: Mapping[str, Iterable[Wish | None]]) -> tuple[str, ...] | None:
-        """What a service without an address gets. `taken`: who has an address; None there: nobody joins."""
+        """Return what a service without an address gets.
+
+        `taken`: who has an address; None there: nobody joins.
+        """
         families = sorted(wish.families)
         if wish.addresses:
             pools = [name for name in self.pools_for(wish, named=True) if self._all_in(wish.addresses, name)]
             fits = sorted(ip_address(text).version for text in wish.addresses) == families
             usable = all(self._usable(wish, text, taken) for text in wish.addresses)
             return _ordered(wish.addresses) if pools and fits and usable else None
-        for wanted in [families, [wish.families[0]]] if wish.either else [families]:
+        for wanted in [families, *([family] for family in wish.families)] if wish.either else [families]:
             for pool in self.pools_for(wish, named=False):
                 found = [self._first(wish, pool, family, taken) for family in wanted]
                 if all(found):
@@ -135,7 +145,7 @@ class Oracle:
         return self._first(wish, pool, other, taken) if other in wish.families and wish.either else None
 
     def allowed(self, wish: Wish, shown: tuple[str, ...]) -> bool:
-        """Whether the service may have exactly these, whoever else has them."""
+        """Tell whether the service may have exactly these, whoever else has them."""
         families = [ip_address(text).version for text in shown]
         if families != sorted(set(families)) or not set(families) <= set(wish.families):
             return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who has the addresses of the layer-2 lab's segment: by its own hosts, and by the load balancer's word."""
+"""The owners of addresses on the layer-2 lab's segment: by its own hosts, and by the load balancer's word."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def answering(lab: Lab, address: str) -> set[str]:
 
 
 def remembered(lab: Lab, address: str) -> str | None:
-    """Where the neighbour sends to."""
+    """Return where the neighbour sends to."""
     return segment.remembered(lab, NEIGHBOR, address)
 
 
@@ -33,7 +33,7 @@ def read_macs(lab: Lab) -> dict[str, str]:
 
 
 def statuses(lab: Lab, name: str = SERVICE, namespace: str = PLACE) -> list[dict[str, Any]]:
-    """What the owners of a service's addresses say."""
+    """Return what the owners of a service's addresses say."""
     labels = f"metallb.io/service-name={name},metallb.io/service-namespace={namespace}"
     items = lab.get("servicel2statuses.metallb.io", "-n", SYSTEM, "-l", labels)["items"]
     return [item["status"] for item in items]

@@ -8,14 +8,19 @@ import re
 from typing import Any
 
 from support.lab import Lab
-from support.routers import next_hops, node_addresses, vtysh
+from support.routers import next_hops, node_addresses
 
 NAMESPACE = "metallb-system"
 KINDS = (
     "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,"
-    "configmaps,secrets,services,deployments,daemonsets,poddisruptionbudgets"
+    "configmaps,secrets,services,deployments,daemonsets,poddisruptionbudgets,networkpolicies,flowschemas"
 )
 HASH = "net.ipv4.fib_multipath_hash_policy"
+# FRR may be switched off, and a file be gone.
+SHOWN = (
+    "vtysh -c 'show running-config' 2>/dev/null; cat /etc/frr/frr.conf; "
+    "ls -d /etc/vipcast-before /etc/sysctl.d/99-vipcast.conf 2>/dev/null; true"
+)
 
 
 def of_ours(lab: Lab) -> list[str]:
@@ -39,24 +44,30 @@ def names(lab: Lab, kind: str) -> list[str]:
 
 
 def left_on_router(lab: Lab, router: str, address: str) -> list[str]:
-    """Return the lines of the running and of the saved configuration, and the next hops, that are ours."""
-    text = vtysh(lab, router, "show running-config") + lab.run(router, "cat /etc/frr/frr.conf")
+    """Return the lines of the running and of the saved configuration, the notes and the next hops that are
+    ours."""
+    text = lab.run(router, SHOWN)
     ours = re.compile(
-        r"VIPCAST|^\s*neighbor |" + "|".join(map(re.escape, sorted(node_addresses(lab)))), re.MULTILINE
+        r"vipcast|VIPCAST|^\s*neighbor |" + "|".join(map(re.escape, sorted(node_addresses(lab)))),
+        re.MULTILINE,
     )
     lines = [line for line in text.splitlines() if ours.search(line)]
     return [*lines, *sorted(next_hops(lab, router, f"{address}/32"))]
 
 
-def what_stays(lab: Lab) -> dict[str, Any]:
-    """Return what a removal leaves: FRR, the routers' kernel parameters, kube-proxy's settings, images."""
-    routers = {
-        router: (
-            lab.run(router, "systemctl is-active frr").strip(),
-            lab.run(router, f"sysctl -n {HASH}").strip(),
-        )
+def on_routers(lab: Lab) -> dict[str, tuple[str, ...]]:
+    """Return what a rollout switches on: FRR, its start with the machine, and the hash policy."""
+    states = "systemctl is-active frr; systemctl is-enabled frr; true"
+    return {
+        router: (*lab.run(router, states).split(), lab.run(router, f"sysctl -n {HASH}").strip())
         for router in lab.group("routers")
     }
+
+
+def what_stays(lab: Lab) -> dict[str, Any]:
+    """Return what a removal leaves: FRR's package, kube-proxy's settings, images."""
+    package = "dpkg-query -f '${db:Status-Abbrev}' -W frr"
+    routers = {router: lab.run(router, package).strip() for router in lab.group("routers")}
     proxy = lab.get("configmap", "kube-proxy", "-n", "kube-system")["data"]["config.conf"]
     nodes = {node: images(lab, node) for node in lab.group("nodes")}
     return {"routers": routers, "strict ARP": "strictARP: true" in proxy, "images": nodes}
@@ -71,7 +82,8 @@ def images(lab: Lab, node: str) -> list[str]:
 def removed_and_back(lab: Lab, service: tuple[str, str] = ("web-1", "demo")) -> None:
     """Remove everything, see that it is gone and that a second removal finds nothing; then roll out again."""
     address = str(lab.address(*service))
-    before, everywhere = what_stays(lab), {"localhost", *lab.group("routers")}
+    before, switched_on = what_stays(lab), on_routers(lab)
+    everywhere = {"localhost", *lab.group("routers")}
     assert of_ours(lab)
     refused = lab.playbook("remove").expect(2)
     assert refused.changed == {} and "To go ahead: -e remove_confirmed=true" in refused.output
@@ -86,8 +98,11 @@ def removed_and_back(lab: Lab, service: tuple[str, str] = ("web-1", "demo")) -> 
             router: [] for router in lab.group("routers")
         }
         assert what_stays(lab) == before
+        # The lab's routers had no FRR.
+        assert set(on_routers(lab).values()) == {("inactive", "disabled", "0")}
         assert lab.playbook("remove", remove_confirmed=True).expect().changed == {}
     finally:
         back = lab.playbook("site")
     assert set(back.expect().changed) == everywhere
     assert json.dumps(what_stays(lab)) == json.dumps(before)
+    assert on_routers(lab) == switched_on

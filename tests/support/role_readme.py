@@ -61,12 +61,12 @@ def options_of(role: Path) -> dict[str, Spec]:
 
 
 def defaults_of(role: Path) -> dict[str, Any]:
-    """What defaults/main.yml says; an expression is a string with `{{` in it."""
+    """Return what defaults/main.yml says; an expression is a string with `{{` in it."""
     return yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8")) or {}
 
 
 def is_expression(value: object) -> bool:
-    """Whether a default follows from something else."""
+    """Return whether a default follows from something else."""
     return isinstance(value, str) and "{{" in value
 
 
@@ -160,7 +160,7 @@ def _row(name: str, option: Spec, defaults: Mapping[str, Any]) -> tuple[str, ...
 
 
 def _more(name: str, option: Spec) -> str:
-    """What the table has no room for."""
+    """Return what the table has no room for."""
     rest = sentences(plain(option["description"]))[1]
     choices = [str(choice) or "(empty)" for choice in option.get("choices", [])]
     if choices:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person on a host of the lab sees of a segment, with the tools that are there."""
+"""The view of a segment that a person on a host of the lab has, with the tools that are there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def answering(lab: Lab, host: str, address: str) -> set[str]:
 
 
 def remembered(lab: Lab, host: str, address: str) -> str | None:
-    """Where the host's kernel sends to. Looking asks nobody."""
+    """Return where the host's kernel sends to. Looking asks nobody."""
     entries = json.loads(lab.run(host, f"ip -json neighbor show to {address} dev eth0") or "[]")
     return next((one["lladdr"] for one in entries if "lladdr" in one), None)
 

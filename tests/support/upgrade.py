@@ -60,9 +60,17 @@ def watched(lab: Lab, address: str) -> Iterator[list[tuple[float, str]]]:
 
 
 def there_and_back(lab: Lab, address: str, folder: Path) -> tuple[Upgrade, Upgrade]:
-    """Roll out another version, and this one again; each time all pods have one image afterwards."""
-    there = roll_out(lab, address, _load_balancer_source=str(newer_source(folder)))
-    back = roll_out(lab, address)
+    """Roll out another version, and this one again; each time all pods have one image afterwards.
+
+    The other version's image is nowhere afterwards: neither on a node nor in the cache.
+    """
+    before = stored(lab)
+    try:
+        there = roll_out(lab, address, _load_balancer_source=str(newer_source(folder)))
+        back = roll_out(lab, address)
+    finally:
+        forget(lab, before)
+    assert stored(lab) == before
     assert len(there.before) == len(there.after) == 1
     assert there.after != there.before == back.after
     assert all(one.seen["requests"] > 1000 for one in (there, back))
@@ -81,3 +89,19 @@ def roll_out(lab: Lab, address: str, **variables: Any) -> Upgrade:
     run.expect()
     assert run.changed.get("localhost"), "nothing was rolled out"
     return Upgrade(seen, moved, before, running(lab))
+
+
+def stored(lab: Lab) -> dict[str, set[str]]:
+    """Return what each node's containerd has of images: their names, and the digests that it adds itself."""
+    return {node: set(lab.run(node, "ctr -n k8s.io images ls -q").split()) for node in lab.group("nodes")}
+
+
+def forget(lab: Lab, before: dict[str, set[str]]) -> None:
+    """Remove the images that came since, on each node and where the role has made them."""
+    cache = Path(lab.description["images"]).parent
+    for node, found in stored(lab).items():
+        for name in found - before[node]:
+            lab.run(node, f"ctr -n k8s.io images rm {name}")
+            if name.startswith("localhost/vipcast:"):
+                # As the role names it.
+                (cache / f"{re.sub('[^A-Za-z0-9._-]', '-', name)}.tar").unlink(missing_ok=True)

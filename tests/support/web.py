@@ -15,7 +15,7 @@ ADDRESS = "10.31.8.100"
 
 
 def service(**more: Any) -> dict[str, Any]:
-    """As the source document has it: behind an address that is asked for by number."""
+    """The web service of the source document: behind an address that is asked for by number."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vipcast.controller.change import Change, make_change
-from vipcast.controller.newest import Newest
+from vipcast.controller.latest_version import LatestVersions
 from vipcast.ipam import Holder
 from vipcast.ipam.decide import Decider
 from vipcast.ipam.service import View, read_service
@@ -74,7 +74,7 @@ class Api:
         self._store(key, {"metadata": metadata, "spec": {**base, **spec}, "status": status})
 
     def scribble(self, key: Holder, ingress: list[Json]) -> None:
-        """Somebody else writes into the status."""
+        """Write into the status, as another program may."""
         item = self.objects[key]
         self._store(key, {**item, "status": {**item["status"], "loadBalancer": {"ingress": ingress}}})
 
@@ -155,18 +155,19 @@ class Flight:
 
 
 class Runner:
-    """What `run` does for one controller, with everything that can be late made explicit.
+    """The steps of `run` for one controller, with everything that can be late made explicit.
 
     It begins with a fresh list. What happens later waits in `pending` until it is delivered, in order.
     """
 
     def __init__(self, api: Api, pools: tuple[Pool, ...], lb_class: str | None = None) -> None:
         self.api, self.decider, self._class = api, Decider(), lb_class
-        self.copy, self.newest, self.labels = dict(api.objects), Newest(), dict(api.namespaces)
+        self.copy, self.latest, self.labels = dict(api.objects), LatestVersions(), dict(api.namespaces)
         self.pending: list[Event] = []
         self.todo: dict[Holder, None] = {}
         self.flights: dict[Holder, Flight] = {}
         self.notes: list[tuple[Holder, str, str]] = []
+        self.warned: list[bool] = []  # which of the notes are warnings
         api.listeners = [self]
         self.decider.start(pools, [self._view(item) for item in self.copy.values()])
         self._collect()
@@ -192,8 +193,8 @@ class Runner:
             self.copy.pop(key, None)
         else:
             self.copy[key] = item
-        newest = self.newest.of(key, item)
-        self.decider.service(key, self._view(newest) if newest is not None else None)
+        latest = self.latest.get(key, item)
+        self.decider.service(key, self._view(latest) if latest is not None else None)
         self._collect()
 
     def hear_of_namespace(self, namespace: str, labels: Json) -> None:
@@ -217,7 +218,7 @@ class Runner:
     def send(self, key: Holder) -> None:
         """A writer takes the service up: its patch is under way, or there is nothing to write."""
         self.todo.pop(key)
-        item = self.newest.of(key, self.copy.get(key))
+        item = self.latest.get(key, self.copy.get(key))
         if item is None:
             return
         outcome, view = self.decider.outcome(key), self.decider.views[key]
@@ -234,30 +235,31 @@ class Runner:
         if flight.answer is None or lost:
             self.todo[key] = None
             return
-        self.newest.answered(key, flight.answer)
+        self.latest.record(key, flight.answer)
         self.notes += [(key, note.reason, note.message) for note in flight.change.notes]
+        self.warned += [note.warning for note in flight.change.notes]
         self._observe(key)
 
     def _observe(self, key: Holder) -> None:
-        item = self.newest.of(key, self.copy.get(key))
+        item = self.latest.get(key, self.copy.get(key))
         if item is not None:
             self.decider.observed(key, self._view(item).shown)
         self._collect()
 
     def write(self, key: Holder) -> None:
-        """From the decision to the answer, without anything in between."""
+        """Go from the decision to the answer, without anything in between."""
         self.send(key)
         if key in self.flights:
             self.finish(key)
 
     def finish(self, key: Holder) -> None:
-        """What is under way arrives, and so does the answer."""
+        """Let what is under way arrive, and the answer too."""
         if not self.flights[key].arrived:
             self.flights[key].arrive(self.api)
         self.hear_answer(key)
 
     def settle(self) -> None:
-        """Until nothing is left to hear or to write."""
+        """Run until nothing is left to hear or to write."""
         for _again in range(10_000):
             if self.pending:
                 self.deliver()

@@ -67,7 +67,7 @@ _REASONS = {
 
 
 class Event(Enum):
-    """What can happen to a session."""
+    """The events of a session."""
 
     HEARD_ADMIN_DOWN = auto()
     HEARD_DOWN = auto()

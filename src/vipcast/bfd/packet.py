@@ -22,7 +22,10 @@ _POLL, _FINAL, _INDEPENDENT, _AUTHENTICATION, _DEMAND, _MULTIPOINT = 0x20, 0x10,
 
 
 class Drop(Enum):
-    """Why a packet was not taken, in the order of section 6.8.6; the last ones are of RFC 5881 and ours."""
+    """The reason why a packet was dropped, in the order of section 6.8.6.
+
+    The last ones are RFC 5881's and ours.
+    """
 
     TOO_SHORT = "too short"
     BAD_VERSION = "bad version"
@@ -37,6 +40,7 @@ class Drop(Enum):
     DISABLED = "session is administratively down"
     BAD_TTL = "TTL too low"
     WRONG_SENDER = "sender is not the session's peer"
+    IN_THE_KERNEL = "filtered, or too many at once, in the kernel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,10 @@ class ControlPacket:
 
 
 def decode(data: bytes) -> ControlPacket | Drop:
-    """What section 6.8.6 checks before a session is looked for; never an exception, whatever the octets."""
+    """Return what section 6.8.6 checks before a session is looked for.
+
+    Never an exception, whatever the octets.
+    """
     if len(data) < LENGTH:
         return Drop.TOO_SHORT
     head, flags, multiplier, length, mine, yours, tx, rx, echo = _FORMAT.unpack_from(data)

@@ -108,8 +108,9 @@ class Session:
             self._send(now, final=True)
         return None
 
-    def echo_returned(self, now: float) -> None:
-        self.echo.returned(now)
+    def echo_returned(self, number: int) -> None:
+        """Take note that the echo packet with this number has come back."""
+        self.echo.returned(number)
 
     def handle_timer(self, now: float) -> None:
         if self._expire_at is not None and now >= self._expire_at:
@@ -310,7 +311,7 @@ class Session:
         self._send_at = now + self._interval() * factor if self._may_send() else None
 
     def _schedule(self, now: float) -> None:
-        """What was received or changed may call for the next packet earlier, later, or not at all."""
+        """Reschedule the next packet after something was received or changed."""
         if not self._may_send():
             self._send_at = None
             return

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a BFD session is told, and what it says about itself."""
+"""The settings, status and counters of a BFD session."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class BfdSettings:
 
 @dataclass(frozen=True, slots=True)
 class BfdCounters:
-    """Since the session exists. ``dropped``: received and not taken, by reason."""
+    """Counters since the session exists. ``dropped``: packets received and not taken, by reason."""
 
     packets_in: int = 0
     packets_out: int = 0

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 
-from vipcast.bgp import extended
+from vipcast.bgp import extended_communities
 from vipcast.bgp.attribute_encoder import encode_raw
 from vipcast.bgp.attributes import (
     EXTENDED,
@@ -32,7 +32,7 @@ from vipcast.bgp.attributes import (
     SegmentKind,
     Treatment,
 )
-from vipcast.bgp.codes import ErrorCode, UpdateError
+from vipcast.bgp.error_codes import ErrorCode, UpdateError
 from vipcast.bgp.errors import RemoteError
 from vipcast.bgp.route import Prefix
 from vipcast.bgp.wire import FAMILIES, Family, MalformedError, PackedPrefixes, Reader
@@ -40,9 +40,9 @@ from vipcast.bgp.wire import FAMILIES, Family, MalformedError, PackedPrefixes, R
 
 @dataclass(slots=True)
 class _Parsed:
-    """What has been read of a list so far."""
+    """The path attributes that have been read of a list so far."""
 
-    four_octet: bool
+    asn4: bool
     internal: bool | None
     attributes: PathAttributes = field(default_factory=PathAttributes)
     problems: list[Problem] = field(default_factory=list)
@@ -56,13 +56,13 @@ class _Parsed:
 
 
 def decode_attributes(
-    data: bytes, *, four_octet: bool = True, internal: bool | None = None
+    data: bytes, *, asn4: bool = True, internal: bool | None = None
 ) -> tuple[PathAttributes, tuple[Problem, ...]]:
     """Raises RemoteError where RFC 7606 still asks for a reset; everything else is in the problems.
 
     ``internal``: whether the peer is of our AS; None: not known, and then nothing is wrong with either.
     """
-    parsed, reader = _Parsed(four_octet, internal), Reader(data)
+    parsed, reader = _Parsed(asn4, internal), Reader(data)
     while reader:
         try:
             flags, code = reader.uint(1), reader.uint(1)
@@ -147,7 +147,7 @@ def _read_origin(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
 
 
 def _read_as_path(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
-    return replace(parsed.attributes, as_path=_decode_path(raw.value, 4 if parsed.four_octet else 2))
+    return replace(parsed.attributes, as_path=_decode_path(raw.value, 4 if parsed.asn4 else 2))
 
 
 def _read_as4_path(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
@@ -185,7 +185,7 @@ def _read_communities(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
 
 
 def _read_extended(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
-    values = frozenset(_multiple(raw, extended.LENGTH))
+    values = frozenset(_multiple(raw, extended_communities.LENGTH))
     return replace(parsed.attributes, extended_communities=values)
 
 
@@ -225,7 +225,7 @@ def _read_unreach(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
 
 
 def _read_fixed(length: int) -> Callable[[_Parsed, RawAttribute], PathAttributes]:
-    """For one that is only passed on, and has ``length`` octets."""
+    """Return the rule for an attribute that is only passed on, and has ``length`` octets."""
 
     def read(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
         _exactly(raw, length)
@@ -235,7 +235,7 @@ def _read_fixed(length: int) -> Callable[[_Parsed, RawAttribute], PathAttributes
 
 
 def _read_list(size: int) -> Callable[[_Parsed, RawAttribute], PathAttributes]:
-    """For one that is only passed on, and is a list of values of ``size`` octets."""
+    """Return the rule for an attribute that is only passed on, and is a list of values of ``size`` octets."""
 
     def read(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
         _multiple(raw, size)
@@ -245,13 +245,13 @@ def _read_list(size: int) -> Callable[[_Parsed, RawAttribute], PathAttributes]:
 
 
 def _read_aggregator(parsed: _Parsed, raw: RawAttribute) -> PathAttributes:
-    _exactly(raw, 8 if parsed.four_octet else 6)
+    _exactly(raw, 8 if parsed.asn4 else 6)
     return parsed.with_other(raw)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """How one attribute is read: its flags, and what becomes of a malformed one (RFC 7606 section 7)."""
+    """The rule for one attribute: flags, reader, and treatment when malformed (RFC 7606 section 7)."""
 
     flags: int
     read: Callable[[_Parsed, RawAttribute], PathAttributes]

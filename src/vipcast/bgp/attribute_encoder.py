@@ -29,12 +29,12 @@ from vipcast.bgp.wire import encode_prefixes
 _SHARED = OPTIONAL | TRANSITIVE
 
 
-def encode_attributes(attributes: PathAttributes, *, four_octet: bool = True) -> bytes:
-    """In ascending order of type (RFC 4271 section 5), multiprotocol ones first (RFC 7606 section 5.1)."""
+def encode_attributes(attributes: PathAttributes, *, asn4: bool = True) -> bytes:
+    """Encode in order of type (RFC 4271 section 5), multiprotocol ones first (RFC 7606 section 5.1)."""
     return b"".join(
         (
             *_multiprotocol(attributes),
-            *_well_known(attributes, four_octet),
+            *_well_known(attributes, asn4),
             *_communities(attributes),
             *map(encode_raw, attributes.others),
         )
@@ -54,12 +54,12 @@ def _multiprotocol(a: PathAttributes) -> list[bytes]:
     return parts
 
 
-def _well_known(a: PathAttributes, four_octet: bool) -> list[bytes]:
+def _well_known(a: PathAttributes, asn4: bool) -> list[bytes]:
     parts = []
     if a.origin is not None:
         parts.append(_attribute(TRANSITIVE, Code.ORIGIN, bytes((a.origin,))))
     if a.as_path is not None:
-        parts.append(_attribute(TRANSITIVE, Code.AS_PATH, _encode_path(a.as_path, 4 if four_octet else 2)))
+        parts.append(_attribute(TRANSITIVE, Code.AS_PATH, _encode_path(a.as_path, 4 if asn4 else 2)))
     if a.next_hop is not None:
         parts.append(_attribute(TRANSITIVE, Code.NEXT_HOP, a.next_hop.packed))
     if a.med is not None:

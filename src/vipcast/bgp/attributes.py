@@ -91,9 +91,10 @@ class RawAttribute:
 
 @dataclass(frozen=True, slots=True)
 class PathAttributes:
-    """What one UPDATE says about its routes. None: the attribute is absent.
+    """The path attributes of one UPDATE. None: the attribute is absent.
 
-    An extended community is its eight octets (RFC 4360 section 2); ``vipcast.bgp.extended`` makes them.
+    An extended community is its eight octets (RFC 4360 section 2); ``vipcast.bgp.extended_communities`` makes
+    them.
     """
 
     origin: Origin | None = None
@@ -111,7 +112,7 @@ class PathAttributes:
 
 
 class Treatment(Enum):
-    """What RFC 7606 section 2 does with an error that needs no reset."""
+    """The treatments of RFC 7606 section 2 for an error that needs no reset."""
 
     DISCARD = "attribute discarded"
     WITHDRAW = "routes treated as withdrawn"

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When to try again.
+"""The delays before a connection or a session is tried again.
 
 A router that restarts is back in a second or two: so the first attempt after a loss comes after
 ``FIRST_DELAY``. Where nothing answers at the peer's address each wait is twice the one before, up to
@@ -56,11 +56,14 @@ class Backoff:
             self._unanswered += 1
 
     def idle_hold(self, state: State) -> float:
-        """How long to rest in Idle after an end in ``state``."""
+        """Return how long to rest in Idle after an end in ``state``."""
         return self.jitter() * (self._after_session() if state in _REACHED else self._after_silence())
 
     def connect_retry(self, state: State) -> float:
-        """How long one attempt may take; after a connection that was lost in OpenSent, how long to rest."""
+        """Return how long one attempt may take.
+
+        After a connection that was lost in OpenSent, how long to rest.
+        """
         return self.jitter() * (self._after_session() if state in _REACHED else self._connect_time)
 
     def _after_silence(self) -> float:

@@ -214,7 +214,7 @@ def _decode(code: int, data: bytes) -> Capability:
 
 
 def _decode_optional(code: int, data: bytes) -> Capability | None:
-    """Those that one can do without: what is malformed there counts as not offered."""
+    """Return those that one can do without: what is malformed there counts as not offered."""
     if code == _EXTENDED_NEXT_HOP and data and len(data) % 6 == 0:
         return ExtendedNextHop(tuple(struct.iter_unpack(">HHH", data)))
     if code == _EXTENDED_MESSAGES and not data:

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a session counts, for ever: a reconnect resets nothing here but ``retries``."""
+"""The counters of a peer's sessions: a reconnect resets nothing here but ``retries``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Counters:
     """Errors in received UPDATEs that needed no reset (RFC 7606)."""
     last_update_problem: str = ""
 
-    def took(self, update: Update) -> None:
+    def count_received(self, update: Update) -> None:
         """Nothing is installed: what a peer announces is counted and forgotten."""
         announced, withdrawn = update.counts
         self.prefixes_received += announced
@@ -41,7 +41,7 @@ class Counters:
             problem = update.problems[0]
             self.last_update_problem = f"{problem.what} ({problem.treatment.value})"
 
-    def gave(self, update: Update) -> None:
+    def count_sent(self, update: Update) -> None:
         announced, withdrawn = update.counts
         self.prefixes_sent += announced
         self.withdrawals_sent += withdrawn

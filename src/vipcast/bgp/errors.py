@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from vipcast.bgp.codes import ErrorCode, describe
+from vipcast.bgp.error_codes import ErrorCode, describe
 
 # A NOTIFICATION has 4096 octets, or the peer's consent to more (RFC 8654 section 4): what is longer is cut.
 _MAX_DATA = 4096 - 21

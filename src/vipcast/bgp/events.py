@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a session asks of whoever has the sockets, and what it tells."""
+"""The events of a session, for the driver that has the sockets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from vipcast.bgp.fsm import State
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
+class Connect:
     """Open a TCP connection; report by ``connected`` or ``connection_failed``."""
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
+class Disconnect:
     """Give up the connection, or the attempt, after what ``data_to_send`` has given is written. No report."""
 
 
@@ -28,4 +28,4 @@ class StateChanged:
     why: str = ""
 
 
-SessionEvent = Dial | HangUp | StateChanged
+SessionEvent = Connect | Disconnect | StateChanged

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How routes become attributes on one session, and why some cannot."""
+"""The export of routes on one session: their path attributes, and the reasons why some cannot be sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vipcast.bgp.attributes import (
     Segment,
     SegmentKind,
 )
-from vipcast.bgp.extended import link_bandwidth
+from vipcast.bgp.extended_communities import link_bandwidth
 from vipcast.bgp.framing import HEADER_LENGTH, MAX_LENGTH
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
 from vipcast.bgp.route import Address, LargeCommunity, Route
@@ -27,11 +27,11 @@ from vipcast.bgp.wire import Family, family_of
 DEFAULT_LOCAL_PREF = 100
 
 # What a message can need beside communities: header, lengths, all other attributes, the longest prefix.
-_BESIDE_COMMUNITIES = 200
+_BESIDE_COMMUNITIES = 300
 
 
 class Withheld(Enum):
-    """Why a route that should be announced cannot be, on this session."""
+    """The reason why a route cannot be announced on this session."""
 
     FAMILY_NOT_NEGOTIATED = "not both sides offered this address family"
     NO_IPV4_NEXT_HOP = (
@@ -82,12 +82,12 @@ def _ipv6_next_hop(local: Address, other: Address | None) -> NextHop | None:
 
 
 def _plain(address: IPv6Address) -> IPv6Address:
-    """Without the zone, which is ours alone."""
+    """Return the address without its zone, which only this host knows."""
     return IPv6Address(address.packed)
 
 
 # What tells groups of routes apart; the first is the IP version.
-Group = tuple[int, int | None, frozenset[int], frozenset[LargeCommunity], float | None]
+Group = tuple[int, int | None, frozenset[int], frozenset[LargeCommunity], float | None, int | None, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Export:
 
     asn: int
     internal: bool
-    four_octet: bool
+    asn4: bool
     families: frozenset[Family]
     next_hops: Mapping[Family, NextHop]
     max_length: int = MAX_LENGTH
@@ -117,7 +117,7 @@ class Export:
         return cls(
             asn=settings.speaking_asn,
             internal=negotiated.internal,
-            four_octet=negotiated.four_octet,
+            asn4=negotiated.asn4,
             families=negotiated.families,
             next_hops=choose_next_hops(local, others, ipv6_for_ipv4=negotiated.ipv6_for_ipv4),
             max_length=negotiated.max_length,
@@ -130,9 +130,12 @@ class Export:
         return self.max_length - HEADER_LENGTH - 4
 
     def group(self, route: Route) -> Group:
-        """Routes of one group share messages. External peers see no LOCAL_PREF (RFC 4271 section 5.1.5)."""
-        preference = _local_pref(route) if self.internal else None
-        return route.key[0], preference, route.communities, route.large_communities, route.bandwidth
+        """Routes of one group share messages. External peers see no LOCAL_PREF (RFC 4271 section 5.1.5), and
+        internal ones a path that is empty (section 5.1.2).
+        """
+        preference, prepend = (_local_pref(route), 0) if self.internal else (None, route.prepend)
+        shown = route.communities, route.large_communities, route.bandwidth, route.med
+        return route.key[0], preference, *shown, prepend
 
     def attributes(self, route: Route) -> PathAttributes:
         """Everything but the prefixes; the same for the whole group."""
@@ -141,15 +144,16 @@ class Export:
         ipv4 = hop.address if isinstance(hop.address, IPv4Address) else None
         return PathAttributes(
             origin=Origin.IGP,
-            as_path=() if self.internal else (self._segment(self.asn),),
+            as_path=() if self.internal else (self._segment(route),),
             next_hop=ipv4,
+            med=route.med,
             # RFC 4271 section 5.1.5: on iBGP it has to be there, on eBGP it must not.
             local_pref=_local_pref(route) if self.internal else None,
             communities=route.communities or None,
             extended_communities=self._extended(route),
             large_communities=route.large_communities or None,
             mp_reach=None if ipv4 else MpReach(family, hop.address, (), hop.link_local),
-            as4_path=self._as4_path(),
+            as4_path=self._as4_path(route),
         )
 
     def _extended(self, route: Route) -> frozenset[bytes] | None:
@@ -158,15 +162,15 @@ class Export:
             return None
         return frozenset({link_bandwidth(self.asn, route.bandwidth, transitive=not self.internal)})
 
-    def _segment(self, asn: int) -> Segment:
-        shown = asn if self.four_octet or asn <= MAX_TWO_OCTET_ASN else AS_TRANS
-        return Segment(SegmentKind.SEQUENCE, (shown,))
+    def _segment(self, route: Route) -> Segment:
+        shown = self.asn if self.asn4 or self.asn <= MAX_TWO_OCTET_ASN else AS_TRANS
+        return Segment(SegmentKind.SEQUENCE, (shown,) * (1 + route.prepend))
 
-    def _as4_path(self) -> tuple[Segment, ...] | None:
+    def _as4_path(self, route: Route) -> tuple[Segment, ...] | None:
         """RFC 6793 section 4.2.2: an old speaker gets AS_TRANS, and the truth beside it."""
-        if self.internal or self.four_octet or self.asn <= MAX_TWO_OCTET_ASN:
+        if self.internal or self.asn4 or self.asn <= MAX_TWO_OCTET_ASN:
             return None
-        return (Segment(SegmentKind.SEQUENCE, (self.asn,)),)
+        return (Segment(SegmentKind.SEQUENCE, (self.asn,) * (1 + route.prepend)),)
 
     def withheld(self, route: Route) -> Withheld | None:
         """The same for the whole group."""

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a stream of octets to messages (RFC 4271 section 4.1).
+"""The framing of messages in a stream of octets (RFC 4271 section 4.1).
 
     0                   16       18     19
     +-------------------+--------+------+------------
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from vipcast.bgp.codes import ErrorCode, HeaderError
+from vipcast.bgp.error_codes import ErrorCode, HeaderError
 from vipcast.bgp.errors import LocalError, RemoteError
 
 MARKER = b"\xff" * 16
@@ -65,7 +65,7 @@ def encode_frame(message_type: MessageType, body: bytes, *, max_length: int = MA
 
 
 def type_of(frame: bytes) -> MessageType:
-    """Of a frame that ``encode_frame`` has made."""
+    """Return the message type of a frame that ``encode_frame`` has made."""
     return MessageType(frame[HEADER_LENGTH - 1])
 
 

@@ -12,15 +12,15 @@ What differs from section 8.2.2, and why:
 - A NOTIFICATION is never answered by one, in OpenSent neither (section 6.4: nothing is reported back).
 - A header error in Established is answered by its own NOTIFICATION (section 6.1), not by an FSM error.
 - A second OPEN on one connection is an FSM error (RFC 6608 section 3): collisions are between connections.
-- Peer oscillation damping (section 8.1.1) is always on: BACK_OFF starts the IdleHoldTimer, and its expiry in
-  Idle is the automatic start. A failed dial backs off too.
+- Peer oscillation damping (section 8.1.1) is always on: START_IDLE_HOLD starts the IdleHoldTimer, and its
+  expiry in Idle is the automatic start. A failed attempt to connect starts it too.
 """
 
 from __future__ import annotations
 
 from enum import Enum, IntEnum, auto
 
-from vipcast.bgp.codes import ErrorCode, FsmError
+from vipcast.bgp.error_codes import ErrorCode, FsmError
 
 
 class State(Enum):
@@ -71,10 +71,10 @@ class Event(IntEnum):
 
 
 class Action(Enum):
-    """What the session does on a transition, in the order of the row."""
+    """The actions of a session on a transition, in the order of the row."""
 
-    DIAL = auto()
-    HANG_UP = auto()
+    CONNECT = auto()
+    DISCONNECT = auto()
     SEND_OPEN = auto()
     SEND_KEEPALIVE = auto()
     NOTIFY_CEASE = auto()
@@ -93,10 +93,10 @@ class Action(Enum):
     """Forget what belongs to the connection: timers, buffers, what was negotiated, what was sent."""
     COUNT_RETRY = auto()
     CLEAR_RETRIES = auto()
-    BACK_OFF = auto()
-    STOP_BACK_OFF = auto()
+    START_IDLE_HOLD = auto()
+    STOP_IDLE_HOLD = auto()
     SEND_ROUTES = auto()
-    TAKE_UPDATE = auto()
+    PROCESS_UPDATE = auto()
     RESEND_ROUTES = auto()
 
 
@@ -117,10 +117,10 @@ TCP_UP = (Event.Tcp_CR_Acked, Event.TcpConnectionConfirmed)
 _MESSAGE_ERRORS = (Event.BGPHeaderErr, Event.BGPOpenMsgErr)
 
 _A = Action
-_STOP = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.CLEAR_RETRIES, _A.STOP_BACK_OFF)
-_FAIL = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.COUNT_RETRY, _A.BACK_OFF)
-_DIAL = (_A.START_CONNECT_RETRY, _A.DIAL)
-_FRESH = (_A.CLEAR_RETRIES, _A.STOP_BACK_OFF)
+_STOP = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.DISCONNECT, _A.CLEAR_RETRIES, _A.STOP_IDLE_HOLD)
+_FAIL = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.DISCONNECT, _A.COUNT_RETRY, _A.START_IDLE_HOLD)
+_DIAL = (_A.START_CONNECT_RETRY, _A.CONNECT)
+_FRESH = (_A.CLEAR_RETRIES, _A.STOP_IDLE_HOLD)
 _OPEN = (_A.STOP_CONNECT_RETRY, _A.STOP_DELAY_OPEN, _A.SEND_OPEN, _A.START_LARGE_HOLD)
 _ANSWER_OPEN = (
     _A.STOP_CONNECT_RETRY,
@@ -151,13 +151,13 @@ _IDLE: dict[Event, Transition] = {
         *_FRESH,
         _A.START_CONNECT_RETRY,
     ),
-    Event.AutomaticStart_with_DampPeerOscillations: (State.CONNECT, (_A.STOP_BACK_OFF, *_DIAL)),
+    Event.AutomaticStart_with_DampPeerOscillations: (State.CONNECT, (_A.STOP_IDLE_HOLD, *_DIAL)),
     Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment: (
         State.ACTIVE,
-        (_A.STOP_BACK_OFF, _A.START_CONNECT_RETRY),
+        (_A.STOP_IDLE_HOLD, _A.START_CONNECT_RETRY),
     ),
     Event.IdleHoldTimer_Expires: (State.CONNECT, _DIAL),
-    Event.ManualStop: (State.IDLE, (_A.STOP_BACK_OFF,)),
+    Event.ManualStop: (State.IDLE, (_A.STOP_IDLE_HOLD,)),
 }
 _IDLE_OTHER: Transition = (State.IDLE, ())
 
@@ -166,7 +166,7 @@ _CONNECT: dict[Event, Transition] = {
     Event.ManualStop: (State.IDLE, _STOP),
     Event.ConnectRetryTimer_Expires: (
         State.CONNECT,
-        (_A.HANG_UP, _A.COUNT_RETRY, _A.STOP_DELAY_OPEN, *_DIAL),
+        (_A.DISCONNECT, _A.COUNT_RETRY, _A.STOP_DELAY_OPEN, *_DIAL),
     ),
     Event.DelayOpenTimer_Expires: (State.OPEN_SENT, _OPEN),
     **_rows(TCP_UP, State.OPEN_SENT, *_OPEN),
@@ -204,7 +204,7 @@ _OPEN_SENT: dict[Event, Transition] = {
     **_ENDS,
     Event.TcpConnectionFails: (
         State.ACTIVE,
-        (_A.RELEASE, _A.HANG_UP, _A.COUNT_RETRY, _A.START_CONNECT_RETRY),
+        (_A.RELEASE, _A.DISCONNECT, _A.COUNT_RETRY, _A.START_CONNECT_RETRY),
     ),
     Event.BGPOpen: (
         State.OPEN_CONFIRM,
@@ -226,7 +226,7 @@ _ESTABLISHED: dict[Event, Transition] = {
     Event.KeepaliveTimer_Expires: (State.ESTABLISHED, (_A.SEND_KEEPALIVE, _A.RESTART_KEEPALIVE)),
     Event.TcpConnectionFails: (State.IDLE, _FAIL),
     Event.KeepAliveMsg: (State.ESTABLISHED, (_A.RESTART_HOLD,)),
-    Event.UpdateMsg: (State.ESTABLISHED, (_A.TAKE_UPDATE, _A.RESTART_HOLD)),
+    Event.UpdateMsg: (State.ESTABLISHED, (_A.PROCESS_UPDATE, _A.RESTART_HOLD)),
     Event.UpdateMsgErr: (State.IDLE, (_A.NOTIFY_RECEIVED_ERROR, *_FAIL)),
     # RFC 9687 section 4: the notification is sent if it can be, which is not likely.
     Event.SendHoldTimer_Expires: (State.IDLE, (_A.NOTIFY_SEND_HOLD_TIMER, *_FAIL)),
@@ -251,13 +251,13 @@ TABLE: dict[tuple[State, Event], Transition] = {
 
 _WAIT_TO_OPEN = (_A.STOP_CONNECT_RETRY, _A.START_DELAY_OPEN)
 # A peer of another version that says so before our OPEN is no reason to count and to back off more.
-_LEAVE = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.HANG_UP, _A.BACK_OFF)
+_LEAVE = (_A.STOP_CONNECT_RETRY, _A.RELEASE, _A.DISCONNECT, _A.START_IDLE_HOLD)
 
 DELAYED: dict[tuple[State, Event], Transition] = {
     **{(state, event): (state, _WAIT_TO_OPEN) for state in (State.CONNECT, State.ACTIVE) for event in TCP_UP},
     (State.CONNECT, Event.TcpConnectionFails): (
         State.ACTIVE,
-        (_A.RELEASE, _A.HANG_UP, _A.START_CONNECT_RETRY),
+        (_A.RELEASE, _A.DISCONNECT, _A.START_CONNECT_RETRY),
     ),
     (State.CONNECT, Event.NotifMsgVerErr): (State.IDLE, _LEAVE),
     (State.ACTIVE, Event.NotifMsgVerErr): (State.IDLE, _LEAVE),

@@ -17,7 +17,7 @@ from vipcast.bgp.attribute_decoder import decode_attributes
 from vipcast.bgp.attribute_encoder import encode_attributes
 from vipcast.bgp.attributes import AS_TRANS, MAX_TWO_OCTET_ASN, Code, PathAttributes, Problem, Treatment
 from vipcast.bgp.capabilities import Capability, FourOctetAsn, decode_capabilities, encode_capabilities
-from vipcast.bgp.codes import ErrorCode, OpenError, UpdateError, describe
+from vipcast.bgp.error_codes import ErrorCode, OpenError, UpdateError, describe
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, Frame, MessageType, encode_frame
 from vipcast.bgp.route import Prefix
@@ -74,7 +74,7 @@ class Update:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many it announces and how many it withdraws, without making any of them."""
+        """Return how many it announces and how many it withdraws, without making any of them."""
         carried, gone = len(self.nlri) + len(self._reach), len(self.withdrawn) + len(self._unreach)
         return (0, gone + carried) if self._void else (carried, gone)
 
@@ -137,8 +137,8 @@ Message = Open | Update | Notification | Keepalive | RouteRefresh
 # ---- writing ----
 
 
-def encode(message: Message, *, four_octet: bool = True, max_length: int = MAX_LENGTH) -> bytes:
-    """``four_octet``: whether both sides have the capability of RFC 6793; it decides how AS_PATH looks.
+def encode(message: Message, *, asn4: bool = True, max_length: int = MAX_LENGTH) -> bytes:
+    """``asn4``: whether both sides have the capability of RFC 6793; it decides how AS_PATH looks.
 
     ``max_length``: of an UPDATE, in octets, as negotiated (RFC 8654).
     """
@@ -146,9 +146,7 @@ def encode(message: Message, *, four_octet: bool = True, max_length: int = MAX_L
         case Open():
             return encode_frame(MessageType.OPEN, _encode_open(message))
         case Update():
-            return encode_frame(
-                MessageType.UPDATE, _encode_update(message, four_octet), max_length=max_length
-            )
+            return encode_frame(MessageType.UPDATE, _encode_update(message, asn4), max_length=max_length)
         case Notification(code, subcode, data):
             return encode_frame(MessageType.NOTIFICATION, bytes((code, subcode)) + data)
         case Keepalive():
@@ -174,9 +172,9 @@ def _encode_parameters(capabilities: bytes) -> bytes:
     return bytes((_EXTENDED_PARAMETERS, _EXTENDED_PARAMETERS)) + len(parameter).to_bytes(2, "big") + parameter
 
 
-def _encode_update(message: Update, four_octet: bool) -> bytes:
+def _encode_update(message: Update, asn4: bool) -> bytes:
     withdrawn = encode_prefixes(message.withdrawn)
-    attributes = encode_attributes(message.attributes, four_octet=four_octet)
+    attributes = encode_attributes(message.attributes, asn4=asn4)
     return update_body(withdrawn, attributes, encode_prefixes(message.nlri))
 
 
@@ -189,13 +187,13 @@ def update_body(withdrawn: bytes, attributes: bytes, nlri: bytes) -> bytes:
 # ---- reading ----
 
 
-def decode(frame: Frame, *, four_octet: bool = True, internal: bool | None = None) -> Message:
-    """``four_octet`` as for ``encode``; ``internal``: whether the peer is of our AS, None: not known yet."""
+def decode(frame: Frame, *, asn4: bool = True, internal: bool | None = None) -> Message:
+    """``asn4`` as for ``encode``; ``internal``: whether the peer is of our AS, None: not known yet."""
     match frame.type:
         case MessageType.OPEN:
             return _decode_open(frame.body)
         case MessageType.UPDATE:
-            return _decode_update(frame.body, four_octet, internal)
+            return _decode_update(frame.body, asn4, internal)
         case MessageType.NOTIFICATION:
             return Notification(frame.body[0], frame.body[1], frame.body[2:])
         case MessageType.KEEPALIVE:
@@ -240,7 +238,7 @@ def _parameters(reader: Reader) -> tuple[Reader, int]:
     return Reader(body), size
 
 
-def _decode_update(body: bytes, four_octet: bool, internal: bool | None) -> Update:
+def _decode_update(body: bytes, asn4: bool, internal: bool | None) -> Update:
     """RFC 7606 section 3 and 5.3: where the three parts cannot be told apart, the session is reset."""
     reader = Reader(body)
     try:
@@ -253,7 +251,7 @@ def _decode_update(body: bytes, four_octet: bool, internal: bool | None) -> Upda
         nlri = PackedPrefixes(reader.rest(), Family.IPV4_UNICAST)
     except MalformedError as exc:
         raise RemoteError(ErrorCode.UPDATE, UpdateError.INVALID_NETWORK, detail=str(exc)) from exc
-    parsed, problems = decode_attributes(attributes, four_octet=four_octet, internal=internal)
+    parsed, problems = decode_attributes(attributes, asn4=asn4, internal=internal)
     if _reaches(parsed, nlri):
         return Update(gone, parsed, nlri, (*problems, *_missing(parsed, nlri)))
     _check_lost_routes(parsed, problems)
@@ -265,7 +263,7 @@ def _malformed_list(detail: str) -> RemoteError:
 
 
 def _reaches(attributes: PathAttributes, nlri: Sequence[Prefix]) -> bool:
-    """Whether it announces anything; of another family that is taken for granted."""
+    """Return whether it announces anything; of another family that is taken for granted."""
     reach = attributes.mp_reach
     foreign = any(raw.code == Code.MP_REACH_NLRI for raw in attributes.others)
     return bool(nlri or foreign or (reach is not None and reach.nlri))

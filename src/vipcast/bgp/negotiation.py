@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What two OPENs agree on (RFC 4271 section 4.2 and 6.2), and what one side is set to."""
+"""The negotiation of two OPENs (RFC 4271 sections 4.2 and 6.2), and the settings of one side."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vipcast.bgp.capabilities import (
     Preserved,
     RouteRefresh,
 )
-from vipcast.bgp.codes import ErrorCode, OpenError
+from vipcast.bgp.error_codes import ErrorCode, OpenError
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH
 from vipcast.bgp.messages import Open
@@ -100,13 +100,13 @@ class SessionSettings:
 
     @property
     def internal(self) -> bool:
-        """Whether the peer is one of the AS that it sees us in (RFC 4271 section 1.1)."""
+        """Return whether the peer is one of the AS that it sees us in (RFC 4271 section 1.1)."""
         return self.dynamic_asn == "internal" or self.remote_asn == self.speaking_asn
 
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
-    """What holds on a session; times in seconds, 0: that timer does not run.
+    """The parameters that hold on a session; times in seconds, 0: that timer does not run.
 
     ``remote_asn``: the peer's AS, ``internal``: it is the one that it sees us in. ``ipv6_for_ipv4``: IPv4
     routes may have IPv6 next hops (RFC 8950). ``extended_messages``: the peer takes up to 65535 octets
@@ -116,7 +116,7 @@ class Negotiated:
 
     hold_time: float
     keepalive_time: float
-    four_octet: bool
+    asn4: bool
     families: frozenset[Family]
     route_refresh: bool
     remote_asn: int
@@ -128,7 +128,7 @@ class Negotiated:
 
     @property
     def max_length(self) -> int:
-        """Of a message to the peer, in octets: its capability is its consent (RFC 8654 section 4)."""
+        """The longest message that the peer takes, in octets: it said so by its capability (RFC 8654)."""
         return EXTENDED_MAX_LENGTH if self.extended_messages else MAX_LENGTH
 
     @property
@@ -161,11 +161,15 @@ def _offered(settings: SessionSettings) -> Iterator[Capability]:
 
 
 def derive_router_id(local: Address, node_name: str) -> IPv4Address:
-    """Ours for IPv4. Over IPv6 any number will do that is stable and differs between nodes (RFC 6286)."""
+    """Return our address on the connection; over IPv6 a number made of the name, or of the address."""
     if isinstance(local, IPv4Address):
         return local
-    number = zlib.crc32(node_name.encode() if node_name else local.packed)
-    return IPv4Address(int.from_bytes(number.to_bytes(4, "little"), "big") or 1)
+    return checksum_router_id(node_name.encode() if node_name else local.packed)
+
+
+def checksum_router_id(name: bytes) -> IPv4Address:
+    """Return a number made of a name: any will do that is stable and differs between nodes (RFC 6286)."""
+    return IPv4Address(int.from_bytes(zlib.crc32(name).to_bytes(4, "little"), "big") or 1)
 
 
 def negotiate(settings: SessionSettings, ours: Open, theirs: Open) -> Negotiated:
@@ -180,7 +184,7 @@ def negotiate(settings: SessionSettings, ours: Open, theirs: Open) -> Negotiated
     return Negotiated(
         hold_time=hold_time,
         keepalive_time=_keepalive_time(settings, hold_time),
-        four_octet=any(isinstance(c, FourOctetAsn) for c in theirs.capabilities),
+        asn4=any(isinstance(c, FourOctetAsn) for c in theirs.capabilities),
         families=_families(ours) & _families(theirs),
         route_refresh=RouteRefresh() in theirs.capabilities,
         remote_asn=theirs.asn,

@@ -46,7 +46,8 @@ class AdjRibOut:
         self._end_of_rib: list[Family] = []
         self._resend: dict[Family, None] = {}
         self._resending: Family | None = None
-        self._waits_for_routes = False
+        self._restarting = False
+        self._told = False  # what is desired: until then an empty set means that nobody has said anything
 
     @property
     def desired(self) -> Collection[Route]:
@@ -54,7 +55,7 @@ class AdjRibOut:
 
     @property
     def sent(self) -> Collection[Route]:
-        """What the peer has been told and not been told to forget."""
+        """Return what the peer has been told and not been told to forget."""
         return self._sent.values()
 
     @property
@@ -68,15 +69,22 @@ class AdjRibOut:
 
     @property
     def busy(self) -> bool:
-        changes = self._withdraw or self._announce or self._resend or self._resending
-        return bool(changes or (self._end_of_rib and not self._waits_for_routes))
+        if self._withdraw or self._announce:
+            return True
+        if self._end_of_rib:  # whatever is to be sent again comes after it
+            return not self._waits_for_routes
+        return bool(self._resend or self._resending)
+
+    @property
+    def _waits_for_routes(self) -> bool:
+        return self._restarting and not self._told
 
     def set_desired(self, routes: Collection[Route]) -> None:
         """The whole set. Raises LocalError where two routes are for one prefix."""
         desired = {route.key: route for route in routes}
         if len(desired) != len(routes):
             raise LocalError(f"two routes for {_first_double(routes)}: a session carries one for each prefix")
-        self._waits_for_routes = False
+        self._told = True
         if desired != self._desired:
             self._desired = desired
             self._compare()
@@ -88,7 +96,7 @@ class AdjRibOut:
         self._export = export
         self._sent = {}
         self._end_of_rib = [family for family in Family if family in export.families]
-        self._waits_for_routes = restarting and not self._desired
+        self._restarting = restarting
         self._compare()
 
     def close(self) -> None:
@@ -177,7 +185,7 @@ class AdjRibOut:
     def _take_announcements(self, export: Export) -> Update:
         key, group = next(iter(self._announce.items()))
         attributes = export.attributes(next(iter(group.values())))
-        used = len(encode_attributes(attributes, four_octet=export.four_octet)) + _EXTENDED_LENGTH
+        used = len(encode_attributes(attributes, asn4=export.asn4)) + _EXTENDED_LENGTH
         routes = _fitting(group.values(), export.room - used)
         for route in routes:
             self._sent[route.key] = group.pop(route.key)
@@ -201,8 +209,9 @@ class AdjRibOut:
             return RouteRefresh(ended.afi, ended.safi, RefreshMark.END)
         if not self._resend:
             return None
-        self._resending = family = next(iter(self._resend))
+        family = next(iter(self._resend))
         del self._resend[family]
+        self._resending = family if export.enhanced_refresh else None
         for route in self._sent.values():
             if family_of(route.prefix) is family:
                 self._announce.setdefault(export.group(route), {})[route.key] = route
@@ -231,7 +240,7 @@ def _announcement(attributes: PathAttributes, prefixes: PackedPrefixes) -> Updat
 
 
 def _fitting(routes: Collection[Route] | Iterator[Route], room: int) -> list[Route]:
-    """As many as ``room`` octets hold, at least one being known to fit."""
+    """Return the first prefixes that fit into ``max_bytes`` octets; at least one is known to fit."""
     taken: list[Route] = []
     for route in routes:
         room -= len(route.key) - 1

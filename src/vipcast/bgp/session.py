@@ -4,7 +4,7 @@
 
                  receive_data, connected, connection_failed, handle_timer
                                      |
-    Dial, HangUp, StateChanged <- Session -> data_to_send()
+    Connect, Disconnect, StateChanged <- Session -> data_to_send()
                                      |
                         fsm (table) + rib (difference)
 
@@ -21,19 +21,23 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from vipcast.bgp import messages, negotiation
-from vipcast.bgp.codes import Cease, ErrorCode
+from vipcast.bgp.cease import HOLD_TIMER_NOTIFICATIONS, cease_notification
+from vipcast.bgp.error_codes import Cease, ErrorCode
 from vipcast.bgp.errors import RemoteError
-from vipcast.bgp.events import Dial, HangUp, SessionEvent, StateChanged
+from vipcast.bgp.events import Connect, Disconnect, SessionEvent, StateChanged
 from vipcast.bgp.export import Export
-from vipcast.bgp.farewell import SILENCE, farewell
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, FrameBuffer, type_of
 from vipcast.bgp.fsm import ERROR_EVENTS, FSM_SUBCODES, TCP_UP, Action, Event, State, transition
-from vipcast.bgp.memory import PeerMemory
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RefreshMark, RouteRefresh, Update
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
+from vipcast.bgp.peer_state import PeerState
 from vipcast.bgp.route import Address, Route
 from vipcast.bgp.timers import EXPIRED, Timers
 from vipcast.bgp.wire import Family
+
+# So old a session is before a new connection can mean that the peer has restarted: no router is back sooner,
+# and a connection that was dialled before this session was up arrives within a round trip or two.
+RESTART_TAKES = 1.0
 
 
 class Session:
@@ -48,13 +52,13 @@ class Session:
         settings: SessionSettings,
         *,
         jitter: Callable[[], float] = lambda: 1.0,
-        memory: PeerMemory | None = None,
+        memory: PeerState | None = None,
         passive: bool = False,
         yields: Callable[[Session, Open, float], bool] = lambda _session, _open, _now: False,
     ) -> None:
         self.settings = settings
         self.state = State.IDLE
-        self.memory = memory or PeerMemory.of(settings, jitter)
+        self.memory = memory or PeerState.of(settings, jitter)
         self.rib = self.memory.rib
         self.counters = self.memory.counters
         self.accepted = False
@@ -64,6 +68,7 @@ class Session:
         self.remote_open: Open | None = None
         self._backoff = self.memory.backoff
         self._yields = yields
+        self._established_at = 0.0
         self._local: Address | None = None
         self._next_hops: dict[Family, Address] = {}
         self._frames = FrameBuffer()
@@ -80,7 +85,7 @@ class Session:
         """``passive``: never dial, from now on."""
         self._timers.passive |= passive
         start = Event.ManualStart_with_PassiveTcpEstablishment if self._timers.passive else Event.ManualStart
-        self._happen(start, now)
+        self._handle_event(start, now)
 
     def stop(
         self,
@@ -94,33 +99,33 @@ class Session:
 
         ``preserve``: with graceful restart it keeps them, for the time that was agreed.
         """
-        notification = farewell(self.negotiated, subcode, message, preserve=preserve)
+        notification = cease_notification(self.negotiated, subcode, message, preserve=preserve)
         if notification is None:
-            self._happen(Event.TcpConnectionFails, now, "we left, to come back: graceful restart")
+            self._handle_event(Event.TcpConnectionFails, now, "we left, to come back: graceful restart")
         else:
             self._notification = notification
-        self._happen(Event.ManualStop, now)
+        self._handle_event(Event.ManualStop, now)
 
-    def abandon(self, now: float, subcode: Cease, why: str) -> None:
+    def reset(self, now: float, subcode: Cease, why: str) -> None:
         """End it for a reason of our own; it comes back by itself. Without a connection nothing happens."""
         if self.state in (State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED):
             self._notification = Notification(ErrorCode.CEASE, subcode)
-            self._happen(Event.AutomaticStop, now, f"we ended the session: {self._notification}: {why}")
+            self._handle_event(Event.AutomaticStop, now, f"we ended the session: {self._notification}: {why}")
 
-    def dump(self, now: float) -> None:
+    def close_collision(self, now: float) -> None:
         """Another connection is preferred (RFC 4271 section 6.8, RFC 4486 section 4). Nobody's fault."""
         self._notification = Notification(ErrorCode.CEASE, Cease.COLLISION)
-        self._happen(Event.OpenCollisionDump, now)
+        self._handle_event(Event.OpenCollisionDump, now)
 
-    def wake(self, now: float) -> None:
+    def start_passive(self, now: float) -> None:
         """Leave the rest in Idle early: the peer is there."""
-        self._happen(Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment, now)
+        self._handle_event(Event.AutomaticStart_with_DampPeerOscillations_and_PassiveTcpEstablishment, now)
 
-    def hurry(self, now: float) -> None:
+    def retry_now(self, now: float) -> None:
         """Leave the rest in Idle early, and dial."""
         if self._timers.at(Event.IdleHoldTimer_Expires) is not None:
             self._timers.stop(Event.IdleHoldTimer_Expires)
-            self._happen(Event.IdleHoldTimer_Expires, now)
+            self._handle_event(Event.IdleHoldTimer_Expires, now)
 
     def connected(
         self,
@@ -140,11 +145,11 @@ class Session:
         self._outbox.clear()
         self.counters.connects += 1
         self.accepted = accepted
-        self._happen(Event.TcpConnectionConfirmed if accepted else Event.Tcp_CR_Acked, now)
+        self._handle_event(Event.TcpConnectionConfirmed if accepted else Event.Tcp_CR_Acked, now)
 
     def connection_failed(self, now: float, why: str) -> None:
         """The dialled connection did not come up, or the one that was up is gone."""
-        self._happen(Event.TcpConnectionFails, now, why)
+        self._handle_event(Event.TcpConnectionFails, now, why)
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Whatever the octets are, the answer is an event or a NOTIFICATION, never an exception.
@@ -162,7 +167,7 @@ class Session:
                 if frame is None:
                     return
                 self.counters.received(frame.type)
-                message = messages.decode(frame, four_octet=self._four_octet, internal=self._internal)
+                message = messages.decode(frame, asn4=self._asn4, internal=self._internal)
             except RemoteError as error:
                 self._refuse(error, now)
                 return
@@ -173,27 +178,30 @@ class Session:
         self.rib.set_desired(routes)
 
     def write_blocked(self, now: float) -> None:
-        """The driver cannot write: the peer has stopped reading (RFC 9687 section 4)."""
+        """Take note that what was written waits: perhaps the peer does not read (RFC 9687 section 4)."""
         if self.negotiated is not None:
             self._timers.start_send_hold(now, self.negotiated)
 
     def write_resumed(self) -> None:
+        """Take note that the peer has taken some of it."""
         self._timers.stop(Event.SendHoldTimer_Expires)
 
     # ---- outputs ----
 
-    def data_to_send(self, room: int = 65536) -> bytes:
-        """Octets to write now: what is due, and when that is out UPDATEs of ``room``. Empty: nothing to say.
+    def data_to_send(self, max_bytes: int = 65536) -> bytes:
+        """Octets to write now: what is due, and when that is out UPDATEs of ``max_bytes``.
+
+        Empty: nothing to say.
 
         Our KEEPALIVE lets the peer go on, so it does not wait until routes have been packed.
         """
         due = bool(self._outbox)
-        while not due and self.state is State.ESTABLISHED and len(self._outbox) < room:
+        while not due and self.state is State.ESTABLISHED and len(self._outbox) < max_bytes:
             message = self.rib.take()
             if message is None:
                 break
             if isinstance(message, Update):
-                self.counters.gave(message)
+                self.counters.count_sent(message)
             self._send(message)
         data = bytes(self._outbox)
         self._outbox.clear()
@@ -206,26 +214,30 @@ class Session:
     def timer(self) -> float | None:
         return self._timers.next()
 
-    def handle_timer(self, now: float) -> None:
-        """Everything that is due, the earliest first."""
+    def handle_timer(self, now: float, *, waiting: bool = False) -> None:
+        """Everything that is due, the earliest first.
+
+        ``waiting``: the peer has dialled meanwhile. After the rest its connection is served, and none is made
+        beside it: to a peer that follows RFC 4724 section 5 a second one means that we have restarted.
+        """
         while (event := self._timers.pop_due(now)) is not None:
-            if event is Event.IdleHoldTimer_Expires and self._timers.passive:
-                self.wake(now)
+            if event is Event.IdleHoldTimer_Expires and (waiting or self._timers.passive):
+                self.start_passive(now)
             else:
-                self._happen(event, now, EXPIRED.get(event, ""))
+                self._handle_event(event, now, EXPIRED.get(event, ""))
 
     # ---- to look at ----
 
     @property
     def connection(self) -> bool:
-        """Whether TCP is up."""
+        """Return whether TCP is up."""
         return self._local is not None
 
-    @property
-    def may_be_replaced(self) -> bool:
-        """Whether a new connection of the peer's means that this one is lost (RFC 4724 section 5)."""
+    def may_be_replaced(self, now: float) -> bool:
+        """Return whether a new connection of the peer's means that this one is lost (RFC 4724 section 5)."""
         restart = self.negotiated.graceful_restart if self.negotiated is not None else None
-        return restart is not None and bool(restart.families)
+        young = now - self._established_at < RESTART_TAKES
+        return restart is not None and bool(restart.families) and not young
 
     @property
     def last_error(self) -> str:
@@ -237,19 +249,19 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether the peer has still to be told something."""
+        """Return whether the peer has still to be told something."""
         return self.state is State.ESTABLISHED and self.rib.busy
 
     @property
     def next_attempt(self) -> float | None:
-        """When the next connection is tried, where none is up."""
+        """Return when the next connection is tried, where none is up."""
         return self._timers.next_attempt
 
     # ---- what the peer says ----
 
     @property
-    def _four_octet(self) -> bool:
-        return self.negotiated is None or self.negotiated.four_octet
+    def _asn4(self) -> bool:
+        return self.negotiated is None or self.negotiated.asn4
 
     @property
     def _internal(self) -> bool | None:
@@ -260,17 +272,17 @@ class Session:
             case Open():
                 self._receive_open(message, now)
             case Keepalive():
-                self._happen(Event.KeepAliveMsg, now, "KEEPALIVE")
+                self._handle_event(Event.KeepAliveMsg, now, "KEEPALIVE")
             case Update():
                 self._update = message
-                self._happen(Event.UpdateMsg, now, "UPDATE")
+                self._handle_event(Event.UpdateMsg, now, "UPDATE")
             case RouteRefresh():
                 self._refresh = message
-                self._happen(Event.RouteRefreshMsg, now, "ROUTE-REFRESH")
+                self._handle_event(Event.RouteRefreshMsg, now, "ROUTE-REFRESH")
             case Notification(code, subcode):
                 version = (code, subcode) == (ErrorCode.OPEN, 1)
                 event = Event.NotifMsgVerErr if version else Event.NotifMsg
-                self._happen(event, now, f"the peer ended the session: {message}")
+                self._handle_event(event, now, f"the peer ended the session: {message}")
 
     def _receive_open(self, message: Open, now: float) -> None:
         delayed = self._delayed(Event.BGPOpen)
@@ -284,26 +296,26 @@ class Session:
             # We have offered it, whatever the peer offers (RFC 8654 section 4).
             self._frames.max_length = EXTENDED_MAX_LENGTH
             if self._yields(self, message, now):
-                self.dump(now)
+                self.close_collision(now)
                 return
         event = Event.BGPOpen_with_DelayOpenTimer_running if delayed else Event.BGPOpen
-        self._happen(event, now, "OPEN")
+        self._handle_event(event, now, "OPEN")
 
     def _refuse(self, error: RemoteError, now: float) -> None:
         """Answer what was wrong with what the peer sent."""
         self._notification = Notification(error.code, error.subcode, error.data)
-        self._happen(ERROR_EVENTS[error.code], now, f"we ended the session: {error}")
+        self._handle_event(ERROR_EVENTS[error.code], now, f"we ended the session: {error}")
 
     # ---- transitions ----
 
-    def _happen(self, event: Event, now: float, why: str = "") -> None:
+    def _handle_event(self, event: Event, now: float, why: str = "") -> None:
         old = self.state
         self.state, actions = transition(old, event, delayed=self._delayed(event))
         bad = event is not Event.OpenCollisionDump and not _BAD_NEWS.isdisjoint(actions)
         if bad:
             self._note_error(old, event, why, now)
         for action in actions:
-            self._do(action, event, old, now)
+            self._perform(action, event, old, now)
         if self.state is not old:
             self._events.append(StateChanged(old, self.state, self.last_error if bad else ""))
 
@@ -319,12 +331,12 @@ class Session:
         self.memory.last_error = why or event.name
         self.memory.last_error_at = now
 
-    def _do(self, action: Action, event: Event, old: State, now: float) -> None:  # noqa: PLR0912 - one arm for each action
+    def _perform(self, action: Action, event: Event, old: State, now: float) -> None:  # noqa: PLR0912 - one arm for each action
         match action:
-            case Action.DIAL:
-                self._events.append(Dial())
-            case Action.HANG_UP:
-                self._events.append(HangUp())
+            case Action.CONNECT:
+                self._events.append(Connect())
+            case Action.DISCONNECT:
+                self._events.append(Disconnect())
             case Action.SEND_OPEN:
                 self._send(self._open())
             case Action.SEND_KEEPALIVE:
@@ -332,7 +344,7 @@ class Session:
             case Action.NOTIFY_CEASE | Action.NOTIFY_RECEIVED_ERROR:
                 self._send(self._notification)
             case Action.NOTIFY_HOLD_TIMER | Action.NOTIFY_SEND_HOLD_TIMER:
-                self._send(SILENCE[action])
+                self._send(HOLD_TIMER_NOTIFICATIONS[action])
             case Action.NOTIFY_FSM_ERROR:
                 self._send(Notification(ErrorCode.FSM, FSM_SUBCODES[old]))
             case Action.RELEASE:
@@ -343,8 +355,8 @@ class Session:
                 self.counters.retries = 0
             case Action.SEND_ROUTES:
                 self._established(now)
-            case Action.TAKE_UPDATE:
-                self.counters.took(self._update)
+            case Action.PROCESS_UPDATE:
+                self.counters.count_received(self._update)
             case Action.RESEND_ROUTES:
                 self._resend_routes()
             case _:
@@ -354,7 +366,7 @@ class Session:
 
     def _send(self, message: Message) -> None:
         max_length = self.negotiated.max_length if self.negotiated else MAX_LENGTH
-        frame = messages.encode(message, four_octet=self._four_octet, max_length=max_length)
+        frame = messages.encode(message, asn4=self._asn4, max_length=max_length)
         self._outbox += frame
         self.counters.sent(type_of(frame))
 
@@ -365,13 +377,14 @@ class Session:
         return self.local_open
 
     def _send_keepalive(self, old: State) -> None:
-        """What still waits to be written says as much; so a peer that doesn't read costs nothing."""
+        """Send a KEEPALIVE, unless octets that say as much wait to be written."""
         if not self._outbox or old is not State.ESTABLISHED:
             self._send(Keepalive())
 
     def _established(self, now: float) -> None:
         assert self.negotiated is not None and self._local is not None
         self._backoff.established(now)
+        self._established_at = now
         self.counters.established += 1
         export = Export.of(self.settings, self.negotiated, self._local, self._next_hops)
         self.rib.open(export, restarting=self.memory.restarting)
@@ -393,4 +406,4 @@ class Session:
             self.rib.resend(self._refresh.family)
 
 
-_BAD_NEWS = frozenset((Action.BACK_OFF, Action.COUNT_RETRY))
+_BAD_NEWS = frozenset((Action.START_IDLE_HOLD, Action.COUNT_RETRY))

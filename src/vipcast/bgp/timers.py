@@ -13,6 +13,8 @@ from vipcast.bgp.negotiation import Negotiated
 
 # RFC 4271 section 8.2.2: "a large value of 4 minutes" until the peer has named its own.
 LARGE_HOLD_TIME = 240.0
+# RFC 4271 section 4.4: not more than one KEEPALIVE in a second.
+MIN_KEEPALIVE_TIME = 1.0
 # RFC 9687 section 5: the greater of 8 minutes and twice the hold time.
 MIN_SEND_HOLD_TIME = 480.0
 
@@ -44,7 +46,7 @@ class Timers:
 
     @property
     def next_attempt(self) -> float | None:
-        """When the next connection is tried, where none is up."""
+        """Return when the next connection is tried, where none is up."""
         idle = self._due.get(Event.IdleHoldTimer_Expires)
         return idle if idle is not None else self._due.get(Event.ConnectRetryTimer_Expires)
 
@@ -64,15 +66,15 @@ class Timers:
         self._due.clear()
 
     def do(self, action: Action, now: float, state: State, negotiated: Negotiated | None) -> None:
-        """What a row of the table says of timers, on leaving ``state``; nothing for other actions."""
+        """Start or stop the timer that an action of the table names, on leaving ``state``."""
         match action:
             case Action.START_CONNECT_RETRY if not self.passive:
                 self._due[Event.ConnectRetryTimer_Expires] = now + self._backoff.connect_retry(state)
             case Action.STOP_CONNECT_RETRY:
                 self.stop(Event.ConnectRetryTimer_Expires)
-            case Action.BACK_OFF:
+            case Action.START_IDLE_HOLD:
                 self._due[Event.IdleHoldTimer_Expires] = now + self._backoff.idle_hold(state)
-            case Action.STOP_BACK_OFF:
+            case Action.STOP_IDLE_HOLD:
                 self.stop(Event.IdleHoldTimer_Expires)
             case Action.START_DELAY_OPEN:
                 self._due[Event.DelayOpenTimer_Expires] = now + self._delay_open_time
@@ -92,7 +94,7 @@ class Timers:
 
     def _restart_keepalive(self, now: float, negotiated: Negotiated) -> None:
         if negotiated.keepalive_time:
-            wait = negotiated.keepalive_time * self._backoff.jitter()
+            wait = max(MIN_KEEPALIVE_TIME, negotiated.keepalive_time * self._backoff.jitter())
             self._due[Event.KeepaliveTimer_Expires] = now + wait
 
     def start_send_hold(self, now: float, negotiated: Negotiated) -> None:

@@ -14,7 +14,7 @@ Address = IPv4Address | IPv6Address
 
 
 class MalformedError(Exception):
-    """These octets are not what they should be. Whoever reads them turns it into an error of its own."""
+    """The octets are not what they should be. Each reader turns it into an error of its own."""
 
 
 class Family(Enum):

@@ -7,15 +7,17 @@ Each command imports what it needs when it runs: a speaker's memory is paid for 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import socket
 import sys
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from vipcast import __version__
 from vipcast.cli.layer2_flags import add_layer2, layer2_options
-from vipcast.daemon.options import DEFAULT_NAMESPACE, Options
+from vipcast.daemon.options import DATA_PLANE_AUTO, DATA_PLANE_NONE, DEFAULT_NAMESPACE, Options
 
 __all__ = ["main"]
 
@@ -27,6 +29,9 @@ _Flags = argparse.ArgumentParser | argparse._ArgumentGroup
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name may have letters that the terminal has not
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(options.run(options))
     except BrokenPipeError:  # `vipcast status | head`
@@ -63,7 +68,18 @@ def _add_controller(parser: argparse.ArgumentParser) -> None:
         help="remove node ports that are left on services with allocateLoadBalancerNodePorts: false"
         " [VIPCAST_RELEASE_NODE_PORTS]",
     )
+    _add_share(parser)
     parser.set_defaults(run=_controller)
+
+
+def _add_share(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--share-within-namespace",
+        action="store_true",
+        default=os.environ.get("VIPCAST_SHARE_WITHIN_NAMESPACE", "").lower() in _TRUE,
+        help="let services share an address with those of their namespace only"
+        " [VIPCAST_SHARE_WITHIN_NAMESPACE]",
+    )
 
 
 def _add_speaker(parser: argparse.ArgumentParser) -> None:
@@ -85,12 +101,20 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("VIPCAST_BGP_LISTEN") or "none",
         help="take connections of routers on this TCP port, such as 179 (default: none) [VIPCAST_BGP_LISTEN]",
     )
+    parser.add_argument(
+        "--data-plane-health",
+        metavar="URL",
+        type=_health_url,
+        default=os.environ.get("VIPCAST_DATA_PLANE_HEALTH") or DATA_PLANE_AUTO,
+        help="announce only while this answers 200; auto: kube-proxy's, where it answers; none: do not ask"
+        f" (default: {DATA_PLANE_AUTO}) [VIPCAST_DATA_PLANE_HEALTH]",
+    )
     add_layer2(parser)
     parser.set_defaults(run=_speaker)
 
 
 def _add_bfd(parser: argparse.ArgumentParser) -> None:
-    _add_punctual(
+    _add_agent(
         parser,
         health="127.0.0.1:17473",
         wanted="it asks for sessions by this name",
@@ -100,7 +124,7 @@ def _add_bfd(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_layer2(parser: argparse.ArgumentParser) -> None:
-    _add_punctual(
+    _add_agent(
         parser,
         health="127.0.0.1:17474",
         wanted="it says by this name what is to be answered for",
@@ -109,7 +133,7 @@ def _add_layer2(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_layer2)
 
 
-def _add_punctual(parser: argparse.ArgumentParser, *, health: str, wanted: str, orphan: str) -> None:
+def _add_agent(parser: argparse.ArgumentParser, *, health: str, wanted: str, orphan: str) -> None:
     """A process beside the speaker, which goes on without it."""
     _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, f"the speaker's: {wanted}")
     _add(parser, "--log-level", "LEVEL", "info", "debug, info, warning or error", choices=_LEVELS)
@@ -133,6 +157,19 @@ def _port(text: str) -> int | None:
     raise argparse.ArgumentTypeError(f"{text!r} is no port: from 1 to 65535, or none")
 
 
+def _health_url(text: str) -> str:
+    if text in (DATA_PLANE_AUTO, DATA_PLANE_NONE):
+        return text
+    try:
+        parts = urlsplit(text)
+        if parts.scheme == "http" and parts.hostname and parts.port != 0:
+            return text
+    except ValueError:  # no port, no address
+        pass
+    words = f"write http://127.0.0.1:10256/healthz, {DATA_PLANE_AUTO} or {DATA_PLANE_NONE}"
+    raise argparse.ArgumentTypeError(f"{text!r} is no URL of a health check: {words}")
+
+
 def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
     _add_place(parser)
     _add(parser, "--config-map", "NAME", "config", "MetalLB's old ConfigMap there; empty: not looked at")
@@ -143,11 +180,11 @@ def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
 
 
 def _add_place(parser: _Flags) -> None:
-    """Which load balancer of which cluster."""
+    """Add the options that name the cluster and the load balancer's namespace."""
     _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "where the configuration's objects are")
     text = "services of this loadBalancerClass (default: those without)"
     _add(parser, "--lb-class", "CLASS", None, text)
-    _add(parser, "--kubeconfig", "FILE", None, "default: the pod's service account, else ~/.kube/config")
+    _add(parser, "--kubeconfig", "FILE", None, "default: $KUBECONFIG, the pod's account, ~/.kube/config")
     _add(parser, "--context", "NAME", None, "a context of the kubeconfig (default: its current one)")
 
 
@@ -211,6 +248,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
         None,
         "for services of this loadBalancerClass (default: those without)",
     )
+    _add_share(parser)
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
     parser.set_defaults(run=_plan)
 
@@ -227,9 +265,11 @@ def _add(
     """A flag whose default comes from the environment: --lb-class from VIPCAST_LB_CLASS."""
     variable = "VIPCAST_" + flag.lstrip("-").replace("-", "_").upper()
     given = os.environ.get(variable) or default
+    # Given and empty is not given: manifests for MetalLB have `--lb-class=`, where its default is empty.
+    kind = str if default else lambda text: text or default
     hint = f" (default: {default})" if default and "default" not in text else ""
     parser.add_argument(
-        flag, metavar=metavar, default=given, help=f"{text}{hint} [{variable}]", choices=choices
+        flag, metavar=metavar, default=given, help=f"{text}{hint} [{variable}]", choices=choices, type=kind
     )
 
 
@@ -246,20 +286,20 @@ def _speaker(options: argparse.Namespace) -> int:
 
 
 def _bfd(options: argparse.Namespace) -> int:
-    from vipcast.bfdd.run import Options as BfdOptions  # noqa: PLC0415
-    from vipcast.bfdd.run import main as run  # noqa: PLC0415
+    from vipcast.bfd_agent.run import Options as BfdOptions  # noqa: PLC0415
+    from vipcast.bfd_agent.run import main as run  # noqa: PLC0415
 
-    return run(BfdOptions(**_punctual_options(options)))
+    return run(BfdOptions(**_agent_options(options)))
 
 
 def _layer2(options: argparse.Namespace) -> int:
-    from vipcast.layer2d.run import Options as Layer2Options  # noqa: PLC0415
-    from vipcast.layer2d.run import main as run  # noqa: PLC0415
+    from vipcast.layer2_agent.run import Options as Layer2Options  # noqa: PLC0415
+    from vipcast.layer2_agent.run import main as run  # noqa: PLC0415
 
-    return run(Layer2Options(**_punctual_options(options)))
+    return run(Layer2Options(**_agent_options(options)))
 
 
-def _punctual_options(options: argparse.Namespace) -> dict[str, Any]:
+def _agent_options(options: argparse.Namespace) -> dict[str, Any]:
     names = ("namespace", "log_level", "health_address", "orphan_seconds", "client_user")
     return {name: getattr(options, name) for name in names}
 
@@ -299,6 +339,7 @@ def _plan(options: argparse.Namespace) -> int:
         lb_class=options.lb_class,
         namespace=options.namespace,
         config_map=options.config_map,
+        within_namespace=options.share_within_namespace,
         as_json=options.output == "json",
     )
 
@@ -312,7 +353,9 @@ def _daemon_options(given: argparse.Namespace) -> Options:
         pod_name=getattr(given, "pod_name", ""),
         ignore_exclude_lb=getattr(given, "ignore_exclude_lb", False),
         bgp_listen=getattr(given, "bgp_listen", None),
+        data_plane_health=getattr(given, "data_plane_health", DATA_PLANE_NONE),
         release_node_ports=getattr(given, "release_node_ports", False),
+        share_within_namespace=getattr(given, "share_within_namespace", False),
         kubeconfig=given.kubeconfig,
         context=given.context,
         log_level=given.log_level,

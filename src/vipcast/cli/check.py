@@ -10,6 +10,7 @@ from typing import Any
 from vipcast.cli.files import UnreadableError, read_objects
 from vipcast.model.configuration import GROUP, parse
 from vipcast.model.problems import ObjectRef, reference
+from vipcast.model.texts import plain
 
 __all__ = ["check"]
 
@@ -32,7 +33,7 @@ def check(files: Sequence[str], namespace: str | None = None) -> int:
         return 2
     found = parse(objects, namespace=namespace)
     for problem in found.problems:
-        print(f"{places[problem.object]}: {problem}")
+        print(f"{plain(places[problem.object])}: {problem}")
     others = f", {skipped} of other groups not looked at" if skipped else ""
     print(f"{len(objects)} objects of {GROUP}, {len(found.problems)} problems{others}", file=sys.stderr)
     return 1 if found.problems else 0

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from vipcast.cli.layer2_lines import owners
 from vipcast.cli.sessions import details, sessions
 from vipcast.cli.table import table
-from vipcast.k8s import TROUBLE, AccessError, ApiError, Client, Json, Resource, find_access
+from vipcast.k8s import API_ERRORS, AccessError, ApiError, Client, Json, Resource, find_access
 from vipcast.k8s.resource import (
     BGP_SESSION_STATES,
     NODES,
@@ -21,7 +21,7 @@ from vipcast.k8s.resource import (
     SERVICE_L2_STATUSES,
     SERVICES,
 )
-from vipcast.speaker.objects import FRR_K8S, NO_BFD, selector
+from vipcast.speaker.reporting.status_objects import FRR_K8S, NO_BFD, selector
 
 __all__ = ["Question", "cluster_lines", "cluster_status"]
 
@@ -31,7 +31,7 @@ _NAMES = {theirs: ours for ours, theirs in FRR_K8S.items()}
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whom to ask, and about what."""
+    """The cluster to ask, and the node or service that is asked about."""
 
     namespace: str
     kubeconfig: str | None = None
@@ -47,7 +47,7 @@ def cluster_status(question: Question, output: str) -> int:
     except AccessError as error:
         print(f"no way to the API server: {error}", file=sys.stderr)
         return 2
-    except TROUBLE as error:
+    except API_ERRORS as error:
         print(f"no status from the cluster: {_explain(error)}", file=sys.stderr)
         return 2
     if output == "json":
@@ -83,14 +83,17 @@ async def _read(question: Question) -> Json:
 
 
 async def _told(client: Client, resource: Resource, question: Question) -> list[Json]:
-    """What our speakers wrote, and not what MetalLB's wrote beside them."""
+    """Return what our speakers wrote, and not what MetalLB's wrote beside them."""
     path = resource.path(question.namespace)
     listing = await client.list(path, label_selector=selector(question.node))
     return [item["status"] for item in listing.items if "status" in item]
 
 
 async def _owned(client: Client, question: Question) -> list[Json]:
-    """Who answers at layer 2; nobody in a cluster of an older version, which does not know the kind."""
+    """Return who answers at layer 2.
+
+    Nobody in a cluster of an older version, which does not know the kind.
+    """
     try:
         return await _told(client, SERVICE_L2_STATUSES, question)
     except ApiError as error:
@@ -131,7 +134,7 @@ def _expected(items: Iterable[Json], lb_class: str | None) -> list[Json]:
 
 
 def _silence(item: Json) -> Json:
-    """Why no speaker might have a word for it: what is usual on most nodes is not told by any."""
+    """Return why no speaker might have a word for it: what is usual on most nodes is not told by any."""
     ingress = ((item.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
     address = ", ".join(each.get("ip") or each.get("hostname") or "" for each in ingress)
     if not address:
@@ -198,7 +201,7 @@ def _service_rows(service: Json, up: set[tuple[str, str]]) -> Iterator[tuple[str
 
 
 def _verdict(entries: Sequence[Json], up: set[tuple[str, str]]) -> tuple[str, str]:
-    """Whether it was sent, and in words: who sent it to whom, who waits for whom, who does not and why."""
+    """Return whether a route was sent, and a sentence: by whom to whom, and who did not and why."""
     pairs = [(each["node"], peer) for each in entries for peer in each.get("peers", ())]
     sent, waiting = [pair for pair in pairs if pair in up], [pair for pair in pairs if pair not in up]
     words = [f"{_named(sent)} to {_peers(sent)}"] if sent else []

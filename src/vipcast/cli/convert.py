@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vipcast.cli.files import UnreadableError, read_documents
+from vipcast.cli.files import UnreadableError, flat, read_documents
 from vipcast.daemon.legacy import KEY, read_config_map
 from vipcast.daemon.options import DEFAULT_NAMESPACE
 from vipcast.model.configuration import parse
@@ -49,10 +49,10 @@ def convert(files: Sequence[str], namespace: str | None = None) -> int:
 
 
 def _conversions(file: str, namespace: str | None) -> Iterator[Conversion]:
-    """Of every ConfigMap in a file that has our key, or of the key's content alone."""
+    """Yield the text of every ConfigMap in a file that has our key, or of the key's content alone."""
     found = 0
     for document in read_documents(file):
-        for item in _items(document):
+        for item in _items(file, document):
             conversion = _conversion(item, namespace)
             if conversion is None:
                 continue
@@ -60,20 +60,19 @@ def _conversions(file: str, namespace: str | None) -> Iterator[Conversion]:
             _refuse_unreadable(file, conversion)
             yield conversion
     if not found:
-        raise UnreadableError(f"{file}: has no ConfigMap with a key {KEY}, nor what should be in that key")
+        raise UnreadableError(file, f"has no ConfigMap with a key {KEY}, nor what should be in that key")
 
 
-def _items(document: Any) -> Iterator[Any]:
-    """The items of a List, however deep, or the document itself."""
-    if isinstance(document, dict) and str(document.get("kind", "")).endswith("List"):
-        for item in document.get("items") or []:
-            yield from _items(item)
+def _items(file: str, document: Any) -> Iterator[Any]:
+    """The objects, or what is in the key alone, which may be anything."""
+    if isinstance(document, dict):
+        yield from flat(file, document)
     elif document is not None:
         yield document
 
 
 def _conversion(item: Any, namespace: str | None) -> Conversion | None:
-    """None for an object that is something else."""
+    """Return the object, or None for one that is something else."""
     if not isinstance(item, dict) or "kind" not in item:
         return convert_document(item, namespace=namespace or DEFAULT_NAMESPACE, rename=object_name)
     data, metadata = item.get("data"), item.get("metadata")
@@ -88,11 +87,11 @@ def _conversion(item: Any, namespace: str | None) -> Conversion | None:
 def _refuse_unreadable(file: str, conversion: Conversion) -> None:
     for problem in conversion.problems:
         if problem.reason is Reason.UNREADABLE:
-            raise UnreadableError(f"{file}: {problem}")
+            raise UnreadableError(file, str(problem))
 
 
 def _good(conversion: Conversion) -> Conversion:
-    """Without what is refused; a pool that is goes with its advertisements."""
+    """Return the objects without the refused ones; a refused pool's advertisements go with it."""
     refused = {problem.object for problem in parse(conversion.objects).refused}
 
     def unwanted(entry: Entry, item: Manifest) -> bool:

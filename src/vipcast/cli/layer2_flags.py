@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a speaker is told about layer 2: flags, each with a default from the environment."""
+"""The flags of a speaker for layer 2, each with a default from the environment."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from vipcast.daemon.options import EXCLUDED_INTERFACES
-from vipcast.layer2.wants import Settings
+from vipcast.layer2.api import Settings
 
 __all__ = ["add_layer2", "layer2_options"]
 
 _PROFILES = ("default", "fast", "calm")
+_REBALANCE = ("gentle", "sticky", "preempt")
 _TRUE = ("1", "true", "yes")
 _NOTHING = Settings()
 
@@ -27,9 +28,15 @@ def add_layer2(parser: argparse.ArgumentParser) -> None:
     _add(group, "port", str(_NOTHING.port), "UDP port of the nodes' heartbeats", kind=_port, metavar="PORT")
     again = "announce addresses again so often; 0: never"
     _add(group, "refresh", f"{_NOTHING.refresh:g}", again, kind=_seconds, metavar="SECONDS")
+    even = f"what happens while some have more than others: {', '.join(_REBALANCE)}"
+    _add(group, "rebalance", _NOTHING.rebalance, even, kind=_rebalance, metavar="MODE")
+    rate = "frames a second that are sent unasked"
+    _add(group, "announce-rate", str(_NOTHING.announce_rate), rate, kind=_rate, metavar="FRAMES")
     where = "regular expressions with commas between, for the beginning of a name: nothing is answered there"
     listed = ",".join(EXCLUDED_INTERFACES)
     _add(group, "exclude-interfaces", listed, where, kind=_expressions, metavar="LIST")
+    also = "likewise: answered there, be it an overlay, a bridge of pods, or part of a VRF"
+    _add(group, "allow-interfaces", "", also, kind=_expressions, metavar="LIST")
     _add(group, "key-dir", None, "a file for each key of the heartbeats; `key` signs", metavar="FOLDER")
     which = "of the nodes that run it: a=b,c=d (default: all)"
     _add(group, "node-selector", "", which, kind=_labels, metavar="LABELS")
@@ -47,9 +54,12 @@ def layer2_options(given: argparse.Namespace) -> dict[str, Any]:
         profile=given.layer2_profile,
         port=given.layer2_port,
         preempt=given.layer2_preempt,
+        rebalance=given.layer2_rebalance,
+        announce_rate=given.layer2_announce_rate,
         refresh=given.layer2_refresh,
         detect_duplicates=given.layer2_detect_duplicates,
         excluded_interfaces=given.layer2_exclude_interfaces,
+        allowed_interfaces=given.layer2_allow_interfaces,
     )
     return {
         "layer2": settings,
@@ -93,6 +103,18 @@ def _profile(text: str) -> str:
     if text not in _PROFILES:
         raise argparse.ArgumentTypeError(f"{text!r} is no profile: {', '.join(_PROFILES)}")
     return text
+
+
+def _rebalance(text: str) -> str:
+    if text not in _REBALANCE:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(_REBALANCE)}")
+    return text
+
+
+def _rate(text: str) -> int:
+    if text.isdecimal() and 2 <= int(text) <= 1_000_000:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of frames a second: from 2 to 1000000")
 
 
 def _port(text: str) -> int:

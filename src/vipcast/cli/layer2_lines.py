@@ -9,7 +9,7 @@ from typing import Any
 
 from vipcast.cli.sessions import age
 from vipcast.cli.table import table
-from vipcast.net.links import Refusal
+from vipcast.net.interfaces import Refusal
 
 __all__ = ["answers", "layer2_lines", "owned", "owners", "process_lines"]
 
@@ -49,7 +49,7 @@ def _held(address: str, each: _Json, now: datetime) -> tuple[str, ...]:
 
 
 def _plain(member: _Json) -> _Json:
-    """In the words of a speaker's status."""
+    """Yield the lines for a service, from a speaker's status."""
     return {**member, "since": _time(member["since_wall"]), "roundTrip": member["round_trip"]}
 
 
@@ -58,7 +58,7 @@ def _time(wall: float) -> str | None:
 
 
 def answers(entry: _Json, now: datetime) -> tuple[str, str]:
-    """Whether this node answers for an address, and in words: since when, or why not and who does."""
+    """Return whether this node answers for an address, and in words: since when, or why not and who does."""
     words = [owned(entry, now)] if entry.get("node") else []
     if entry.get("reason") == "notOwner" and words:
         words = [f"notOwner: {words[0]}"]
@@ -70,7 +70,7 @@ def answers(entry: _Json, now: datetime) -> tuple[str, str]:
 
 
 def owned(entry: _Json, now: datetime) -> str:
-    """Who has an address, since when, and why."""
+    """Return who has an address, since when, and why."""
     where = f" on {_interfaces(entry)}" if entry.get("interfaces") else ""
     why = f" ({entry['why']})" if entry.get("why") else ""
     return f"{entry['node']} answers{where} since {age(entry.get('since'), now)}{why}"
@@ -123,7 +123,7 @@ def _interface_notes(interfaces: Sequence[_Json], *, wide: bool) -> Iterator[str
 
 
 def _why(refusal: str) -> str:
-    """In words; a process of another version may have names that this one does not know."""
+    """Describe a reason; an agent of another version may have names that this one does not know."""
     return Refusal[refusal].value if refusal in Refusal.__members__ else refusal
 
 
@@ -131,15 +131,15 @@ def _alternatives(services: Sequence[_Json]) -> Iterator[str]:
     for service in services:
         for entry in service["addresses"]:
             if entry.get("protocol") == "layer2":
-                heirs = ", ".join(entry.get("standby") or ()) or _somebody(entry)
+                successors = ", ".join(entry.get("standby") or ()) or _somebody(entry)
                 name = f"{service['namespace']}/{service['name']}"
-                yield f"\n{name} {entry['address']}: {heirs} would take over"
+                yield f"\n{name} {entry['address']}: {successors} would take over"
                 for reason, nodes in (entry.get("others") or {}).items():
                     yield f"  not {', '.join(nodes)}: {reason}"
 
 
 def _somebody(entry: _Json) -> str:
-    """Where nobody is named: the owner is the only candidate, or there are too many."""
+    """Return where nobody is named: the owner is the only candidate, or there are too many."""
     count = entry.get("candidates", 0)
     return f"one of {count} nodes" if count > 1 else "nobody"
 

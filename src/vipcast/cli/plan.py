@@ -14,6 +14,7 @@ from vipcast.daemon.legacy import read_config_map
 from vipcast.daemon.options import DEFAULT_NAMESPACE
 from vipcast.ipam.preview import Preview, Row, Usage, preview
 from vipcast.ipam.snapshot import Source, combine
+from vipcast.model.texts import plain
 
 __all__ = ["plan"]
 
@@ -25,12 +26,14 @@ def plan(
     lb_class: str | None = None,
     namespace: str | None = None,
     config_map: str = "",
+    within_namespace: bool = False,
     as_json: bool = False,
 ) -> int:
     """Print it; 0: all is well, 1: a service waits or loses an address, or a problem, 2: unreadable file.
 
     ``files`` add up, later ones take the place of earlier ones; ``pools`` are files besides which there are
-    no pools. ``config_map`` is the name of the ConfigMap that has pools too.
+    no pools. ``config_map`` is the name of the ConfigMap that has pools too. ``within_namespace``: an address
+    is shared by services of one namespace only.
     """
     try:
         sources = [Source(file, list(read_objects(file))) for file in files]
@@ -39,10 +42,16 @@ def plan(
         print(error, file=sys.stderr)
         return 2
     snapshot = combine(sources, config_map=(namespace or DEFAULT_NAMESPACE, config_map))
-    found = preview(snapshot, lb_class=lb_class, namespace=namespace, read=read_config_map)
+    found = preview(
+        snapshot,
+        lb_class=lb_class,
+        namespace=namespace,
+        within_namespace=within_namespace,
+        read=read_config_map,
+    )
     print(json.dumps(found.document(), indent=2) if as_json else "\n".join(_lines(found)))
     if not as_json:
-        print("".join(f"note: {note}\n" for note in found.notes), end="", file=sys.stderr)
+        print("".join(f"note: {plain(note)}\n" for note in found.notes), end="", file=sys.stderr)
     return 0 if found.good else 1
 
 

@@ -68,7 +68,7 @@ def _notes(peer: _Json, name: str) -> Iterator[str]:
 
 
 def _errors(peer: _Json) -> list[str]:
-    """What ended the last session that was up, and what has failed since; often that is one thing."""
+    """Return what ended the last session that was up, and what has failed since; often that is one thing."""
     told = (("lost", "lostAt"), ("lastError", "lastErrorAt"))
     return list(dict.fromkeys(f"{peer[what]} ({peer[when]})" for what, when in told if peer.get(what)))
 
@@ -78,7 +78,7 @@ def _pairs(withheld: Sequence[_Json]) -> Iterator[tuple[str, str]]:
 
 
 def details(peer: _Json) -> Iterator[str]:
-    """What else is known of a session, a line for each subject."""
+    """Yield what else is known of a session, a line for each subject."""
     subjects = {
         "address": _ends(peer),
         "timers": _timers(peer),

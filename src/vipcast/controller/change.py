@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to write so that a service shows what was decided, and what to say about it.
+"""The write that makes a service show what was decided, and the Events about it.
 
 One strategic merge patch of the status subresource does everything, the annotation too: the address, the pool
 and the condition appear at once or not at all, and no right to change services as such is needed. The patch
@@ -17,11 +17,14 @@ from vipcast.ipam import Allocation, Refusal
 from vipcast.ipam.decide import Outcome
 from vipcast.ipam.service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of
 from vipcast.model.addresses import IPAddress
+from vipcast.model.texts import MAX_MESSAGE, cut, listed
 
 __all__ = ["CONDITION", "TAKEN_OVER", "Change", "Note", "make_change"]
 
 CONDITION = "vipcast.io/AddressAllocated"
-# Set on a service that waits by whoever takes over (see `fence`); it goes with the next patch.
+KEPT = "Kept"  # the condition's reason where the service asks for something else, and keeps what it has
+REPAIRED = "StatusRepaired"  # the event's reason where somebody else has written into the status
+# An earlier version set this on services that waited when it took over; it goes with the next patch.
 TAKEN_OVER = "vipcast.io/taken-over"
 
 Json = Mapping[str, Any]
@@ -58,9 +61,11 @@ class _Face:
 
 
 def make_change(item: Json, view: View, outcome: Outcome, why_not: WhyNot, now: str) -> Change:
-    """From the object as it is to the outcome; `now` as the API writes times."""
+    """Return the change from the object as it is to the outcome; `now` as the API writes times."""
     if outcome.relation is Relation.FOREIGN:
         return Change()
+    if outcome.relation is Relation.OURS and outcome.result is None:
+        return Change()  # nothing is known yet
     shown, wanted = _shown(item), _wanted(item, outcome)
     if outcome.relation is Relation.NONE and not (shown.pool or shown.condition or shown.node_ports):
         return Change()  # never was ours
@@ -98,11 +103,22 @@ def _wanted(item: Json, outcome: Outcome) -> _Face:
     result = outcome.result
     node_ports = nodeports.condition(item)
     if isinstance(result, Allocation):
-        words = ("True", "Allocated", f"{_join(result.addresses)} from pool {result.pool}")
+        words = _said_of(result, outcome.refusal)
         return _Face(tuple(str(address) for address in result.addresses), result.pool, words, node_ports)
     if isinstance(result, Refusal):
         return _Face(condition=("False", result.reason.value, result.message), node_ports=node_ports)
     return _Face()
+
+
+def _said_of(result: Allocation, refusal: Refusal | None) -> _Words:
+    """Return the condition of a service that has addresses.
+
+    It says what the service has and, where the service asks for something else, why it has not got that.
+    """
+    text = f"{_join(result.addresses)} from pool {result.pool}"
+    if refusal is None:
+        return ("True", "Allocated", text)
+    return ("True", KEPT, cut(f"keeps {text}: {refusal.reason.value}: {refusal.message}"))
 
 
 def _join(addresses: tuple[IPAddress, ...]) -> str:
@@ -163,13 +179,19 @@ def _condition_patch(item: Json, kind: str, words: _Words | None, now: str) -> d
 
 def _notes(view: View, shown: _Face, wanted: _Face, outcome: Outcome, why_not: WhyNot) -> list[Note]:
     notes = []
-    if shown.ingress and set(shown.ingress) - set(wanted.ingress):
+    repaired = _is_repaired(shown, wanted)
+    if repaired:
+        text = f"the status showed {_seen(shown)}, and the controller gave {_seen(wanted)}: it is put right"
+        notes.append(Note(REPAIRED, text, warning=True))
+    elif shown.ingress and set(shown.ingress) - set(wanted.ingress):
         notes.append(Note("ClearAssignment", _why_cleared(view, shown, outcome, why_not)))
-    if isinstance(outcome.result, Allocation) and shown.ingress != wanted.ingress:
+    if isinstance(outcome.result, Allocation) and shown.ingress != wanted.ingress and not repaired:
         text = f"assigned {_join(outcome.result.addresses)} from pool {outcome.result.pool}"
         notes.append(Note("IPAllocated", text))
-    if isinstance(outcome.result, Refusal) and shown.condition != wanted.condition:
-        text = f"{outcome.result.reason.value}: {outcome.result.message}"
+    refusal = outcome.refusal or outcome.result
+    if isinstance(refusal, Refusal) and shown.condition != wanted.condition:
+        stays = f"; it keeps {', '.join(wanted.ingress)}" if wanted.ingress else ""
+        text = cut(f"{refusal.reason.value}: {refusal.message}", MAX_MESSAGE - len(stays)) + stays
         notes.append(Note("AllocationFailed", text, warning=True))
     if wanted.node_ports is not None and shown.node_ports != wanted.node_ports:
         notes.append(Note(nodeports.LEFT, wanted.node_ports[2], warning=True))
@@ -179,9 +201,24 @@ def _notes(view: View, shown: _Face, wanted: _Face, outcome: Outcome, why_not: W
     return notes
 
 
+def _is_repaired(shown: _Face, wanted: _Face) -> bool:
+    """Tell whether somebody else has written into the status.
+
+    Our own patches change address and condition together.
+    """
+    if (shown.ingress, shown.odd) == (wanted.ingress, wanted.odd):
+        return False
+    crowded = len({":" in text for text in shown.ingress}) < len(shown.ingress)
+    return bool(wanted.ingress) and (shown.condition == wanted.condition or shown.odd or crowded)
+
+
+def _seen(face: _Face) -> str:
+    return listed([text or "a hostname" for text in face.ingress])
+
+
 def _why_cleared(view: View, shown: _Face, outcome: Outcome, why_not: WhyNot) -> str:
-    lost = ", ".join(text or "a hostname" for text in shown.ingress)
+    lost = _seen(shown)
     if outcome.relation is Relation.NONE:
         return f"took {lost} back: the service is not of type LoadBalancer any more"
     refusal = why_not(view.shown) if view.shown else None
-    return f"took {lost} back: {refusal.message if refusal else 'it was not given by this controller'}"
+    return cut(f"took {lost} back: {refusal.message if refusal else 'it was not given by this controller'}")

@@ -12,6 +12,7 @@ __all__ = ["LEASE_NAME", "Metrics"]
 
 LEASE_NAME = "vipcast-controller"
 
+MOST_WRITERS = 16  # names of other programs in one metric
 _POOL = ("pool",)
 # MetalLB's families of names: "" counts both.
 _FAMILIES = {"": (4, 6), "ipv4_": (4,), "ipv6_": (6,)}
@@ -30,6 +31,17 @@ class Metrics:
         self.errors = registry.counter(
             "metallb_k8s_client_update_errors_total", "Objects that could not be written and are tried again."
         )
+        self._overwritten = registry.counter(
+            "vipcast_service_status_overwritten_total",
+            "Times that another program has undone what was written to a service, by its field manager.",
+            ("by",),
+        )
+        self.set_aside = registry.gauge(
+            "vipcast_services_set_aside", "Services for which nothing is decided: they can not be changed."
+        )
+        self.not_written = registry.gauge(
+            "vipcast_objects_not_written", "Objects that the API server did not take; they are tried again."
+        )
         self._loaded = registry.gauge(
             "metallb_k8s_client_config_loaded_bool", "Whether a configuration is in force."
         )
@@ -46,10 +58,22 @@ class Metrics:
             "leader_election_master_status", "Whether this replica leads.", ("name",)
         )
         self._leads.set(0, name=LEASE_NAME)
+        self._writers: set[str] = set()
         self._pools = _pool_gauges(registry)
         self._services = registry.gauge(
             "metallb_allocator_services_allocated_total", "Services with an address of the pool.", _POOL
         )
+
+    def overwritten(self, by: str) -> None:
+        """Count a write that was undone.
+
+        A client of the API chooses its name, so no more than MOST_WRITERS are told apart.
+        """
+        known = self._overwritten.value(by=by) is not None
+        if not known and len(self._writers) >= MOST_WRITERS:
+            by = "other"
+        self._writers.add(by)
+        self._overwritten.inc(by=by)
 
     def collect(self, decider: Decider | None, configuration: Configuration | None, *, leads: bool) -> None:
         """Bring the gauges up to date; a standby has no `decider`."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vipcast.model.texts import listed
+
 __all__ = ["CONDITION", "LEFT", "RELEASED", "condition", "left", "release"]
 
 CONDITION = "vipcast.io/NodePortsReleased"
@@ -36,7 +38,7 @@ def condition(item: Json) -> tuple[str, str, str] | None:
         return None
     message = (
         f"allocateLoadBalancerNodePorts is false, and the service still has the node ports "
-        f"{', '.join(map(str, ports))} from before: every node answers on them; remove nodePort from its "
+        f"{listed(map(str, ports))} from before: every node answers on them; remove nodePort from its "
         "spec.ports, or start the controller with --release-node-ports"
     )
     return ("False", LEFT, message)

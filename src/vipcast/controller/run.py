@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the controller: copies always, a term of leading whenever the Lease is ours.
+"""Runs the controller: cache always, a term of leading whenever the Lease is ours.
 
-             ┌─> copies ──changes──> leader ──writes──> API server
+             ┌─> cache ──changes──> leader ──writes──> API server
 API server ──┤                         ^
              └─> Lease ──> candidate ──┘ (while it leads)
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import gc
 
+from vipcast.controller.cache import Cache
 from vipcast.controller.conditions import counters
-from vipcast.controller.copies import Copies
-from vipcast.controller.lead import Leader
+from vipcast.controller.leader import TOLD, Known, Leader
 from vipcast.controller.metrics import LEASE_NAME, Metrics
 from vipcast.daemon.options import Options
 from vipcast.daemon.run import Daemon
@@ -48,16 +48,18 @@ class Controller:
         self.leader: Leader | None = None
         self._daemon = daemon
         self._metrics = Metrics(daemon.registry)
-        self._copies = Copies(daemon.client, daemon.options, self._metrics)
+        self._cache = Cache(daemon.client, daemon.options, self._metrics)
         self._candidate = Candidate(daemon.client, daemon.options.namespace, LEASE_NAME)
+        self._known: Known | None = None  # of our last term
         daemon.readiness = self._readiness
+        daemon.remark = lambda: self._cache.absent
         daemon.status = self._status
         daemon.registry.before_scrape(self._measure)
 
     async def run(self) -> None:
-        """Until the daemon is stopping; then the lead is handed over."""
+        """Run until the daemon is stopping; then give up the Lease."""
         self._daemon.spawn("lease", self._candidate.run(self._lead))
-        self._daemon.spawn("copies", self._follow())
+        self._daemon.spawn("cache", self._follow())
         await self._daemon.stopping.wait()
         if self.leader is not None:
             await self.leader.drain(DRAIN_SECONDS)
@@ -67,13 +69,16 @@ class Controller:
         """A lead that is free is taken first: what is read after that need not be read again."""
         await self._candidate.settled.wait()
         async with asyncio.TaskGroup() as parts:
-            for informer in self._copies.informers:
+            for informer in self._cache.informers:
                 parts.create_task(informer.run())
-            parts.create_task(self._copies.follow_configuration())
+            parts.create_task(self._cache.follow_configuration())
 
     async def _lead(self, term: Term) -> None:
         release = self._daemon.options.release_node_ports
-        self.leader = Leader(term, self._copies, self._metrics, release_node_ports=release)
+        # Where nobody led since our last term, and that one was settled, nothing has to be read again.
+        known = self._known if term.own and self._known is not None and self._known.settled else None
+        self.leader = Leader(term, self._cache, self._metrics, release_node_ports=release, known=known)
+        self._known = self.leader.known
         try:
             await self.leader.run()
         finally:
@@ -85,22 +90,40 @@ class Controller:
         """A standby is ready when it could take over."""
         if not self._candidate.settled.is_set():
             return f"waiting for the Lease {LEASE_NAME}: {self._candidate.problem or 'not read yet'}"
-        return self._copies.missing or (None if self._copies.known.is_set() else self._copies.lost)
+        if self._cache.missing:
+            return self._cache.missing
+        leader = self.leader
+        if leader is not None and not leader.started:
+            return f"takes over: {leader.doing}"
+        return None if self._cache.known.is_set() else self._cache.lost
 
     def _measure(self) -> None:
-        decider = self.leader.decider if self.leader is not None else None
-        self._metrics.collect(decider, self._copies.configuration, leads=self._candidate.leads())
+        leader = self.leader
+        decider = leader.decider if leader is not None else None
+        self._metrics.set_aside.set(len(leader.known.quarantine) if leader is not None else 0)
+        self._metrics.not_written.set(len(leader.write_errors) if leader is not None else 0)
+        self._metrics.collect(decider, self._cache.configuration, leads=self._candidate.leads())
 
     def _status(self) -> object:
-        configuration = self._copies.configuration or Configuration()
+        configuration = self._cache.configuration or Configuration()
         return {
             "lead": self._lead_status(),
             **self._decisions(self.leader, configuration),
-            "problems": [str(problem) for problem in configuration.problems],
+            "problems": [*(str(problem) for problem in configuration.problems), *self._write_errors()],
             "informers": {
-                each.resource.plural: each.problem for each in self._copies.informers if each.problem
+                each.resource.plural: each.problem for each in self._cache.informers if each.problem
             },
         }
+
+    def _write_errors(self) -> list[str]:
+        """Return what of the cluster could not be read or written, some of it by name."""
+        leader, absent = self.leader, self._cache.absent
+        found = [absent] if absent else []
+        if leader is not None:
+            quarantine, refused = leader.known.quarantine, leader.write_errors
+            found += [f"{name} is set aside: {why}" for name, why in quarantine.why(TOLD).items()]
+            found += [f"{name} is not written: {why}" for name, why in refused.why(TOLD).items()]
+        return found
 
     def _lead_status(self) -> dict[str, object]:
         candidate, leader = self._candidate, self.leader
@@ -114,7 +137,7 @@ class Controller:
         }
 
     def _decisions(self, leader: Leader | None, configuration: Configuration) -> dict[str, object]:
-        """What the leader has decided; a standby decides nothing."""
+        """Return what the leader has decided; a standby decides nothing."""
         if leader is None:
             return {"pools": {}, "services": {}}
         decider = leader.decider

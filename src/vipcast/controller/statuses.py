@@ -6,13 +6,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from vipcast.controller.cache import STATE_NAME, Cache
 from vipcast.controller.conditions import configuration_state, counters, status_patch
-from vipcast.controller.copies import STATE_NAME, Copies
-from vipcast.controller.metrics import Metrics
 from vipcast.controller.queue import WorkQueue
-from vipcast.controller.trouble import is_over
+from vipcast.controller.write_errors import WriteErrors
 from vipcast.ipam import Allocator
-from vipcast.k8s import TROUBLE, Client, Json, Key, Recorder, Resource
+from vipcast.k8s import API_ERRORS, Client, Json, Key, Recorder, Resource
 from vipcast.k8s.resource import CONFIGURATION_STATES, IP_ADDRESS_POOLS
 from vipcast.model.configuration import Configuration
 
@@ -35,25 +34,34 @@ class Statuses:
     """`check` looks at everything again, `count` at the pools."""
 
     def __init__(
-        self, client: Client, copies: Copies, allocator: Allocator, recorder: Recorder, metrics: Metrics
+        self,
+        client: Client,
+        cache: Cache,
+        allocator: Allocator,
+        recorder: Recorder,
+        write_errors: WriteErrors,
     ) -> None:
-        self._client, self._copies, self._allocator = client, copies, allocator
-        self._recorder, self._metrics = recorder, metrics
+        self._client, self._cache, self._allocator = client, cache, allocator
+        self._recorder, self._write_errors = recorder, write_errors
         self._queue: WorkQueue[_ObjectKey] = WorkQueue(self._write)
         self._counters_changed = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many objects wait to be written; counters that wait for their turn are one."""
+        """Return how many objects wait to be written; counters that wait for their turn are one."""
         return len(self._queue) + (1 if self._counters_changed.is_set() else 0)
 
     def check(self) -> None:
         """The configuration was read again."""
-        for resource, informer in self._copies.config.items():
+        for resource, informer in self._cache.config.items():
             for key in informer.items:
                 self._queue.add((resource, key))
         self.check_state()
-        if self._copies.configuration is not None:
-            self._copies.legacy.tell(self._copies.configuration.problems, self._recorder)
+        if self._cache.configuration is not None:
+            self._cache.legacy.tell(self._cache.configuration.problems, self._recorder)
+
+    def check_one(self, resource: Resource, key: Key) -> None:
+        """One object's status has changed, which may not have been us."""
+        self._queue.add((resource, key))
 
     def check_state(self) -> None:
         """The ConfigurationState may not say what it should."""
@@ -64,7 +72,7 @@ class Statuses:
         self._counters_changed.set()
 
     async def work(self) -> None:
-        """Write, one object after the other, until cancelled."""
+        """Write one object after the other, until cancelled; several may do so."""
         await self._queue.work()
 
     async def follow_counters(self) -> None:
@@ -72,7 +80,7 @@ class Statuses:
         while True:
             await self._counters_changed.wait()
             self._counters_changed.clear()
-            for key in self._copies.config[IP_ADDRESS_POOLS].items:
+            for key in self._cache.config[IP_ADDRESS_POOLS].items:
                 self._queue.add((IP_ADDRESS_POOLS, key))
             await asyncio.sleep(COUNTERS_SECONDS)
 
@@ -83,12 +91,13 @@ class Statuses:
                 await self._write_state()
             else:
                 await self._write_object(resource, key)
-        except TROUBLE as error:
-            return is_over(error, resource.kind, key, self._metrics)
+        except API_ERRORS as error:
+            return self._write_errors.should_give_up(error, resource.kind, key)
+        self._write_errors.written(resource.kind, key)
         return True
 
     async def _write_object(self, resource: Resource, key: Key) -> None:
-        item, configuration = self._copies.config[resource].items.get(key), self._copies.configuration
+        item, configuration = self._cache.config[resource].items.get(key), self._cache.configuration
         if item is None or configuration is None:
             return
         counts = counters(self._allocator, key[1]) if resource is IP_ADDRESS_POOLS else {}
@@ -106,13 +115,16 @@ class Statuses:
                 self._recorder.record(item, problem.reason.value, problem.note, warning=True)
 
     async def _write_state(self) -> None:
-        item = self._copies.state
-        wanted = configuration_state(self._copies.configuration, item or {}, now())
+        if not self._cache.state_known:
+            return
+        item, whole = self._cache.state, self._cache.complete
+        configuration = self._cache.configuration if whole else None
+        wanted = configuration_state(configuration, item or {}, now(), self._cache.absent)
         if wanted is None:
             return
         if item is None:
             item = await self._create_state()
-        path = CONFIGURATION_STATES.path(self._copies.namespace, STATE_NAME, "status")
+        path = CONFIGURATION_STATES.path(self._cache.namespace, STATE_NAME, "status")
         uid = item["metadata"]["uid"]
         await self._client.patch(path, {"metadata": {"uid": uid}, "status": wanted})
 
@@ -120,9 +132,9 @@ class Statuses:
         """Its status can not be given with it: that is another part of the API."""
         metadata = {
             "name": STATE_NAME,
-            "namespace": self._copies.namespace,
+            "namespace": self._cache.namespace,
             "labels": {COMPONENT: STATE_NAME},
         }
         kind = CONFIGURATION_STATES
         body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
-        return await self._client.create(kind.path(self._copies.namespace), body)
+        return await self._client.create(kind.path(self._cache.namespace), body)

@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What both daemons share: logs, metrics, a server for probes, signals. `run` shows how a program uses it."""
+"""The shell of both daemons: logs, metrics, a server for probes, signals.
+
+`run` shows how a program uses it.
+"""

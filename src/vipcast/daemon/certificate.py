@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vipcast.daemon.log import log_for
-from vipcast.k8s.access import Material, Stamp, load_pair
+from vipcast.k8s.access import CredentialFile, Stamp, load_pair
 from vipcast.k8s.errors import AccessError
 
 __all__ = ["CertificateError", "from_folder", "self_signed"]
@@ -43,7 +43,7 @@ async def self_signed(name: str) -> Contexts:
 
 
 def from_folder(folder: Path) -> Contexts:
-    """What ``tls.crt`` and ``tls.key`` in it are at the moment. Raises CertificateError."""
+    """Return what ``tls.crt`` and ``tls.key`` in it are at the moment. Raises CertificateError."""
     return _Files(folder).context
 
 
@@ -52,7 +52,7 @@ class _Files:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._materials = tuple(Material(folder / name) for name in ("tls.crt", "tls.key"))
+        self.credential_file = tuple(CredentialFile(folder / name) for name in ("tls.crt", "tls.key"))
         self._seen = self._stamps()
         try:
             self._context = self._read()
@@ -60,7 +60,7 @@ class _Files:
             raise CertificateError(f"{folder}: {_words(error)}") from error
 
     def context(self) -> ssl.SSLContext:
-        """Of the files as they are now; of the last good ones while they are unusable."""
+        """Return the context of the files as they are, or of the last good ones while they are unusable."""
         if (now := self._stamps()) != self._seen:
             self._seen = now
             try:
@@ -71,10 +71,10 @@ class _Files:
         return self._context
 
     def _read(self) -> ssl.SSLContext:
-        return _context(*(each.read() for each in self._materials))
+        return _context(*(each.read() for each in self.credential_file))
 
     def _stamps(self) -> tuple[Stamp | None, ...]:
-        return tuple(each.stamp() for each in self._materials)
+        return tuple(each.stamp() for each in self.credential_file)
 
 
 _UNUSABLE = (AccessError, CertificateError)
@@ -85,7 +85,7 @@ def _words(error: BaseException) -> str:
 
 
 def _context(certificate: bytes, key: bytes) -> ssl.SSLContext:
-    """With the ciphers that Python chooses. Each answer ends its connection, so nothing is ever resumed."""
+    """Make a TLS context with Python's ciphers. Each answer ends its connection, so no session is resumed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
@@ -113,7 +113,7 @@ def _request(name: str) -> list[str]:
 
 
 async def _openssl(arguments: list[str]) -> bytes:
-    """What it prints. Raises CertificateError."""
+    """Return what it prints. Raises CertificateError."""
     try:
         async with asyncio.timeout(OPENSSL_SECONDS):
             return await _run("openssl", arguments)

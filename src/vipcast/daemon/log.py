@@ -39,15 +39,15 @@ class Log:
         self._logger = logging.getLogger(name)
 
     def debug(self, event: str, **fields: object) -> None:
-        """For whoever looks for a fault."""
+        """Log what only somebody who looks for a fault needs."""
         self._logger.debug(event, extra={"fields": fields})
 
     def info(self, event: str, **fields: object) -> None:
-        """Something changed."""
+        """Log that something changed."""
         self._logger.info(event, extra={"fields": fields})
 
     def warning(self, event: str, **fields: object) -> None:
-        """Something is not as it was declared."""
+        """Log that something is not as it was declared."""
         self._logger.warning(event, extra={"fields": fields})
 
     def error(self, event: str, error: BaseException | None = None, **fields: object) -> None:

@@ -36,7 +36,7 @@ class Metric:
         self._values[self._key(labels)] = float(value)
 
     def value(self, **labels: str) -> float | None:
-        """What is exposed for these labels."""
+        """Return what is exposed for these labels."""
         return self._values.get(self._key(labels))
 
     def clear(self) -> None:
@@ -44,7 +44,7 @@ class Metric:
         self._values.clear()
 
     def lines(self) -> Iterator[str]:
-        """In the text format."""
+        """Return the metrics in Prometheus' text format."""
         yield f"# HELP {self.name} {self.text.translate(_HELP_ESCAPES)}"
         yield f"# TYPE {self.name} {self.kind}"
         for key, value in sorted(self._values.items()):
@@ -87,7 +87,7 @@ class Registry:
         return "".join(f"{line}\n" for metric in self._metrics.values() for line in metric.lines())
 
     def add_process(self, version: str) -> None:
-        """What Prometheus expects of every process."""
+        """Add the metrics that Prometheus expects of every process."""
         self.gauge("vipcast_build_info", "The version that is running.", ("version",)).set(1, version=version)
         self.gauge("process_start_time_seconds", "When the process started, unix time.").set(time.time())
         memory = self.gauge("process_resident_memory_bytes", "Resident memory.")

@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What both daemons are told on the command line."""
+"""The command-line options of both daemons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vipcast.layer2.wants import Settings
+from vipcast.layer2.api import EXCLUDED_INTERFACES, Settings
 
-__all__ = ["DEFAULT_NAMESPACE", "EXCLUDED_INTERFACES", "Options"]
+__all__ = ["DATA_PLANE_AUTO", "DATA_PLANE_NONE", "DEFAULT_NAMESPACE", "EXCLUDED_INTERFACES", "Options"]
 
+DATA_PLANE_AUTO, DATA_PLANE_NONE = "auto", "none"
 DEFAULT_NAMESPACE = "metallb-system"  # so that manifests written for MetalLB fit
-
-
-# Where pods and bridges are: MetalLB's.
-EXCLUDED_INTERFACES = (
-    *("docker", "cbr", "dummy", "virbr", "lxcbr", "veth", "lo$", "cali", "tunl", "flannel", "kube-ipvs"),
-    *("cni", "nodelocaldns", "lxc"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +22,11 @@ class Options:
     lb_class: str | None = None  # None: services without a class; otherwise those of exactly this one
     node_name: str = ""  # the speaker's node
     pod_name: str = ""  # the speaker's Pod; empty: it runs in none
+    share_within_namespace: bool = False  # an address is shared by services of one namespace only
     release_node_ports: bool = False  # remove those that are left on a service that wants none
     ignore_exclude_lb: bool = False  # announce even where the node's label says not to
     bgp_listen: int | None = None  # TCP port on which routers may connect to the speaker
+    data_plane_health: str = DATA_PLANE_AUTO  # or DATA_PLANE_NONE, or a URL: see `speaker.data_plane`
     kubeconfig: str | None = None  # None: the pod's own access, or ~/.kube/config
     context: str | None = None
     log_level: str = "info"

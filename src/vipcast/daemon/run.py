@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from vipcast import __version__
+from vipcast.daemon.authorization import Gate, local_only
 from vipcast.daemon.certificate import CertificateError, Contexts, from_folder, self_signed
-from vipcast.daemon.gate import Gate, local_only
 from vipcast.daemon.log import configure, log_for
 from vipcast.daemon.metrics import CONTENT_TYPE, Registry
 from vipcast.daemon.options import Options
@@ -56,16 +56,18 @@ class TaskEndedError(Exception):
 
 
 class Daemon:
-    """What a program gets to work with."""
+    """The resources of a program: client, options, registry and tasks."""
 
     def __init__(self, name: str, options: Options, client: Client) -> None:
         self.name, self.options, self.client = name, options, client
         self.registry = Registry()
         self.registry.add_process(__version__)
         self.stopping = asyncio.Event()
-        # Why the daemon is not ready, or None; and what `vipcast status` shows. A program sets both.
+        # Why the daemon is not ready, or None; what it lacks though it is ready, or None; and what
+        # `vipcast status` shows. A program sets them.
         self.readiness: Callable[[], str | None] = lambda: "starting"
-        self.status: Callable[[], object] = dict
+        self.remark: Callable[[], str | None] = lambda: None
+        self.status: Callable[[], object] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -209,10 +211,15 @@ async def _listen(address: str, server: Server) -> Server:
 
 def _ready(daemon: Daemon) -> Page:
     why = "stopping" if daemon.stopping.is_set() else daemon.readiness()
-    return text_page(why, 503) if why else text_page("ok")
+    if why:
+        return text_page(why, 503)
+    remark = daemon.remark()
+    return text_page(f"ok; {remark}" if remark else "ok")
 
 
 def _status(daemon: Daemon) -> Page:
+    if daemon.status is None:
+        return text_page("starting", 503)
     return json_page({"program": daemon.name, "version": __version__, "status": daemon.status()})
 
 

@@ -14,17 +14,17 @@ from vipcast.k8s.client import (
     Listing,
     WatchEvent,
 )
-from vipcast.k8s.errors import TROUBLE, AccessError, ApiError, UnreachableError
+from vipcast.k8s.errors import API_ERRORS, AccessError, ApiError, UnreachableError
 from vipcast.k8s.events import Recorder
 from vipcast.k8s.informer import Informer
 from vipcast.k8s.resource import Json, Key, Resource, key_of
 
 __all__ = [
+    "API_ERRORS",
     "APPLY_PATCH",
     "JSON_PATCH",
     "MERGE_PATCH",
     "STRATEGIC_PATCH",
-    "TROUBLE",
     "Access",
     "AccessError",
     "ApiError",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How to reach the API server and who we are to it: from inside a pod, or from a kubeconfig file.
+"""The address of the API server and our credentials: from inside a pod, or from a kubeconfig file.
 
 Tokens and certificates are files that somebody else renews (the kubelet a token about hourly), so each is
 read again when its file changed, and a symlink that moved counts as a change.
@@ -15,31 +15,31 @@ from pathlib import Path
 
 from vipcast.k8s.errors import AccessError
 
-__all__ = ["Access", "Material", "Stamp", "Tls", "find_access", "in_cluster", "load_pair"]
+__all__ = ["Access", "CredentialFile", "Stamp", "Tls", "find_access", "in_cluster", "load_pair"]
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class CredentialFile:
     """A token, key or certificate: in a file, or given inline."""
 
     path: Path | None = None
     data: bytes = b""
 
     def read(self) -> bytes:
-        """What it is now. Raises AccessError when the file cannot be read."""
+        """Return what it is now. Raises AccessError when the file cannot be read."""
         try:
             return self.data if self.path is None else self.path.read_bytes()
-        except OSError as error:
-            raise AccessError(f"{self.path}: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # a name with a NUL in it
+            raise AccessError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
 
     def stamp(self) -> Stamp | None:
         """Differs when the file differs; None for what is inline or momentarily missing."""
         try:
             status = self.path.stat() if self.path else None
-        except OSError:
+        except (OSError, ValueError):
             return None
         return (status.st_ino, status.st_mtime_ns, status.st_size) if status else None
 
@@ -48,25 +48,25 @@ class Material:
 class Token:
     """A bearer token."""
 
-    material: Material
+    credential_file: CredentialFile
     _stamp: Stamp | None = field(default=None, init=False)
     _value: str = field(default="", init=False)
 
     def __call__(self) -> str:
         """The token as it is now; the last one known while its file is missing."""
-        stamp = self.material.stamp()
+        stamp = self.credential_file.stamp()
         if not self._value or (stamp is not None and stamp != self._stamp):
-            self._value, self._stamp = self.material.read().decode().strip(), stamp
+            self._value, self._stamp = self.credential_file.read().decode(errors="replace").strip(), stamp
         return self._value
 
 
 @dataclass(slots=True)
 class Tls:
-    """Whom we trust and the certificate that we show."""
+    """The certificate authority that is trusted, and the client certificate."""
 
-    authority: Material | None = None
-    certificate: Material | None = None
-    key: Material | None = None
+    authority: CredentialFile | None = None
+    certificate: CredentialFile | None = None
+    key: CredentialFile | None = None
     server_name: str | None = None
     insecure: bool = False
     _context: ssl.SSLContext | None = field(default=None, init=False)
@@ -127,8 +127,10 @@ class Access:
     namespace: str | None = None  # of the service account or the context
 
     def headers(self) -> list[tuple[str, str]]:
-        """Who we are, as HTTP headers."""
+        """Return who we are, as HTTP headers. Raises AccessError for a token that can not stand in one."""
         token = self.token() if self.token else ""
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise AccessError(f"{self.server}: the token for it has characters that no token has")
         return [("authorization", f"Bearer {token}")] if token else []
 
 
@@ -138,10 +140,10 @@ def in_cluster(environment: Mapping[str, str] | None = None, folder: Path = _SER
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise AccessError("not in a pod (KUBERNETES_SERVICE_HOST is not set): name a file with --kubeconfig")
-    token = Token(Material(folder / "token"))
+    token = Token(CredentialFile(folder / "token"))
     token()  # a pod without a mounted token should hear of it now, not in the first request
     address = f"[{host}]" if ":" in host else host
-    tls = Tls(authority=Material(folder / "ca.crt"))
+    tls = Tls(authority=CredentialFile(folder / "ca.crt"))
     return Access(f"https://{address}:{port}", tls, token, _namespace(folder / "namespace"))
 
 
@@ -150,9 +152,12 @@ def _namespace(path: Path) -> str | None:
 
 
 def find_access(kubeconfig: str | None = None, context: str | None = None) -> Access:
-    """Access by the named kubeconfig; without one the pod's own; without a pod ``~/.kube/config``."""
-    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+    """Return access by the named kubeconfig, else by $KUBECONFIG, as the pod, or by ``~/.kube/config``."""
+    listed = [Path(each).expanduser() for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each]
+    if kubeconfig is None and not listed and "KUBERNETES_SERVICE_HOST" in os.environ:
         return in_cluster()
     from vipcast.k8s.kubeconfig import read_kubeconfig  # noqa: PLC0415 - a pod never needs it
 
+    if kubeconfig is None and listed:
+        return read_kubeconfig(listed, context)
     return read_kubeconfig(Path(kubeconfig or "~/.kube/config").expanduser(), context)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long to wait before the next try."""
+"""The delays before the next try."""
 
 from __future__ import annotations
 

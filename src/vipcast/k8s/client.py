@@ -10,24 +10,36 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from vipcast.k8s.access import Access
 from vipcast.k8s.errors import ApiError, UnreachableError
-from vipcast.k8s.http import Http, Response
+from vipcast.k8s.http import Http, Into, Response
+from vipcast.k8s.pages import MAX_ITEM, MOST, PAGE_BYTES, Page, PageTooLargeError, next_limit
 from vipcast.k8s.resource import Json
 
-__all__ = ["APPLY_PATCH", "JSON_PATCH", "MERGE_PATCH", "STRATEGIC_PATCH", "Client", "Listing", "WatchEvent"]
+__all__ = [
+    "APPLY_PATCH",
+    "JSON_PATCH",
+    "MERGE_PATCH",
+    "SKIPPED",
+    "STRATEGIC_PATCH",
+    "Client",
+    "Listing",
+    "WatchEvent",
+]
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 
-PAGE = 500  # client-go's; the API server then never builds one enormous answer
-MAX_LINE = 8 * 1024 * 1024  # one watched object: etcd takes 1.5 MiB
+MAX_LINE = MAX_ITEM  # bytes of one watched object and what is around it
+SKIPPED = "SKIPPED"  # type of our own WatchEvent for an object that is larger
+_HEAD = 4096  # bytes of a line that is too long in which its object's name is looked for
 _RETRIES = 4
 _LONGEST_WAIT = 15.0  # seconds; what a busy API server asks for is 1
 
@@ -44,7 +56,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One line of a watch: ADDED, MODIFIED, DELETED, or BOOKMARK (nothing but a resourceVersion)."""
+    """One line of a watch: ADDED, MODIFIED, DELETED, or BOOKMARK (nothing but a resourceVersion).
+
+    SKIPPED is ours: an object that is larger than MAX_LINE. There is of it what could be read of its
+    metadata: `name`, `namespace` and `resourceVersion`, or none of them.
+    """
 
     type: str
     object: Json
@@ -77,22 +93,51 @@ class Client:
         *,
         label_selector: str | None = None,
         field_selector: str | None = None,
-        page: int = PAGE,
+        page: int = MOST,
         each: Callable[[Json], Json] = lambda item: item,
     ) -> Listing:
-        """A whole collection, asked for in pages; `each` may slim every object before the next page comes."""
+        """Return a whole collection, asked for in pages of at most `page` objects and PAGE_BYTES bytes.
+
+        `each` may trim every object before the next one is decoded. It has to be a pure function: a page that
+        is too large is asked for again, with fewer objects.
+        """
         query: dict[str, str | int | None] = {
             "labelSelector": label_selector,
             "fieldSelector": field_selector,
         }
         items: list[Json] = []
         token: str | None = None
+        limit = page
         while True:
-            answer = await self._call("GET", path, {**query, "limit": page, "continue": token})
-            items += (each(item) for item in _typed(answer))
-            token = answer["metadata"].get("continue")
+            try:
+                found = await self._page(path, {**query, "limit": limit, "continue": token}, limit, each)
+            except PageTooLargeError as error:
+                limit = max(1, min(error.fitted, limit // 2))
+                continue
+            items += found.items
+            metadata = found.envelope["metadata"]
+            token = metadata.get("continue")
             if not token:
-                return Listing(items, answer["metadata"]["resourceVersion"])
+                return Listing(items, metadata["resourceVersion"])
+            limit = next_limit(limit, found.size, page)
+
+    async def _page(self, path: str, query: _Query, limit: int, each: Callable[[Json], Json]) -> Page:
+        """Read one page.
+
+        A page of one object has no budget, so that the largest object of the API can be read.
+        """
+        pages: list[Page] = []
+
+        def begin() -> Callable[[bytes], None]:
+            pages.append(Page(each, budget=PAGE_BYTES if limit > 1 else None))
+            return pages[-1].feed
+
+        await self._send("GET", path, query, into=begin)
+        found = pages[-1]
+        found.end()
+        if "metadata" not in found.envelope:
+            raise UnreachableError("not an API server: its answer is no list")
+        return found
 
     async def create(self, path: str, body: Json, **query: str | int | bool | None) -> Json:
         """POST an object to its collection."""
@@ -145,8 +190,8 @@ class Client:
             if stream.status != 200:
                 raise _refusal(Response(stream.status, stream.headers, await stream.read()))
             opened()
-            async for line in _lines(stream.chunks()):
-                yield _watched(line)
+            async for line, whole in _lines(stream.chunks()):
+                yield _watched(line) if whole else _skipped(line)
 
     async def close(self) -> None:
         """Close idle connections."""
@@ -160,19 +205,38 @@ class Client:
         body: object = None,
         content_type: str = "application/json",
     ) -> Json:
+        return _decode((await self._send(method, path, query, body, content_type=content_type)).body)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: _Query,
+        body: object = None,
+        *,
+        content_type: str = "application/json",
+        into: Into | None = None,
+    ) -> Response:
+        """Send a request, repeat it where that may help, and return the answer to the one that succeeded."""
         content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = [("content-type", content_type)] if content else []
         for attempt in range(_RETRIES + 1):
-            if not self._allowed():
-                raise UnreachableError("not sent: this process may not write any more")
-            response = await self._http.request(method, _target(path, query), body=content, headers=headers)
+            self._check()
+            response = await self._http.request(
+                method, _target(path, query), body=content, headers=headers, check=self._check, into=into
+            )
             if response.status < 300:
-                return _decode(response.body)
+                return response
             refusal = _refusal(response)
             if attempt == _RETRIES or not _worth_repeating(method, refusal):
                 raise refusal
             await asyncio.sleep(min(_LONGEST_WAIT, refusal.retry_after or 0.0))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _check(self) -> None:
+        """Raise UnreachableError when nothing may be sent any more: asked before connecting, and after."""
+        if not self._allowed():
+            raise UnreachableError("not sent: this process may not write any more")
 
 
 def _worth_repeating(method: str, refusal: ApiError) -> bool:
@@ -199,7 +263,10 @@ def _decode(content: bytes) -> Json:
 
 
 def _refusal(response: Response) -> ApiError:
-    """From a Status object where there is one; proxies answer with text."""
+    """Return the error of a refused request, from its Status object where there is one.
+
+    Proxies answer with text.
+    """
     try:
         status = json.loads(response.body)
         reason, message = status.get("reason") or "Unknown", status.get("message") or ""
@@ -215,27 +282,22 @@ def _seconds(value: str | None) -> float | None:
     return float(value) if value and value.isdigit() else None
 
 
-def _typed(answer: Json) -> list[Json]:
-    """Lists of built-in types leave out what each object is; everyone downstream wants to know."""
-    kind, version = str(answer.get("kind", "")).removesuffix("List"), answer.get("apiVersion", "")
-    items: list[Json] = answer.get("items") or []
-    for item in items:
-        item.setdefault("kind", kind)
-        item.setdefault("apiVersion", version)
-    return items
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    buffer = bytearray()
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """Yield lines, and whether each is whole: of one that is longer than MAX_LINE only the head is kept."""
+    buffer, skipping = bytearray(), False
     async for chunk in chunks:
         buffer += chunk
-        *whole, rest = buffer.split(b"\n") if b"\n" in chunk else [buffer]
-        for line in whole:
-            if line.strip():
-                yield bytes(line)
+        *ended, rest = buffer.split(b"\n") if b"\n" in chunk else [buffer]
+        for line in ended:
+            if skipping or len(line) > MAX_LINE:
+                yield bytes(line[:_HEAD]), False
+            elif line.strip():
+                yield bytes(line), True
+            skipping = False
         buffer = rest
-        if len(buffer) > MAX_LINE:
-            raise UnreachableError(f"a watched object is larger than {MAX_LINE} bytes")
+        if skipping or len(buffer) > MAX_LINE:
+            del buffer[_HEAD:]
+            skipping = True
 
 
 def _watched(line: bytes) -> WatchEvent:
@@ -248,3 +310,16 @@ def _watched(line: bytes) -> WatchEvent:
             int(item.get("code") or 500), item.get("reason") or "Unknown", item.get("message") or ""
         )
     return WatchEvent(kind, item)
+
+
+def _skipped(head: bytes) -> WatchEvent:
+    """Return the event for a line that is too long, with what its head says of the object's name.
+
+    Built-in types have what names an object first in the line; others may not.
+    """
+    found = {
+        name: match[1].decode()
+        for name in ("name", "namespace", "resourceVersion")
+        if (match := re.search(rb'"%s":"([A-Za-z0-9.:-]+)"' % name.encode(), head))
+    }
+    return WatchEvent(SKIPPED, {"metadata": found})

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong between us and the API server: it refused, it was not there, or we know no way to it."""
+"""The errors between a client and the API server: it refused, did not answer, or cannot be located."""
 
 from __future__ import annotations
 
-__all__ = ["TROUBLE", "AccessError", "ApiError", "UnreachableError"]
+__all__ = ["API_ERRORS", "AccessError", "ApiError", "UnreachableError"]
 
 
 class AccessError(Exception):
@@ -30,4 +30,4 @@ class ApiError(Exception):
 
 
 # All that a call may raise.
-TROUBLE = (ApiError, UnreachableError, AccessError)
+API_ERRORS = (ApiError, UnreachableError, AccessError)

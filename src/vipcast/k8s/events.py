@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from vipcast.k8s.bucket import Bucket
 from vipcast.k8s.client import Client
-from vipcast.k8s.errors import TROUBLE, ApiError
+from vipcast.k8s.errors import API_ERRORS, ApiError
 from vipcast.k8s.resource import Json, Resource
 
 __all__ = ["Recorder"]
@@ -51,7 +52,7 @@ class _Subject(NamedTuple):
     uid: str
 
     def path(self, event: str | None = None) -> str:
-        """Of its Events, or of one: those of a cluster-wide object are in ``default``."""
+        """Return the path of its Events, or of one: those of a cluster-wide object are in ``default``."""
         return EVENTS.path(self.namespace or "default", event)
 
 
@@ -60,29 +61,13 @@ _Series = tuple[_Subject, str]  # and the reason
 
 @dataclass(slots=True)
 class _Note:
-    """Something to be said."""
+    """A note that is to be sent as an Event."""
 
     type: str
     message: str
     first: str
     last: str
     count: int = 1  # how often it was noted
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """How many Events an object may still get."""
-
-    tokens: float
-    at: float
-
-    def take(self, now: float) -> bool:
-        self.tokens = min(BURST, self.tokens + (now - self.at) / REFILL_SECONDS)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 class Recorder:
@@ -102,19 +87,22 @@ class Recorder:
         # One object's events are sent by one task, so that a series stays one Event.
         self._queues: list[asyncio.Queue[_Series]] = [asyncio.Queue() for _number in range(AT_ONCE)]
         self._waiting: dict[_Series, _Note] = {}  # each is in its queue once
-        self._buckets: OrderedDict[_Subject, _Bucket] = OrderedDict()
+        self._buckets: OrderedDict[_Subject, Bucket] = OrderedDict()  # Events that an object may still get
         self._known: OrderedDict[_Series, tuple[str, int]] = OrderedDict()  # Event's name, count
 
     def __len__(self) -> int:
-        """How many are noted and not sent."""
+        """Return how many are noted and not sent."""
         return len(self._waiting)
 
-    def record(self, item: Json, reason: str, message: str, *, warning: bool = False) -> None:
-        """Note an Event about `item` (any API object); returns at once, with or without a server."""
+    def record(self, item: Json, reason: str, message: str, *, warning: bool = False) -> bool:
+        """Note an Event about `item` (any API object); returns at once, with or without a server.
+
+        The answer is whether the object may have so many: one that gets too many is told of nowhere else.
+        """
         subject = _subject(item)
         if not self._allowed(subject):
             self.dropped += 1
-            return
+            return False
         now = _now()
         note = _Note("Warning" if warning else "Normal", message[:MAX_MESSAGE], now, now)
         series = (subject, reason)
@@ -126,12 +114,13 @@ class Recorder:
             self._queues[hash(subject) % AT_ONCE].put_nowait(series)
         else:
             self.dropped += 1
+        return True
 
     def _allowed(self, subject: _Subject) -> bool:
         now = time.monotonic()
         bucket = self._buckets.get(subject)
         if bucket is None:
-            bucket = self._buckets[subject] = _Bucket(BURST, now)
+            bucket = self._buckets[subject] = Bucket(1 / REFILL_SECONDS, BURST, now)
         _bound(self._buckets, subject)
         return bucket.take(now)
 
@@ -165,7 +154,7 @@ class Recorder:
         try:
             await self._send(series, note)
             self.sent += 1
-        except TROUBLE as error:
+        except API_ERRORS as error:
             self.dropped += 1
             _log.warning("event_not_sent", extra={"fields": {"reason": series[1], "why": str(error)}})
 

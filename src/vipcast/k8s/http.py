@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,20 +19,25 @@ import h11
 from vipcast.k8s.access import Access
 from vipcast.k8s.errors import UnreachableError
 
-__all__ = ["Http", "Response", "Stream"]
+__all__ = ["Http", "Into", "Response", "Stream"]
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0  # half of the API server's own limit of 60 s
 IDLE_SECONDS = 60.0  # a kept connection older than this may be forgotten by something on the way
 MAX_IDLE = 16  # more than a daemon ever has requests under way; a handshake costs as much as a request
-MAX_BODY = 64 * 1024 * 1024  # a page of 500 objects at etcd's usual limit per object is far below
+# Bytes of an answer that is kept whole: one object (`pages` has how large one can be). Lists are read as they
+# come.
+MAX_BODY = 16 * 1024 * 1024
 _CHUNK = 64 * 1024
 # Seconds until the kernel declares a silent peer dead: probes after 15 s, three of them 5 s apart.
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 _USER_TIMEOUT_MS = 30_000
 
 _Headers = list[tuple[str, str]]
-_OURS = (OSError, EOFError, h11.RemoteProtocolError)  # TimeoutError and ssl.SSLError are OSErrors
+# Called when a good answer begins; what it returns gets the body in pieces.
+Into = Callable[[], Callable[[bytes], None]]
+# TimeoutError and ssl.SSLError are OSErrors, UnicodeError is a ValueError.
+_OURS = (OSError, EOFError, ValueError, h11.ProtocolError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +84,46 @@ class Http:
         self._idle: list[_Connection] = []
 
     async def request(
-        self, method: str, target: str, *, body: bytes = b"", headers: _Headers | None = None
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes = b"",
+        headers: _Headers | None = None,
+        check: Callable[[], None] = lambda: None,
+        into: Into | None = None,
     ) -> Response:
-        """Send and wait for the whole answer. Raises UnreachableError."""
-        message = self._message(method, target, body, headers or [])
-        with _named(self._access.server):
+        """Send and wait for the whole answer. Raises UnreachableError.
+
+        `check` is called right before bytes are sent, and may raise. With `into` the body of an answer below
+        300 goes there, and the Response has none.
+        """
+        call = _Call(self._message(method, target, body, headers or []), body, check, into)
+        began = time.monotonic()
+        with _named(self._access.server), self._forgetting(began):
             async with asyncio.timeout(REQUEST_SECONDS):
                 try:
-                    return await self._exchange(await self._connection(), message, body)
+                    return await self._exchange(await self._connection(), call)
                 except _StaleError:
                     # The server hung up while the connection was idle and read nothing of the request.
-                    return await self._exchange(await self._connect(), message, body)
+                    return await self._exchange(await self._connect(), call)
+
+    @contextlib.contextmanager
+    def _forgetting(self, began: float) -> Iterator[None]:
+        """Drop every connection that was idle already when a request `began` that got no answer in time.
+
+        A path that goes silent takes all of them with it, and whoever tried one after the other would wait
+        for each. A caller with less patience than ours cancels, which says the same.
+        """
+        try:
+            yield
+        except (TimeoutError, asyncio.CancelledError):
+            fresh = [each for each in self._idle if each.since > began]
+            for connection in self._idle:
+                if connection.since <= began:
+                    connection.close()
+            self._idle = fresh
+            raise
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -122,15 +156,24 @@ class Http:
             method=method, target=path, headers=[*always, *self._access.headers(), *length, *headers]
         )
 
-    async def _exchange(self, connection: _Connection, message: h11.Request, body: bytes) -> Response:
+    async def _exchange(self, connection: _Connection, call: _Call) -> Response:
         try:
-            head = await connection.send(message, body)
-            content = await _collect(connection.body(), connection.server)
+            call.check()
+            head = await connection.send(call.message, call.body)
+            content = await self._take_body(connection, head, call.into)
         except BaseException:
             connection.close()
             raise
         self._keep(connection)
         return Response(head.status_code, _plain(head), content)
+
+    async def _take_body(self, connection: _Connection, head: h11.Response, into: Into | None) -> bytes:
+        if into is None or head.status_code >= 300:
+            return await _collect(connection.body(), connection.server)
+        feed = into()
+        async for chunk in connection.body():
+            feed(chunk)
+        return b""
 
     async def _connection(self) -> _Connection:
         while self._idle:
@@ -160,6 +203,16 @@ class Http:
         return _Connection(reader, writer, self._access.server)
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request that is to be sent."""
+
+    message: h11.Request
+    body: bytes
+    check: Callable[[], None]
+    into: Into | None
+
+
 class _StaleError(Exception):
     """A kept connection turned out to be closed before it answered anything."""
 
@@ -172,7 +225,7 @@ class _Connection:
         self._reader, self._writer = reader, writer
         self._h11 = h11.Connection(h11.CLIENT)
         self._used = False
-        self._since = time.monotonic()
+        self.since = time.monotonic()  # when it was made, or became idle
 
     async def send(self, message: h11.Request, body: bytes) -> h11.Response:
         """Send a request; the answer's head."""
@@ -212,12 +265,12 @@ class _Connection:
         if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
             return False
         self._h11.start_next_cycle()
-        self._used, self._since = True, time.monotonic()
+        self._used, self.since = True, time.monotonic()
         return True
 
     def usable(self) -> bool:
         """Neither closed by the server nor idle for too long."""
-        fresh = time.monotonic() - self._since < IDLE_SECONDS
+        fresh = time.monotonic() - self.since < IDLE_SECONDS
         return fresh and not self._reader.at_eof() and not self._writer.is_closing()
 
     def close(self) -> None:

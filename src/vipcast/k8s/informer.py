@@ -19,8 +19,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 
 from vipcast.k8s.backoff import Backoff
-from vipcast.k8s.client import Client, WatchEvent
-from vipcast.k8s.errors import TROUBLE, ApiError
+from vipcast.k8s.client import SKIPPED, Client, WatchEvent
+from vipcast.k8s.errors import API_ERRORS, ApiError
 from vipcast.k8s.resource import Json, Key, Resource, key_of
 
 __all__ = ["Informer"]
@@ -32,7 +32,7 @@ WATCH_SECONDS = 300  # client-go's least; up to twice that, so that watches don'
 
 
 def without_managed_fields(item: Json) -> Json:
-    """Who set which field is often half of an object and nobody here reads it."""
+    """Return who set which field is often half of an object and nobody here reads it."""
     item["metadata"].pop("managedFields", None)
     return item
 
@@ -40,7 +40,7 @@ def without_managed_fields(item: Json) -> Json:
 class Informer:
     """Keeps `items` like the collection and calls `on_change(key, object or None)` for every difference.
 
-    `on_change` is called in the event loop, after `items` changed. `slim` may cut an object down before it is
+    `on_change` is called in the event loop, after `items` changed. `trim` may cut an object down before it is
     kept; `on_problem` hears of every new `problem`, and None when it is over. `on_listed` is called after
     every list: what came and went while nobody watched made no difference. With `optional`, a collection that
     the cluster doesn't know (no CRD) is an empty one.
@@ -56,7 +56,7 @@ class Informer:
         label_selector: str | None = None,
         field_selector: str | None = None,
         optional: bool = False,
-        slim: Callable[[Json], Json] = without_managed_fields,
+        trim: Callable[[Json], Json] = without_managed_fields,
         idle: float = 100.0,
         on_problem: Callable[[str | None], None] = lambda _: None,
         on_listed: Callable[[], None] = lambda: None,
@@ -69,7 +69,7 @@ class Informer:
         self._path = resource.path(namespace)
         self._labels, self._fields = label_selector, field_selector
         self._on_change, self._on_problem, self._on_listed = on_change, on_problem, on_listed
-        self._slim = slim
+        self._trim = trim
         self._optional, self._idle = optional, idle
         self._items: dict[Key, Json] = {}
         self._version: str | None = None  # where the next watch begins; None: list first
@@ -100,7 +100,7 @@ class Informer:
         while True:
             try:
                 await self._follow()
-            except TROUBLE as error:
+            except API_ERRORS as error:
                 await self._recover(error)
 
     async def _follow(self) -> None:
@@ -119,7 +119,7 @@ class Informer:
     async def _list(self) -> None:
         askers = list(self._askers)
         listing = await self._client.list(
-            self._path, each=self._slim, label_selector=self._labels, field_selector=self._fields
+            self._path, each=self._trim, label_selector=self._labels, field_selector=self._fields
         )
         self._replace({key_of(item): item for item in listing.items})
         self._version = listing.resource_version
@@ -155,7 +155,7 @@ class Informer:
 
     @contextlib.asynccontextmanager
     async def _at_most(self, seconds: float) -> AsyncIterator[None]:
-        """So many seconds, or until somebody asks for a list."""
+        """Wait for so many seconds, or until somebody asks for a list."""
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds) as self._wait:
@@ -170,6 +170,9 @@ class Informer:
     def _take(self, event: WatchEvent) -> None:
         self._alive()
         self._backoff.reset()
+        if event.type == SKIPPED:
+            self._skip(event.object["metadata"])
+            return
         self._version = event.object["metadata"]["resourceVersion"]
         if event.type == "BOOKMARK":
             return
@@ -177,7 +180,14 @@ class Informer:
         if event.type == "DELETED":
             self._remove(key)
         else:
-            self._put(key, self._slim(event.object))
+            self._put(key, self._trim(event.object))
+
+    def _skip(self, metadata: Json) -> None:
+        """Go on without an object that is too large to be read; the copy has it as it was."""
+        self._version = metadata.get("resourceVersion", self._version)
+        name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
+        fields = {"resource": self.resource.plural, "object": name or "not known"}
+        _log.warning("object_too_large", extra={"fields": fields})
 
     def _replace(self, items: dict[Key, Json]) -> None:
         for key in self._items.keys() - items.keys():

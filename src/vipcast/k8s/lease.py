@@ -23,14 +23,15 @@ from typing import Any
 
 from vipcast.k8s.client import Client
 from vipcast.k8s.elector import Elector, Record, Timing, Write
-from vipcast.k8s.errors import TROUBLE, ApiError
+from vipcast.k8s.errors import API_ERRORS, ApiError
 from vipcast.k8s.informer import Informer
 from vipcast.k8s.resource import LEASES, Json, Key
 
 __all__ = ["Candidate", "Term", "read_record"]
 
 _log = logging.getLogger("vipcast.k8s")
-_TROUBLE = (*TROUBLE, TimeoutError)
+_TROUBLE = (*API_ERRORS, TimeoutError)
+_REQUESTS = 16  # under way at once: reads of two seconds overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Term:
     holder: str  # our name in the Lease
     client: Client
     clean: bool  # whoever led before gave the lead back: nothing that they sent can still arrive
+    own: bool = False  # our own term was the last one, and nobody led in between
 
 
 _Lead = Callable[[Term], Coroutine[Any, Any, None]]
@@ -78,36 +80,37 @@ class Candidate:
 
     @property
     def leader(self) -> str | None:
-        """Who leads, as far as is known."""
+        """Return who leads, as far as is known."""
         return self._state.leader
 
     @property
     def since(self) -> str | None:
-        """Since when, as the API writes times."""
+        """The time since when it leads, as the API writes times."""
         return self._state.seen.acquired or None if self._state.seen and self.leader else None
 
     @property
     def problem(self) -> str | None:
-        """Why the Lease can not be written or read, for people."""
+        """Return why the Lease can not be written or read, for people."""
         return self._problem or self._informer.problem
 
     def leads(self) -> bool:
-        """Whether we lead at this very moment. It asks the clock, so it is right after any pause."""
+        """Return whether we lead at this very moment. It asks the clock, so it is right after any pause."""
         return not self._over and self._state.leads(_now())
 
     # -- life ------------------------------------------------------------------------------------------------
 
     async def run(self, lead: _Lead) -> None:
-        """Until cancelled. Raises what `lead` raises; it must not return by itself."""
+        """Run until cancelled. Raises what `lead` raises; `lead` must not return by itself."""
         self._lead = lead
         following = asyncio.create_task(self._informer.run())
+        reading = asyncio.create_task(self._read_while_slow())
         try:
             await self._informer.synced.wait()
             self._see()
             await self._failure
         finally:
             self._over = True
-            await _end([following, *self._requests, *self._end_term()])
+            await _end([following, reading, *self._requests, *self._end_term()])
             self._disarm()
 
     async def resign(self) -> None:
@@ -162,7 +165,7 @@ class Candidate:
 
     async def _write(self, write: Write) -> None:
         try:
-            async with asyncio.timeout(self._state.timing.attempt):
+            async with asyncio.timeout(self._state.patience):
                 answer = await self._put(write)
         except _TROUBLE as error:
             await self._failed(error)
@@ -183,13 +186,34 @@ class Candidate:
         conflict = isinstance(error, ApiError) and error.status in (404, 409)
         if not conflict:
             self._say(str(error) or "no answer in time")
-        self._state = self._state.failed(_now(), conflict=conflict)
+        refused = isinstance(error, ApiError) and 400 <= error.status < 500 and error.status != 429
+        self._state = self._state.failed(_now(), conflict=conflict, refused=refused and not conflict)
         self._advance()
         if conflict:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._state.timing.attempt):
                     await self._informer.refresh()
             self._see()
+
+    async def _read_while_slow(self) -> None:
+        """Reads don't wait for each other: they may be as slow as the writes."""
+        while True:
+            await asyncio.sleep(self._state.timing.read)
+            if self._state.reads and not self._over and len(self._requests) < _REQUESTS:
+                request = asyncio.create_task(self._verify())
+                self._requests.add(request)
+                request.add_done_callback(self._requests.discard)
+
+    async def _verify(self) -> None:
+        began = _now()
+        with contextlib.suppress(*_TROUBLE):
+            async with asyncio.timeout(self._state.timing.deadline):
+                found = await self._client.list(
+                    LEASES.path(self._namespace), field_selector=f"metadata.name={self._name}"
+                )
+            record = read_record(found.items[0]) if found.items else None
+            self._state = self._state.verified(record, began, _now())
+            self._advance()
 
     def _say(self, problem: str | None) -> None:
         if problem and not self._problem:
@@ -213,7 +237,8 @@ class Candidate:
 
     async def _serve(self) -> None:
         assert self._lead is not None  # `run` sets it before anything else
-        await self._lead(Term(self.identity, self._client.guarded(self.leads), self._state.clean))
+        client = self._client.guarded(self.leads)
+        await self._lead(Term(self.identity, client, self._state.clean, self._state.own))
 
     def _term_ended(self, task: asyncio.Task[None]) -> None:
         """The next term begins when nothing of this one is left."""
@@ -228,7 +253,7 @@ class Candidate:
 
 
 def read_record(item: Json) -> Record:
-    """What a Lease says; people may have written into it."""
+    """Return what a Lease says; people may have written into it."""
     spec = item.get("spec") or {}
     return Record(
         holder=spec.get("holderIdentity") or "",

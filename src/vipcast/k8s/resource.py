@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which collection of objects: the part of the API's discovery that we need, written down."""
+"""The resources of the API that the daemons read and write, with group, version and plural."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """As objects spell it: ``v1``, ``metallb.io/v1beta1``."""
+        """The apiVersion of its objects: ``v1``, ``metallb.io/v1beta1``."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Layer 2: answers for addresses on a segment, and says so. No I/O.
+"""ARP and NDP for addresses of services: answers, announcements, conflicts. No I/O.
 
-Reading order: ``frames``, ``arp``, ``ndp`` (what is on the wire), ``responder`` (who is answered),
-``announcer`` (what is said unasked), ``duplicates`` and ``foreign`` (who else has an address),
-``kernel_filter`` (what the kernel keeps from us). ``agenda`` and ``pace`` are for those that have timers;
-``wants`` is what the speaker says.
+Reading order: ``frames``, ``arp``, ``ndp`` (the wire), ``responder`` (who is answered), ``announcer``
+(gratuitous ARP and unsolicited advertisements), ``dad`` and ``conflict_detector`` (other hosts that have an
+address), ``kernel_filter`` (frames that the kernel drops for us), ``timer_queue`` and ``token_bucket``.
+``api`` has the types between the speaker and `vipcast layer2`.
 """

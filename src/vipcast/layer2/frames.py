@@ -40,7 +40,7 @@ class EtherType(IntEnum):
 
 
 class Ignored(Enum):
-    """Why a frame gets no answer. The name is a counter's label, the value says it in words."""
+    """The reason why a frame gets no answer. The name is a counter's label, the value says it in words."""
 
     TOO_SHORT = "shorter than what it says it is"
     VLAN = "tagged for a VLAN"
@@ -90,7 +90,7 @@ def read_mac(text: str) -> Mac:
 
 
 def ether_type(frame: bytes) -> int:
-    """Of an untagged frame. FrameError: too short, or tagged."""
+    """Return the parts of an untagged frame. Raises FrameError for one that is too short, or tagged."""
     if len(frame) < HEADER.size:
         raise FrameError(Ignored.TOO_SHORT)
     found: int = HEADER.unpack_from(frame)[2]

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel lets a packet socket have: ARP and neighbour discovery that concern certain addresses.
+"""Filters that let a packet socket have only ARP and neighbor discovery about certain addresses.
 
 A busy segment's other frames cost the process nothing. The result is a program of the classic BPF
 (linux/filter.h) for SO_ATTACH_FILTER on a packet socket of type SOCK_RAW. It is right on a socket for all
@@ -62,6 +62,11 @@ VLAN_TAG_PRESENT = ANCILLARY + 48  # SKF_AD_VLAN_TAG_PRESENT
 # PACKET_HOST, PACKET_BROADCAST, PACKET_MULTICAST. Above: for other hosts, our own, and what has a VLAN's tag.
 _LAST_FOR_US = 2
 
+_IP_HEADER = 0xFFF00000  # SKF_NET_OFF
+_UDP_HEADER, _TTL, _IPV6_HOP_LIMIT = 8, 8, 7
+_HEARTBEAT = int.from_bytes(b"vL")
+MOST_HOPS = 255
+
 _WHOLE_FRAME = 0x40000
 _TAKE, _DROP = Instruction(Code.RETURN, _WHOLE_FRAME), Instruction(Code.RETURN, 0)
 _FARTHEST = 255
@@ -75,7 +80,7 @@ _ARP_KINDS_FIT, _ARP_LENGTHS_FIT = struct.unpack("!IH", arp.CONSTANT[2:])
 
 
 def arp_filter(addresses: Iterable[IPv4Address], most: int = MOST_RANGES) -> Program:
-    """ARP of which the target or the sender is among ``addresses``."""
+    """Return a program that takes ARP of which the target or the sender is among ``addresses``."""
     return _fitting(_arp_program, addresses, most)
 
 
@@ -90,7 +95,7 @@ def _arp_program(wanted: Sequence[Range]) -> Program:
 
 
 def ndp_filter(addresses: Iterable[IPv6Address], most: int = MOST_RANGES) -> Program:
-    """Neighbour Solicitations and Advertisements of which the target is among ``addresses``."""
+    """Return a program for Neighbor Solicitations and Advertisements with a target among ``addresses``."""
     return _fitting(_ndp_program, addresses, most)
 
 
@@ -107,15 +112,27 @@ def _ndp_program(wanted: Sequence[Range]) -> Program:
     ]
 
 
+def heartbeat_filter(version: int, *, on_link: bool) -> Program:
+    """Return a program for a UDP socket that takes heartbeats, which it knows by how they begin.
+
+    A filter of such a socket sees the UDP header and, beside it, that of IP (SKF_NET_OFF). ``on_link``: take
+    only those with a TTL of 255, which no router has forwarded (RFC 5082).
+    """
+    hops = _IP_HEADER + {4: _TTL, 6: _IPV6_HOP_LIMIT}[version]
+    begin = _unless_equal(Code.LOAD_HALF, _UDP_HEADER, _HEARTBEAT)
+    checked = _unless_equal(Code.LOAD_BYTE, hops, MOST_HOPS) if on_link else []
+    return [*begin, *checked, _TAKE]
+
+
 def encode(program: Program) -> bytes:
-    """An array of struct sock_filter, in this host's byte order."""
+    """Return an array of struct sock_filter, in this host's byte order."""
     return b"".join(
         struct.pack("=HBBI", code, true, false, operand) for code, operand, true, false in program
     )
 
 
 def ranges(addresses: Iterable[IPv4Address | IPv6Address], most: int) -> list[Range]:
-    """Sorted, apart from each other, at most ``most``; all of ``addresses`` is in them."""
+    """Return at most ``most`` ranges, sorted and apart from each other, that hold all of ``addresses``."""
     numbers = sorted({int(address) for address in addresses})
     return _joined([(number, number) for number in numbers], most)
 
@@ -162,7 +179,7 @@ def _unless_equal(load: Code, where: int, value: int) -> Program:
 
 
 def _going_on(program: Program) -> Program:
-    """Where ``program`` would drop it goes on behind itself."""
+    """Return a program that goes on behind itself where ``program`` would drop the packet."""
     last = len(program) - 1
     return [
         Instruction(Code.JUMP, last - place) if instruction == _DROP else instruction
@@ -181,7 +198,7 @@ _Step = tuple[int, bool | tuple[Range, ...]]
 
 
 def _search(steps: Sequence[_Step], below: Sequence[int]) -> Program:
-    """A balanced tree of comparisons with the word that is loaded."""
+    """Return a balanced tree of comparisons with the word that is loaded."""
     if len(steps) == 1:
         found = steps[0][1]
         if isinstance(found, bool):
@@ -196,7 +213,7 @@ def _search(steps: Sequence[_Step], below: Sequence[int]) -> Program:
 
 
 def _steps(wanted: Sequence[Range], words: int) -> list[_Step]:
-    """By the highest of ``words`` words; the first step is at 0."""
+    """Return the steps by the highest of ``words`` words; the first step is at 0."""
     steps: list[_Step] = []
     end = 0
     for first, last, found in _blocks(wanted, words):
@@ -227,7 +244,7 @@ def _blocks(wanted: Sequence[Range], words: int) -> list[tuple[int, int, bool | 
 
 
 def _cut(wanted: Sequence[Range], size: int) -> Iterable[Range]:
-    """Into ranges within one block of ``size`` and ranges of whole blocks."""
+    """Cut the ranges into ones within one block of ``size`` and ones of whole blocks."""
     for low, high in wanted:
         start = low
         if start % size and start // size != high // size:

@@ -95,7 +95,7 @@ def solicited_node(address: IPv6Address) -> IPv6Address:
 
 
 def group_mac(group: IPv6Address) -> Mac:
-    """Where frames for a multicast address go (RFC 2464 section 7)."""
+    """Return where frames for a multicast address go (RFC 2464 section 7)."""
     return b"\x33\x33" + group.packed[12:]
 
 
@@ -147,7 +147,7 @@ def _checksum(addresses: bytes, body: bytes) -> int:
 
 
 def decode(frame: bytes) -> Solicitation | Advertisement:
-    """What sections 7.1.1 and 7.1.2 call valid. FrameError where it is not, or is something else."""
+    """Return what sections 7.1.1 and 7.1.2 call valid. FrameError where it is not, or is something else."""
     if ether_type(frame) != EtherType.IPV6:
         raise FrameError(Ignored.OTHER_PROTOCOL)
     found = read(frame)
@@ -204,7 +204,7 @@ def _why_short(frame: bytes) -> Ignored:
 
 
 def _check_sizes(size: int, length: int, hops: int, kind: int) -> None:
-    """Behind the header itself, with nothing between: RFC 6980 forbids fragments of these messages."""
+    """Return the ICMPv6 message right behind the header: RFC 6980 forbids fragments of these messages."""
     if kind not in (Kind.SOLICITATION, Kind.ADVERTISEMENT):
         raise FrameError(Ignored.OTHER_MESSAGE)
     if hops != HOP_LIMIT:

@@ -21,8 +21,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from vipcast.layer2 import arp, ndp
+from vipcast.layer2.api import Address
 from vipcast.layer2.frames import FrameError, Ignored, Mac
-from vipcast.layer2.wants import Address
 
 # A flood with ever new MACs fills no memory; whoever reads them reads them more often than this.
 MOST_FOREIGN = 1024
@@ -33,7 +33,7 @@ _ALL_NODES, _ALL_NODES_MAC = ndp.ALL_NODES.packed, ndp.group_mac(ndp.ALL_NODES)
 
 
 class How(Enum):
-    """By what another has shown that it has an address, or is about to take it."""
+    """The kind of frame by which another host shows that it has an address, or is about to take it."""
 
     REQUEST = "ARP request"
     REPLY = "ARP reply"
@@ -121,7 +121,7 @@ class Responder:
         return frozenset(self.counts())
 
     def counts(self) -> dict[Address, int]:
-        """How many answers each owned address had here."""
+        """Return how many answers each owned address had here."""
         return {_address(packed): count for packed, count in self._answered.items()}
 
     def take_foreign(self) -> list[Foreign]:
@@ -133,7 +133,7 @@ class Responder:
     # ---- frames ----
 
     def answer(self, frame: bytes) -> bytes | None:
-        """What to send on the same interface, if anything. Never an exception, whatever the octets."""
+        """Return what to send on the same interface, if anything. Never an exception, whatever the octets."""
         kind = frame[12:14]
         if kind == b"\x08\x06" and len(frame) >= 42:
             return self._answer_arp(frame)

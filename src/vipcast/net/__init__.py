@@ -2,6 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sockets and the clock for the protocol packages.
 
-``peering`` runs one BGP session for ever; ``link`` is its TCP connection, ``sockets`` how one is made,
+``peering`` runs one BGP session for ever; ``tcp_stream`` is its TCP connection, ``sockets`` how one is made,
 ``status`` what is said about it.
 """

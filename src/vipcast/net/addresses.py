@@ -36,7 +36,7 @@ class InterfaceAddress:
 
     @property
     def fit(self) -> bool:
-        """Whether others may be told to send to it."""
+        """Return whether others may be told to send to it."""
         return self.everywhere and not self.flags & _UNFIT
 
 

@@ -14,8 +14,8 @@ from dataclasses import replace
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.bfd.settings import BadSettingsError, BfdCounters, BfdSettings, BfdStatus
 from vipcast.net import bfd_protocol as protocol
-from vipcast.net.line_client import LineClient
-from vipcast.net.lines import Json, ProtocolError
+from vipcast.net.ipc import PROTOCOL, Json, ProtocolError
+from vipcast.net.ipc_client import IpcClient
 
 __all__ = [
     "BadSettingsError",
@@ -30,7 +30,7 @@ __all__ = [
 _NOT_THERE = "the BFD process (vipcast bfd) does not answer on this node: {}"
 
 
-class BfdClient(LineClient):
+class BfdClient(IpcClient):
     """Sessions by name. ``on_change`` is called in the event loop when ``statuses`` (more than its counters),
     ``connected`` or ``problem`` have changed. While the process is away the last statuses stay: nobody knows
     better.
@@ -49,18 +49,18 @@ class BfdClient(LineClient):
             self._tell()
 
     def statuses(self) -> Mapping[str, BfdStatus]:
-        """Of the wanted sessions that the process has said something about."""
+        """Return the statuses of wanted sessions that the agent has said something about."""
         return {name: status for name, status in self._statuses.items() if name in (self._wanted or {})}
 
     @property
     def wanted(self) -> Mapping[str, BfdSettings]:
-        """What was asked for last."""
+        """Return what was asked for last."""
         return self._wanted or {}
 
     def _tell(self) -> None:
         if self._wanted is not None:
             want = {name: protocol.write_settings(settings) for name, settings in self._wanted.items()}
-            self._send({"want": want})
+            self._send({"want": want, "versions": PROTOCOL})
 
     def _hear(self, message: Json) -> None:
         sessions = message.get("sessions", {})

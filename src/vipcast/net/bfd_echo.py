@@ -3,46 +3,37 @@
 """Echo packets on the wire (RFC 5881 section 4): IPv4, from our address to it, by way of the peer's MAC.
 
 The peer's forwarding sends them back; our kernel would drop them as its own, so they are read before it does.
-Opening the socket needs CAP_NET_RAW, and nothing else here does.
+The peer's MAC is that of its Control packets. Those are seen here before the kernel has judged them, so the
+TTL, our discriminator and the interface have to fit here as well. Opening the socket needs CAP_NET_RAW, and
+nothing else here does.
 """
 
 from __future__ import annotations
 
-import array
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from vipcast.net.bfd_sockets import ECHO_PORT, SINGLE_HOP_PORT
+from vipcast.bfd.packet import ControlPacket
+from vipcast.bfd.packet import decode as decode_control
+from vipcast.bfd.settings import SINGLE_HOP_TTL
+from vipcast.net.bfd_filter import echo_filter
+from vipcast.net.bfd_sockets import AT_ONCE, ECHO_PORT, SINGLE_HOP_PORT
+from vipcast.net.packet_sockets import attach_filter
 
 _TTL = 255
 _TRAFFIC_CLASS = 0xC0
 _ETH_P_IP = 0x0800
-_SO_ATTACH_FILTER = 26
 _PACKET = 2048
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _UDP = struct.Struct("!HHHH")
-# Classic BPF from the IP header on: UDP, no later fragment, destination port of echo or of Control packets,
-# which tell us the MACs of peers. Each: code, jump if true, jump if false, value.
-_FILTER = (
-    (0x30, 0, 0, 9),  # load the protocol
-    (0x15, 0, 7, socket.IPPROTO_UDP),
-    (0x28, 0, 0, 6),  # load flags and fragment offset
-    (0x45, 5, 0, 0x1FFF),
-    (0xB1, 0, 0, 0),  # index by the header's length
-    (0x48, 0, 0, 2),  # load the destination port
-    (0x15, 1, 0, ECHO_PORT),
-    (0x15, 0, 1, SINGLE_HOP_PORT),
-    (0x06, 0, 0, _PACKET),
-    (0x06, 0, 0, 0),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Where a peer is on the wire."""
+    """The interface and MAC by which a peer is reached."""
 
     interface: str
     mac: bytes
@@ -50,25 +41,33 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """``payload`` of an echo packet that came back; None for a Control packet, which only tells the MAC."""
+    """A packet. ``payload`` of an echo packet that came back, None for a Control packet. ``discriminator``:
+    ours, as a Control packet has it.
+    """
 
     source: IPv4Address
     neighbour: Neighbour
     payload: bytes | None
+    discriminator: int = 0
 
 
-def open_port() -> socket.socket:
-    """Raises PermissionError without CAP_NET_RAW."""
+def open_port(discriminators: Collection[int]) -> socket.socket:
+    """Open the socket; ``discriminators`` as for ``listen_for``. Raises OSError, PermissionError without
+    CAP_NET_RAW.
+    """
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_IP))
     try:
         sock.setblocking(False)
-        code = array.array("B", b"".join(struct.pack("=HBBI", *line) for line in _FILTER))
-        program = struct.pack("@HP", len(_FILTER), code.buffer_info()[0])
-        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        listen_for(sock, discriminators)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def listen_for(sock: socket.socket, discriminators: Collection[int]) -> None:
+    """Have the kernel drop what belongs to no session with one of these discriminators."""
+    attach_filter(sock, echo_filter(discriminators))
 
 
 def send(sock: socket.socket, neighbour: Neighbour, ours: IPv4Address, payload: bytes) -> None:
@@ -77,9 +76,9 @@ def send(sock: socket.socket, neighbour: Neighbour, ours: IPv4Address, payload: 
     sock.sendto(_datagram(ours, payload), address)
 
 
-def receive_all(sock: socket.socket) -> Iterator[Heard]:
-    """Everything that waits in the socket's buffer."""
-    while True:
+def receive(sock: socket.socket, most: int = AT_ONCE) -> Iterator[Heard]:
+    """Read what waits in the socket's buffer, ``most`` packets of it."""
+    for _each in range(most):
         try:
             data, address = sock.recvfrom(_PACKET)
         except OSError:
@@ -108,9 +107,14 @@ def _read(data: bytes, neighbour: Neighbour) -> Heard | None:
     start = 4 * (data[0] & 0x0F) if data else 0
     if start < _IP.size or len(data) < start + _UDP.size:
         return None
-    source = IPv4Address(data[12:16])
-    port = _UDP.unpack_from(data, start)[1]
-    if port != ECHO_PORT:
-        return Heard(source, neighbour, None)
-    # One that came back is from us and to us.
-    return Heard(source, neighbour, data[start + _UDP.size :]) if data[12:16] == data[16:20] else None
+    source, port = IPv4Address(data[12:16]), _UDP.unpack_from(data, start)[1]
+    payload = data[start + _UDP.size :]
+    if port == ECHO_PORT:
+        # One that came back is from us and to us.
+        return Heard(source, neighbour, payload) if data[12:16] == data[16:20] else None
+    if port != SINGLE_HOP_PORT or data[8] != SINGLE_HOP_TTL:
+        return None
+    packet = decode_control(payload)
+    if not isinstance(packet, ControlPacket) or not packet.your_discriminator:
+        return None
+    return Heard(source, neighbour, None, packet.your_discriminator)

@@ -1,11 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the BFD process and its clients say to each other: JSON lines over an abstract Unix socket.
+"""The protocol between the BFD agent and its clients: JSON lines over an abstract Unix socket.
 
 client -> process   {"want": {NAME: settings, ...}}       the whole set, each time
 process -> client   {"sessions": {NAME: status, ...}}     the whole set, after changes and now and then
 
-heir -> process     {"take_over": 1}                      see vipcast.punctual.handover
+successor -> process     {"take_over": 1, ...}                 see vipcast.agent.handover
+
+Both say {"versions": [least, most]} of this protocol with it (`vipcast.net.ipc.check`); words, fields and
+counters that are not known are left out.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.bfd.settings import Address, BadSettingsError, BfdCounters, BfdSettings, BfdStatus
-from vipcast.net.lines import Json, ProtocolError
+from vipcast.net.ipc import Json, ProtocolError
 
 # A line of 256 sessions is about 200 kB; more is somebody else's mistake.
 MAX_LINE = 1 << 20
@@ -26,6 +29,7 @@ MAX_SESSIONS = 256
 
 _SETTINGS = frozenset(field.name for field in fields(BfdSettings))
 _STATUS = frozenset(field.name for field in fields(BfdStatus))
+_COUNTERS = frozenset(field.name for field in fields(BfdCounters))
 
 
 def control_name(namespace: str) -> str:
@@ -93,14 +97,15 @@ def write_status(status: BfdStatus) -> Json:
 
 
 def read_status(written: Mapping[str, Any]) -> BfdStatus:
-    """Of a newer process too: what is not known here is left out. Raises ProtocolError."""
+    """Read a status, of a newer agent too: what is not known here is left out. Raises ProtocolError."""
     try:
         known = {name: value for name, value in written.items() if name in _STATUS}
         for name in ("state", "remote_state"):
             known[name] = BfdState(known[name])
         for name in ("diagnostic", "remote_diagnostic"):
-            known[name] = Diagnostic(known[name])
-        known["counters"] = BfdCounters(**known["counters"])
+            known[name] = Diagnostic.read(known[name])
+        counters = known["counters"].items()
+        known["counters"] = BfdCounters(**{name: value for name, value in counters if name in _COUNTERS})
         return BfdStatus(**known)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ProtocolError(f"status of a session: {error!r}") from error

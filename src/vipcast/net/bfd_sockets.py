@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""UDP sockets for BFD Control packets (RFC 5881 sections 4 and 5, RFC 5883). No capability is needed."""
+"""UDP sockets for BFD Control packets (RFC 5881 sections 3 to 5, RFC 5883). No capability is needed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from vipcast.bfd.settings import SINGLE_HOP_TTL, Address, BfdSettings
+from vipcast.net.route_lookup import interfaces_to
 
 SINGLE_HOP_PORT, MULTIHOP_PORT, ECHO_PORT = 3784, 4784, 3785
 # RFC 5881 section 4: the source port is of this range, one for each session.
@@ -26,8 +27,13 @@ _IPV6_RECVPKTINFO, _IPV6_PKTINFO = 49, 50
 _IPV6_RECVHOPLIMIT, _IPV6_HOPLIMIT = 51, 52
 # What waits while we are kept from running; the kernel gives as much as it allows.
 _BUFFER = 1 << 20
+_SO_MEMINFO, _DROPS = 55, 8 * 4  # SK_MEMINFO_DROPS
 _ANCILLARY = 128
 _PACKET = 512  # a Control packet with the longest authentication is 52 octets
+# In a turn from one socket: about two milliseconds. Whoever fills the buffer must not keep us reading.
+AT_ONCE = 256
+# Before anything expires more is read, of what came during a pause of ours: ten milliseconds' worth.
+AFTER_A_PAUSE = 1024
 _ATTEMPTS = 100
 
 
@@ -96,9 +102,9 @@ def open_sender(settings: BfdSettings) -> socket.socket:
     return sock
 
 
-def receive_all(sock: socket.socket) -> Iterator[Datagram]:
-    """Everything that waits in the socket's buffer."""
-    while True:
+def receive(sock: socket.socket, most: int = AT_ONCE) -> Iterator[Datagram]:
+    """Read what waits in the socket's buffer, ``most`` packets of it: more may come as fast as it is read."""
+    for _each in range(most):
         try:
             data, ancillary, _flags, name = sock.recvmsg(_PACKET, _ANCILLARY)
         except (BlockingIOError, InterruptedError):
@@ -109,20 +115,36 @@ def receive_all(sock: socket.socket) -> Iterator[Datagram]:
         yield Datagram(data, ip_address(name[0].partition("%")[0]), interface, ttl)
 
 
+def dropped(sock: socket.socket) -> int:
+    """Return how many packets the kernel has dropped instead of giving them to the socket."""
+    try:
+        return int(struct.unpack_from("=I", sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64), _DROPS)[0])
+    except (OSError, struct.error):  # before Linux 4.12
+        return 0
+
+
 def unscoped(address: Address) -> Address:
     return ip_address(_bare(address)) if isinstance(address, IPv6Address) and address.scope_id else address
 
 
-def is_interface(settings: BfdSettings, datagram: Datagram) -> bool:
-    """Whether it came in where the settings say that the peer is."""
+def interfaces(settings: BfdSettings) -> frozenset[int] | None:
+    """Return the indices of the interfaces that a single-hop session is on (RFC 5881 section 3): the one that
+    is set, or else those of the route to the peer. None: any, for several hops, and in a VRF, to which the
+    sockets are bound: from outside of it nothing comes in.
+    """
+    if settings.multihop or (settings.vrf and not settings.interface):
+        return None
     try:
-        return socket.if_nametoindex(settings.interface or "") == datagram.interface
-    except OSError:  # the interface has gone
-        return False
+        if settings.interface:
+            return frozenset((socket.if_nametoindex(settings.interface),))
+        local = None if settings.local is None else unscoped(settings.local)
+        return interfaces_to(unscoped(settings.peer), local)
+    except OSError:  # the interface has gone, or there is no route now
+        return frozenset()
 
 
 def explain(error: OSError, settings: BfdSettings) -> str:
-    """Why there are no packets, for a person."""
+    """Return why there are no packets, for a person."""
     if error.errno == errno.EADDRINUSE:
         port = receiver_key(settings).port
         return f"UDP port {port} is taken: another BFD program runs on this node (frr-k8s, bird, cilium?)"
@@ -143,7 +165,7 @@ def _bind_device(sock: socket.socket, device: str | None) -> None:
 
 
 def _bind_source(sock: socket.socket, address: str, scope: int) -> None:
-    """At a port of the range that nobody has."""
+    """Bind to a free port of the range."""
     for port in random.sample(SOURCE_PORTS, _ATTEMPTS):
         try:
             sock.bind(_name(address, port, scope, sock.family == socket.AF_INET))
@@ -160,7 +182,7 @@ def _name(address: str, port: int, scope: int, four: bool) -> tuple[str, int] | 
 
 
 def _scope(settings: BfdSettings) -> int:
-    """Of a link-local peer: the interface that its settings or its address name."""
+    """Return the scope of a link-local peer: the interface that its settings or its address name."""
     if not isinstance(settings.peer, IPv6Address) or not settings.peer.is_link_local:
         return 0
     name = settings.interface or settings.peer.scope_id

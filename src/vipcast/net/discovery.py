@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import socket
 import struct
@@ -20,6 +21,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from vipcast.net.addresses import read_addresses
+from vipcast.net.devices import device_is_gone
 from vipcast.net.router_advertisement import (
     ALL_NODES,
     ALL_ROUTERS,
@@ -74,9 +76,13 @@ class Discovery:
     def _tick(self) -> None:
         """An interface may come, go, and come back under its name: what fails is begun anew next time."""
         try:
-            if self._sock is None:
+            if self._sock is not None and device_is_gone(self._sock):
+                self._close()
+                self._heard_at = -math.inf  # another link: whoever is heard there first is the router
+            anew = self._sock is None
+            if anew:
                 self._open()
-            self._speak()
+            self._speak(ask=anew or self.address is None)
             self._report("")
         except OSError as error:
             self._close()
@@ -105,10 +111,10 @@ class Discovery:
             asyncio.get_running_loop().remove_reader(sock)
             sock.close()
 
-    def _speak(self) -> None:
+    def _speak(self, *, ask: bool) -> None:
         own = self._link_layer_address()
         self._send(encode_advertisement(own), ALL_NODES)
-        if self.address is None:
+        if ask:
             self._send(encode_solicitation(own), ALL_ROUTERS)
 
     def _send(self, message: bytes, group: str) -> None:

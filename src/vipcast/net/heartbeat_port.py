@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
-from vipcast.layer2.wants import Address
+from vipcast.layer2.api import Address
+from vipcast.layer2.kernel_filter import MOST_HOPS, encode, heartbeat_filter
+from vipcast.net.packet_sockets import attach_filter
 
 __all__ = ["HeartbeatPort"]
 
@@ -19,26 +22,33 @@ __all__ = ["HeartbeatPort"]
 _TRAFFIC_CLASS = 0xC0
 _BUFFER = 1 << 20
 _READ = 65536
-# A flood must not keep us reading for ever; 1,000 nodes in the slowest case send less in a round.
-_AT_ONCE = 4096
+# A flood must not keep us reading for ever: what is left is read in the next turn, after what is due. Before
+# anybody is judged to be dead all that waits is read; 1,000 nodes in the slowest case send less in a round.
+_AT_ONCE, _ALL = 256, 4096
 _KNOWN = 4096
+_SO_DETACH_FILTER = 27
 
 _VERSIONS = {4: socket.AF_INET, 6: socket.AF_INET6}
 Datagram = tuple[bytes, tuple[Address, int]]
 
 
 class HeartbeatPort:
-    """``sockets`` by IP version; ``problem``: why there are not both."""
+    """``sockets`` by IP version; ``problem``: why there are not both.
+
+    ``room``: octets of their buffers, where the kernel gives less than was asked for (net.core.rmem_max).
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.sockets: dict[int, socket.socket] = {}
         self.problem: str | None = None
         self.errors: Counter[str] = Counter()  # by what the kernel said
+        self.room: int | None = None
+        self._on_link: bool | None = False  # None: there is no filter
         self._sources: dict[str, Address] = {}
 
     def open(self) -> list[socket.socket]:
-        """Those that are missing; the new ones."""
+        """Open the sockets that are missing; return the new ones."""
         self.problem = None
         opened = []
         for version, family in _VERSIONS.items():
@@ -46,6 +56,26 @@ class HeartbeatPort:
                 self.sockets[version] = sock
                 opened.append(sock)
         return opened
+
+    def adopt(self, sockets: Mapping[int, socket.socket]) -> None:
+        """Take over the sockets of another process, of an earlier release maybe."""
+        self.sockets.update(sockets)
+        for version, sock in sockets.items():
+            self._prepare(version, sock)
+
+    def take_from_link_only(self, on_link: bool) -> None:
+        """Set whether the kernel is to drop what a router has forwarded (RFC 5082)."""
+        if on_link != self._on_link:
+            self._on_link = on_link
+            for version, sock in self.sockets.items():
+                self._filter(version, sock)
+
+    def take_everything(self) -> None:
+        """Remove the filters: another process is to have the sockets, one that knows nothing of them."""
+        self._on_link = None
+        for sock in self.sockets.values():
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
     def send(self, data: bytes, address: Address, port: int) -> None:
         sock = self.sockets.get(address.version)
@@ -56,9 +86,9 @@ class HeartbeatPort:
         except OSError as error:  # the next one may find a way
             self.errors[errno.errorcode.get(error.errno or 0, "unknown")] += 1
 
-    def receive(self, sock: socket.socket) -> Iterator[Datagram]:
-        """What waits in the socket's buffer, and where it came from."""
-        for _each in range(_AT_ONCE):
+    def receive(self, sock: socket.socket, *, everything: bool = False) -> Iterator[Datagram]:
+        """Yield what waits in the socket's buffer, and where it came from: some of it, or all."""
+        for _each in range(_ALL if everything else _AT_ONCE):
             try:
                 data, name = sock.recvfrom(_READ)
             except (BlockingIOError, InterruptedError):
@@ -85,12 +115,26 @@ class HeartbeatPort:
             else:
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _TRAFFIC_CLASS)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._prepare(version, sock)
             sock.bind(("", self.port))
         except OSError as error:
             sock.close()
             self.problem = self._explain(error)
             return None
         return sock
+
+    def _prepare(self, version: int, sock: socket.socket) -> None:
+        """Raises OSError."""
+        if version == 6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, MOST_HOPS)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, MOST_HOPS)
+        self._filter(version, sock)
+        given = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel doubles it
+        self.room = given if given < _BUFFER else None
+
+    def _filter(self, version: int, sock: socket.socket) -> None:
+        attach_filter(sock, encode(heartbeat_filter(version, on_link=bool(self._on_link))))
 
     def _explain(self, error: OSError) -> str:
         if error.errno == errno.EADDRINUSE:

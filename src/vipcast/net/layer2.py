@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from vipcast.layer2.wants import (
+from vipcast.layer2.api import (
     Address,
     AddressStatus,
     Layer2Status,
@@ -21,8 +21,8 @@ from vipcast.layer2.wants import (
     Traffic,
 )
 from vipcast.net import layer2_protocol as protocol
-from vipcast.net.line_client import LineClient
-from vipcast.net.lines import Json
+from vipcast.net.ipc import PROTOCOL, Json
+from vipcast.net.ipc_client import IpcClient
 
 __all__ = ["Layer2Client"]
 
@@ -31,7 +31,7 @@ _NOT_THERE = "the layer-2 process (vipcast layer2) does not answer on this node:
 _MOST_MOVES = 10_000
 
 
-class Layer2Client(LineClient):
+class Layer2Client(IpcClient):
     """``on_change`` is called in the event loop when ``status`` (more than its counters), ``connected`` or
     ``problem`` have changed, and when there are moves. While the process is away the last status stays:
     nobody knows better.
@@ -41,6 +41,7 @@ class Layer2Client(LineClient):
         name = protocol.control_name(namespace)
         super().__init__(on_change, name=name, away=_NOT_THERE, limit=protocol.MAX_LINE)
         self.status = Layer2Status()
+        self._growing: Layer2Status | None = None  # while not all pieces of it have come
         self._wanted: Layer2Wants | None = None  # until we know, what is there goes on
         self._moves: deque[Move] = deque(maxlen=_MOST_MOVES)
 
@@ -54,11 +55,11 @@ class Layer2Client(LineClient):
 
     @property
     def wanted(self) -> Layer2Wants | None:
-        """What was asked for last."""
+        """Return what was asked for last."""
         return self._wanted
 
     def statuses(self) -> Mapping[Address, AddressStatus]:
-        """Of the wanted addresses that the process has said something about."""
+        """Return the statuses of wanted addresses that the agent has said something about."""
         wanted = {} if self._wanted is None else self._wanted.addresses
         return {address: each for address, each in self.status.addresses.items() if address in wanted}
 
@@ -66,21 +67,26 @@ class Layer2Client(LineClient):
         return self.status.members
 
     def take_moves(self) -> list[Move]:
-        """Those since the last time, in their order."""
+        """Return those since the last time, in their order."""
         moves = list(self._moves)
         self._moves.clear()
         return moves
 
     def _tell(self) -> None:
+        self._growing = None
         if self._wanted is not None:
-            self._send({"want": protocol.write_wants(self._wanted)})
+            want = {**protocol.write_wants(self._wanted), "pieces": True}
+            self._send({"want": want, "versions": PROTOCOL})
 
     def _hear(self, message: Json) -> None:
         before = self.status, self.problem
         if "status" in message:
-            self.status, self.problem = protocol.read_status(message["status"]), None
+            self._growing, self.problem = protocol.read_status(message["status"]), None
         if "change" in message:
-            self.status = protocol.apply_status_change(self.status, message["change"])
+            self._growing = protocol.apply_status_change(self._growing or self.status, message["change"])
+        # Moves and errors come in between, and end nothing.
+        if self._growing is not None and not message.get("more") and message.keys() & {"status", "change"}:
+            self.status, self._growing = self._growing, None
         if "moves" in message:
             self._moves += protocol.read_moves(message["moves"])
         if "error" in message:
@@ -90,6 +96,6 @@ class Layer2Client(LineClient):
 
 
 def _news(status: Layer2Status, problem: str | None) -> tuple[Layer2Status, str | None]:
-    """Without what changes all the time."""
+    """Return the status without what changes all the time."""
     members = {name: replace(each, round_trip=None) for name, each in status.members.items()}
     return replace(status, members=members, counters={}, traffic=Traffic()), problem

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where peers that dial are awaited: one listening socket for each IP version and VRF, shared by its peers.
+"""The listener for peers that connect: one socket for each IP version and VRF, shared by its peers.
 
 A socket is opened when the first peer is expected on it and closed with the last. Connections of others are
 refused (RFC 4486 section 4: Connection Rejected) and remembered: often it is a router that dials from another
@@ -16,14 +16,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
-from vipcast.bgp.neighbour import refusal_message
+from vipcast.bgp.peer import refusal_message
 from vipcast.bgp.route import Address
 from vipcast.net import sockets
+from vipcast.net.devices import device_is_gone
 from vipcast.net.settings import PeerSettings
 
 BGP_PORT = 179
 # A port or a device that is not there may come: so often it is asked for.
 RETRY = 1.0
+# A device may be deleted and made again: so often it is looked whether the socket's is there.
+LOOK = 5.0
 # So many are taken before the rest of the program gets its turn.
 _AT_ONCE = 16
 # Of so many addresses we remember that they were refused, and of so many we say it: who tries one after the
@@ -32,7 +35,7 @@ _STRANGERS, _SAID = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class UnknownPeer:
     """Connections from an address that no peer has; seconds since 1970."""
 
     connections: int
@@ -72,8 +75,8 @@ class Listener:
         self.always = always
         self.refused = 0
         self._met, self._said = met, 0
-        self._strangers: dict[Address, Stranger] = {}
-        self._doors: dict[tuple[int, str | None], _Door] = {}
+        self._strangers: dict[Address, UnknownPeer] = {}
+        self._doors: dict[tuple[int, str | None], _ListeningSocket] = {}
 
     def expect(
         self,
@@ -86,44 +89,50 @@ class Listener:
         key = (6 if settings.address is None else settings.address.version, settings.vrf)
         door = self._doors.get(key)
         if door is None:
-            door = self._doors[key] = _Door(self, *key)
+            door = self._doors[key] = _ListeningSocket(self, *key)
         door.add(expected)
         return expected
 
     def found(self, expected: Expected, address: Address) -> None:
         """An unnumbered peer's address is known now."""
-        door = self._door(expected)
+        door = self._listening_socket(expected)
         if door is not None and expected.address != address:
             door.set_key(expected, None)
             expected.address = address
             door.set_key(expected, expected.settings.password)
 
+    def change(self, expected: Expected, settings: PeerSettings) -> None:
+        """The peer has another password."""
+        expected.settings = settings
+        if (door := self._listening_socket(expected)) is not None:
+            door.set_key(expected, settings.password)
+
     def forget(self, expected: Expected) -> None:
-        door = self._door(expected)
+        door = self._listening_socket(expected)
         if door is not None and door.remove(expected):
             del self._doors[door.version, door.device]
 
     @property
-    def strangers(self) -> Mapping[Address, Stranger]:
-        """Who was refused, the last one last; not more than a few."""
+    def strangers(self) -> Mapping[Address, UnknownPeer]:
+        """Return who was refused, the last one last; not more than a few."""
         return self._strangers
 
     def count_refused(self, source: Address) -> None:
         self.refused += 1
         before = self._strangers.pop(source, None)
-        self._strangers[source] = Stranger(before.connections + 1 if before else 1, time.time())
+        self._strangers[source] = UnknownPeer(before.connections + 1 if before else 1, time.time())
         if len(self._strangers) > _STRANGERS:
             del self._strangers[next(iter(self._strangers))]
         if before is None and self._said < _SAID:
             self._said += 1
             self._met(source)
 
-    def _door(self, expected: Expected) -> _Door | None:
+    def _listening_socket(self, expected: Expected) -> _ListeningSocket | None:
         return next((door for door in self._doors.values() if expected in door.guests), None)
 
 
 @dataclass(eq=False)
-class _Door:
+class _ListeningSocket:
     """One listening socket, or the attempt to get one."""
 
     listener: Listener
@@ -141,7 +150,7 @@ class _Door:
             self.set_key(expected, expected.settings.password)
 
     def remove(self, expected: Expected) -> bool:
-        """Whether nobody is awaited here any more: then the socket is closed."""
+        """Return whether nobody is awaited here any more: then the socket is closed."""
         self.guests.remove(expected)
         if self.guests:
             self.set_key(expected, None)
@@ -176,6 +185,19 @@ class _Door:
         for expected in self.guests:
             self.set_key(expected, expected.settings.password)
         loop.add_reader(self._sock, self._accept)
+        if self.device is not None:
+            self._retry = loop.call_later(LOOK, self._look)
+
+    def _look(self) -> None:
+        assert self._sock is not None
+        loop = asyncio.get_running_loop()
+        if not device_is_gone(self._sock):
+            self._retry = loop.call_later(LOOK, self._look)
+            return
+        loop.remove_reader(self._sock)
+        self._sock.close()
+        self._sock = None
+        self._open()
 
     @staticmethod
     def _report(problem: str, *guests: Expected) -> None:

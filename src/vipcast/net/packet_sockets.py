@@ -10,7 +10,6 @@ import errno
 import os
 import socket
 import struct
-from collections import Counter
 from ipaddress import IPv6Address
 
 __all__ = ["Groups", "attach_filter", "check", "explain", "open_packet_socket"]
@@ -22,6 +21,8 @@ _BUFFER = 1 << 20
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23  # linux/socket.h, linux/if_packet.h
 # What a socket says when the options that it has take as much memory as it may have (net.core.optmem_max).
 _FULL = frozenset({errno.ENOBUFS, errno.ENOMEM})
+# Where an interface takes no group at all, thousands are not tried one by one, each second.
+_MOST_FAILURES = 16
 
 
 def open_packet_socket(interface: str, ether_type: int, program: bytes) -> socket.socket:
@@ -41,7 +42,7 @@ def open_packet_socket(interface: str, ether_type: int, program: bytes) -> socke
 
 
 def check() -> None:
-    """Whether this process may have packet sockets. Raises PermissionError, in words."""
+    """Check that this process may have packet sockets. Raises PermissionError, in words."""
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except PermissionError as error:
@@ -49,14 +50,14 @@ def check() -> None:
 
 
 def attach_filter(sock: socket.socket, program: bytes) -> None:
-    """In the place of the one before, without a gap. Raises OSError."""
+    """Put a filter in the place of the one before, without a gap. Raises OSError."""
     code = array.array("B", program)
     length = len(program) // _INSTRUCTION
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", length, code.buffer_info()[0]))
 
 
 def explain(error: OSError, interface: str) -> str:
-    """Why nothing is answered there, for a person."""
+    """Return why nothing is answered there, for a person."""
     if error.errno in (errno.EPERM, errno.EACCES):
         return f"cannot answer on {interface}: that takes the capability NET_RAW"
     if error.errno in (errno.ENODEV, errno.ENXIO):
@@ -67,12 +68,15 @@ def explain(error: OSError, interface: str) -> str:
 class Groups:
     """The multicast groups that an interface listens to (RFC 3810: the kernel tells the switches).
 
-    As many sockets as it takes: what one may join is bounded by its memory for options.
+    ``wanted`` and what was achieved are two things: ``reach`` brings them together as far as the kernel lets
+    it, and can be tried again. As many sockets as it takes: what one may join is bounded by its memory for
+    options.
     """
 
     def __init__(self, index: int) -> None:
+        self.wanted: frozenset[IPv6Address] = frozenset()
+        self.error: OSError | None = None  # of the last group that could not be joined
         self._index = index
-        self._wanted: Counter[IPv6Address] = Counter()
         self._joined: dict[IPv6Address, socket.socket] = {}
         self.sockets: list[socket.socket] = []
 
@@ -81,25 +85,27 @@ class Groups:
         """Each with the number of its socket."""
         return [(group, self.sockets.index(sock)) for group, sock in self._joined.items()]
 
+    @property
+    def missing(self) -> frozenset[IPv6Address]:
+        return self.wanted - self._joined.keys()
+
     def adopt(self, sockets: list[socket.socket], joined: list[tuple[IPv6Address, int]]) -> None:
-        """Of another process; what nobody joins from now on is left by ``leave_others``."""
+        """Take over the sockets of another process; ``reach`` leaves the groups that are not wanted."""
         self.sockets = sockets
         self._joined = {group: sockets[number] for group, number in joined}
 
-    def join(self, group: IPv6Address) -> None:
-        """Once more: several addresses may have one group. Raises OSError."""
-        if group not in self._joined:
-            self._joined[group] = self._join(group)
-        self._wanted[group] += 1
-
-    def leave(self, group: IPv6Address) -> None:
-        self._wanted[group] -= 1
-        if self._wanted[group] <= 0:
-            del self._wanted[group]
-            self._leave(group)
-
-    def leave_others(self) -> None:
-        for group in self._joined.keys() - self._wanted.keys():
+    def reach(self) -> None:
+        """Join and leave what is missing and too much. Where many fail, the rest is for the next time."""
+        self.error = None
+        failures = 0
+        for group in sorted(self.missing):
+            if failures >= _MOST_FAILURES:
+                break
+            try:
+                self._joined[group] = self._join(group)
+            except OSError as error:
+                self.error, failures = error, failures + 1
+        for group in self._joined.keys() - self.wanted:
             self._leave(group)
 
     def close(self) -> None:
@@ -107,7 +113,7 @@ class Groups:
             sock.close()
         self.sockets.clear()
         self._joined.clear()
-        self._wanted.clear()
+        self.wanted = frozenset()
 
     def _join(self, group: IPv6Address) -> socket.socket:
         for sock in reversed(self.sockets):
@@ -119,8 +125,12 @@ class Groups:
                     raise
                 break  # the ones before are full, too
         sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        try:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._request(group))
+        except OSError:
+            sock.close()
+            raise
         self.sockets.append(sock)
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, self._request(group))
         return sock
 
     def _leave(self, group: IPv6Address) -> None:

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One peer over TCP, for ever: the clock and the sockets for ``vipcast.bgp.neighbour``.
+"""One peer over TCP, for ever: the clock and the sockets for ``vipcast.bgp.peer``.
 
-    run() -- start --> Neighbour --- its sessions --- Connection, Link
+    run() -- start --> PeerSessions --- its sessions --- Connection, TcpStream
                           ^                               |
     Listener -- accept ---+--- octets, pauses, loss, timer-+
 
@@ -18,12 +18,13 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
-from vipcast.bgp.codes import Cease
+from vipcast.bgp.error_codes import Cease
 from vipcast.bgp.events import StateChanged
 from vipcast.bgp.export import Withheld
 from vipcast.bgp.fsm import State
-from vipcast.bgp.neighbour import Neighbour, Refusal, refusal_message
+from vipcast.bgp.peer import PeerSessions, Refusal, refusal_message
 from vipcast.bgp.route import Address, Route
 from vipcast.bgp.session import Session
 from vipcast.bgp.wire import Family
@@ -31,10 +32,10 @@ from vipcast.net import sockets
 from vipcast.net.addresses import next_hops, read_addresses
 from vipcast.net.connection import Connection
 from vipcast.net.discovery import Discovery
-from vipcast.net.link import LINGER, Link
 from vipcast.net.listener import Expected, Listener
 from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
+from vipcast.net.tcp_stream import LINGER, TcpStream
 
 __all__ = ["PeerSettings", "PeerStatus", "Peering"]
 
@@ -72,9 +73,9 @@ class Peering:
         self.settings = settings
         self._notify = notify
         self._listener = listener
-        self._neighbour = Neighbour(settings.session(), passive=settings.passive, jitter=_jitter)
+        self._peer_sessions = PeerSessions(settings.session(), passive=settings.passive, jitter=_jitter)
         self._connections: list[Connection] = []
-        self._open_links: set[Link] = set()
+        self._open_streams: set[TcpStream] = set()
         self._expected: Expected | None = None
         self._waiting: socket.socket | None = None
         self._discovery: Discovery | None = None
@@ -93,12 +94,12 @@ class Peering:
 
     def set_routes(self, routes: frozenset[Route]) -> None:
         """The whole desired set; the difference is sent. Raises LocalError for two routes of one prefix."""
-        self._neighbour.memory.rib.set_desired(routes)
+        self._peer_sessions.memory.rib.set_desired(routes)
         if self._running:
-            self.guard(lambda: None)
+            self.run_step(lambda: None)
 
     def status(self) -> PeerStatus:
-        session, memory = self._neighbour.current, self._neighbour.memory
+        session, memory = self._peer_sessions.current, self._peer_sessions.memory
         announced, pending, withheld = self._routes()
         return PeerStatus(
             name=self.settings.name,
@@ -127,7 +128,7 @@ class Peering:
 
     def _routes(self) -> _Routes:
         """Sets of thousands are built when something changed, not for every question."""
-        rib = self._neighbour.memory.rib
+        rib = self._peer_sessions.memory.rib
         if self._routes_of is None or self._routes_of[0] != rib.version:
             announced = frozenset(rib.sent)
             pending = frozenset(rib.desired).difference(announced, rib.withheld)
@@ -143,22 +144,42 @@ class Peering:
         return _NOBODY_LISTENS if self.settings.passive and self._listener is None else ""
 
     async def run(self) -> None:
-        """Until cancelled or closed."""
+        """Run until cancelled or closed."""
         if self._closed:
             return
         self._finished = asyncio.get_running_loop().create_future()
         self._listen()
         self._discover()
-        self.guard(lambda: self._neighbour.start(self.now()))
+        self.run_step(lambda: self._peer_sessions.start(self.now()))
         try:
             await self._finished
         finally:
             self._end("", Cease.ADMINISTRATIVE_SHUTDOWN)
 
+    def set_password(self, password: str) -> bool:
+        """Take another password into the connections that are there; whether that could be done.
+
+        It can be where there was one: whether segments are signed is agreed on with the first one.
+        """
+        if self.settings.password is None or self._closed:
+            return False
+        settings, peer = replace(self.settings, password=password), self._remote
+        try:
+            if peer is not None:
+                for connection in self._connections:
+                    connection.set_key(peer, password)
+        except OSError:
+            return False
+        self.settings = settings
+        self._drop_waiting()
+        if self._expected is not None and self._listener is not None:
+            self._listener.change(self._expected, settings)
+        return True
+
     def bfd_down(self, why: str) -> None:
         """BFD has lost the peer: the session ends with Cease/BFD Down (RFC 9384) and is tried again."""
         if self._running:
-            self.guard(lambda: self._neighbour.abandon(self.now(), Cease.BFD_DOWN, why))
+            self.run_step(lambda: self._peer_sessions.reset(self.now(), Cease.BFD_DOWN, why))
 
     async def close(
         self,
@@ -173,8 +194,8 @@ class Peering:
         """
         self._closed = True
         self._end(message, subcode, preserve=preserve)
-        if self._open_links:
-            await asyncio.wait([link.closed for link in self._open_links], timeout=LINGER)
+        if self._open_streams:
+            await asyncio.wait([link.closed for link in self._open_streams], timeout=LINGER)
 
     # ---- for its connections ----
 
@@ -182,11 +203,11 @@ class Peering:
     def now() -> float:
         return asyncio.get_running_loop().time()
 
-    def guard(self, step: Callable[[], None]) -> None:
+    def run_step(self, step: Callable[[], None]) -> None:
         """One input, then everything that follows from it. A bug ends ``run``, and no other peer's."""
         try:
             step()
-            self._neighbour.settle(self.now())
+            self._peer_sessions.settle(self.now())
             self._pump()
         except Exception as exc:
             if not self._running:
@@ -205,16 +226,16 @@ class Peering:
             return self.settings.address
         return self._discovery.address
 
-    def linked(self, connection: Connection, link: Link) -> None:
-        self._open_links.add(link)
-        link.closed.add_done_callback(lambda _: self._open_links.discard(link))
+    def linked(self, connection: Connection, link: TcpStream) -> None:
+        self._open_streams.add(link)
+        link.closed.add_done_callback(lambda _: self._open_streams.discard(link))
         local, index = link.local
         hops = _next_hops(local, index)
         if (session := connection.session) is not None:
             self._local = local
-            self.guard(lambda: session.connected(self.now(), local, hops))
+            self.run_step(lambda: session.connected(self.now(), local, hops))
         else:
-            self.guard(lambda: self._accept(connection, link, local, hops))
+            self.run_step(lambda: self._accept(connection, link, local, hops))
 
     def changed(self, event: StateChanged) -> None:
         if event.why:
@@ -236,7 +257,7 @@ class Peering:
         if (address := self._remote) is not None:
             if self._expected is not None and self._listener is not None:
                 self._listener.found(self._expected, address)
-            self.guard(lambda: self._neighbour.hurry(self.now()))
+            self.run_step(lambda: self._peer_sessions.retry_now(self.now()))
         self._notify()
 
     # ---- the peer has dialled ----
@@ -248,8 +269,8 @@ class Peering:
 
     def _incoming(self, sock: socket.socket) -> None:
         """It is served, refused, or kept until it can be: the newest one alone."""
-        busy = len(self._open_links) >= _MAX_LINKS
-        refusal = Refusal.BUSY if busy else self._neighbour.refusal()
+        busy = len(self._open_streams) >= _MAX_LINKS
+        refusal = Refusal.BUSY if busy else self._peer_sessions.refusal(self.now())
         if refusal is Refusal.LATER:
             self._drop_waiting()
             self._waiting = sock
@@ -261,19 +282,19 @@ class Peering:
             connection.take(sock)
 
     def _accept(
-        self, connection: Connection, link: Link, local: Address, hops: dict[Family, Address]
+        self, connection: Connection, link: TcpStream, local: Address, hops: dict[Family, Address]
     ) -> None:
-        answer = self._neighbour.accept(self.now(), local, hops)
+        answer = self._peer_sessions.accept(self.now(), local, hops)
         if isinstance(answer, Session):
             self._local = local
             connection.session = answer
         else:  # while asyncio took the socket over, the neighbour has changed its mind
             link.write(b"" if answer is Refusal.LATER else refusal_message(answer))
-            connection.hang_up()
+            connection.disconnect()
             self._connections.remove(connection)
 
     def _take_waiting(self) -> None:
-        if self._waiting is not None and self._neighbour.refusal() is not Refusal.LATER:
+        if self._waiting is not None and self._peer_sessions.refusal(self.now()) is not Refusal.LATER:
             sock, self._waiting = self._waiting, None
             self._incoming(sock)
 
@@ -289,7 +310,7 @@ class Peering:
         return self._finished is not None and not self._finished.done()
 
     def _pump(self) -> None:
-        for session in self._neighbour.sessions:
+        for session in self._peer_sessions.sessions:
             if all(connection.session is not session for connection in self._connections):
                 self._connections.append(Connection(self, session))
         for connection in tuple(self._connections):
@@ -300,10 +321,10 @@ class Peering:
         self._tell()
 
     def _lives(self, connection: Connection) -> bool:
-        return connection.session is None or connection.session in self._neighbour.sessions
+        return connection.session is None or connection.session in self._peer_sessions.sessions
 
     def _tell(self) -> None:
-        session = self._neighbour.current
+        session = self._peer_sessions.current
         changed, self._state = session.state is not self._state, session.state
         if changed:
             self._since = (self.now(), time.time())
@@ -316,13 +337,15 @@ class Peering:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        if (at := self._neighbour.timer()) is not None:
+        if (at := self._peer_sessions.timer()) is not None:
             self._alarm = asyncio.get_running_loop().call_at(at, self._ring)
 
     def _ring(self) -> None:
         """The loop may ring a clock tick early; what it rang for is due all the same."""
-        at = self._neighbour.timer()
-        self.guard(lambda: self._neighbour.handle_timer(max(self.now(), at or 0.0)))
+        now = max(self.now(), self._peer_sessions.timer() or 0.0)
+        if self._waiting is not None and not sockets.is_open(self._waiting):
+            self._drop_waiting()
+        self.run_step(lambda: self._peer_sessions.handle_timer(now, waiting=self._waiting is not None))
 
     def _end(self, message: str, subcode: Cease, *, preserve: bool = False) -> None:
         """Leave, whatever state it is in; nothing is scheduled afterwards."""
@@ -331,14 +354,14 @@ class Peering:
             self._expected = None
         if self._discovery is not None:
             self._discovery.stop()
-        if self._neighbour.current.state is not State.IDLE:
-            self._neighbour.stop(self.now(), message, subcode=subcode, preserve=preserve)
+        if self._peer_sessions.current.state is not State.IDLE:
+            self._peer_sessions.stop(self.now(), message, subcode=subcode, preserve=preserve)
             self._pump()
         if self._alarm is not None:
             self._alarm.cancel()
         self._drop_waiting()
         for connection in self._connections:
-            connection.hang_up()
+            connection.disconnect()
         if self._running:
             assert self._finished is not None
             self._finished.set_result(None)

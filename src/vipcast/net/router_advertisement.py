@@ -41,7 +41,7 @@ def _link_layer_option(address: bytes) -> bytes:
 
 
 def valid_kind(data: bytes, source: IPv6Address, hop_limit: int) -> Kind | None:
-    """None for what must be discarded (sections 6.1.1 and 6.1.2), or is neither of the two."""
+    """Return the kind of message, or None for what is discarded (sections 6.1.1, 6.1.2) or is another."""
     if hop_limit != HOP_LIMIT or len(data) < 2 or data[1] != 0 or len(data) < _SIZES.get(data[0], 1 << 16):
         return None
     kind = Kind(data[0])

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a speaker is told about a peer."""
+"""The settings of a peer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class PeerSettings:
     ``password``: TCP MD5 (RFC 2385). ``multihop``: an eBGP peer may be more than one hop away.
     ``ttl_security_hops``: what comes from further away is dropped unread (RFC 5082).
     ``restart_time``: graceful restart (RFC 4724): for how long the peer is to keep our routes without us.
-    ``router_id`` None: our IPv4 address on the connection; over IPv6 a number made of ``node_name``.
+    ``router_id`` None: our IPv4 address on the connection; over IPv6 a number made of ``node_name``. Who has
+    several peers sets it, since it has to be one for all.
     Raises LocalError for what cannot work.
     """
 
@@ -86,12 +87,12 @@ class PeerSettings:
 
     @property
     def internal(self) -> bool:
-        """Whether the peer takes us for a member of its own AS."""
+        """Return whether the peer takes us for a member of its own AS."""
         return self.session().internal
 
     @property
     def place(self) -> str:
-        """Where the peer is, for people."""
+        """Return where the peer is, for people."""
         if self.address is None:
             return f"interface {self.interface}"
         return f"{self.address} port {self.port}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -28,7 +29,10 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
 def open_socket(settings: PeerSettings, peer: Address) -> socket.socket:
-    """To dial ``peer``: not connected yet, non-blocking. OSError: the kernel refuses a setting."""
+    """Return a socket for ``peer``: non-blocking, not connected.
+
+    Raises OSError: the kernel refuses a setting.
+    """
     sock = socket.socket(_family(peer.version), socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -68,7 +72,7 @@ def open_listener(version: int, device: str | None, port: int) -> socket.socket:
 
 
 def set_options(sock: socket.socket, settings: PeerSettings) -> None:
-    """What every connection with the peer has, whoever dialled."""
+    """Set the options that every connection with the peer has, whoever made it."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     four = sock.family == socket.AF_INET
     level = socket.IPPROTO_IP if four else socket.IPPROTO_IPV6
@@ -138,6 +142,13 @@ def local_address(sock_name: tuple[str, int]) -> Address:
     return ip_address(sock_name[0].partition("%")[0])
 
 
+def is_open(sock: socket.socket) -> bool:
+    """Return whether the other end has not closed a connection, whatever of it is still unread."""
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return not poll.poll(0)
+
+
 def refuse(sock: socket.socket, message: bytes) -> None:
     """Say why and close; a new connection's buffer always has room for that much."""
     with contextlib.suppress(OSError):
@@ -146,7 +157,7 @@ def refuse(sock: socket.socket, message: bytes) -> None:
 
 
 def explain(error: OSError, settings: PeerSettings) -> str:
-    """Why there is no connection, for a person."""
+    """Return why there is no connection, for a person."""
     if error.errno == errno.EADDRNOTAVAIL and settings.source_address is not None:
         return f"the source address {settings.source_address} is not on this host"
     if error.errno == errno.ENOPROTOOPT and settings.password is not None:
@@ -159,7 +170,7 @@ def explain(error: OSError, settings: PeerSettings) -> str:
 
 
 def explain_listening(error: OSError, port: int, device: str | None) -> str:
-    """Why nobody can be waited for, for a person."""
+    """Return why nobody can be waited for, for a person."""
     where = f"port {port}" if device is None else f"port {port} of {device}"
     if error.errno == errno.EADDRINUSE:
         return f"cannot listen on {where}: another program of this host does"

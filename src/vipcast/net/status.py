@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said about a peering: for ``vipcast status``, metrics and the API."""
+"""The status of a peering, for ``vipcast status``, metrics and the API."""
 
 from __future__ import annotations
 

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node should announce by BGP, and why not the rest. Pure: a snapshot in, what should be true out.
+"""The decision what a node announces by BGP, and why not the rest. Pure: a snapshot in, a decision out.
 
 An address is announced by a node when
 1. the service is ours: type LoadBalancer, and of our load balancer class;
 2. the address lies in a pool of the configuration;
 3. an advertisement of that pool selects the node;
-4. the node's network is up, and the node isn't labelled as excluded from load balancing nor drained;
-5. an endpoint of the address's family can serve: any, or with externalTrafficPolicy Local one on the node;
+4. the node's network is up, the node isn't labelled as excluded from load balancing nor drained, and its
+   service proxy is not known to fail;
+5. an endpoint of the address's family can serve: any, or with externalTrafficPolicy Local one on the node,
+   which is ready where any node has a ready one;
 6. an advertisement selects the service, and a peer, which selects the node and whose session carries that
    family.
 The first rule that fails gives the refusal its name. The order is MetalLB's, so that the names mean the same.
 Of addresses that are for layer 2 alone nothing is said here (`decide_layer2`).
 
 Announced is the address cut to the aggregation length. One prefix from several advertisements or services is
-one route (`merge`): communities add up; a different local preference is a conflict, and the one that came
-first stays (within a service none does).
+one route (`merge`): communities add up; a different local preference, MED or length of the AS path is a
+conflict, and the one that came first stays (within a service none does).
 
 While the node is leaving (`drain`) everything is announced as before, with the routers asked to look for
 another way.
@@ -32,11 +34,21 @@ from vipcast.model.addresses import IPAddress
 from vipcast.model.advertisements import BGPAdvertisement
 from vipcast.model.configuration import Configuration
 from vipcast.model.peers import Peer
+from vipcast.model.pools import Pool
+from vipcast.model.texts import echo
+from vipcast.speaker.bgp.merge import Conflict, RouteAttributes, Where, merge, route
 from vipcast.speaker.drain import ANNOTATION, Drain
-from vipcast.speaker.merge import Conflict, How, Where, route, together
+from vipcast.speaker.kube_types import Endpoint, Node, Service
 from vipcast.speaker.reasons import NotAnnounced, NotWeighted
-from vipcast.speaker.rules import NO_ENDPOINTS, Refusal, able, node_reason, only_layer2, ours, pool_of
-from vipcast.speaker.world import Endpoint, Node, Service
+from vipcast.speaker.rules import (
+    NO_ENDPOINTS,
+    Refusal,
+    able,
+    attracting,
+    node_reason,
+    ours,
+    pool_of,
+)
 
 __all__ = ["Decision", "Snapshot", "Verdict", "decide"]
 
@@ -53,12 +65,14 @@ class Snapshot:
     lb_class: str | None = None
     ignore_exclude: bool = False
     drain: Drain | None = None
+    data_plane: str | None = None  # why packets would not be passed on, see `data_plane`
     nodes: Mapping[str, Node] = field(default_factory=dict)  # all that may answer at layer 2
+    layer2_read: bool = True  # False: L2Advertisements were not read yet, so any address may be for layer 2
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of one address of a service; `address` is None where the service has none."""
+    """The verdict on one address of a service; `address` is None where the service has none."""
 
     address: IPAddress | None
     reason: NotAnnounced | None = None  # None: announced
@@ -69,18 +83,18 @@ class Verdict:
 
     @property
     def announced(self) -> bool:
-        """Whether the peers get it."""
+        """Return whether the peers get it."""
         return self.reason is None
 
     @property
     def usual(self) -> bool:
-        """Whether there is nothing to warn of."""
+        """Return whether there is nothing to warn of."""
         return self.reason is not None and self.reason.usual
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which sessions there should be, their routes, and a verdict per address of every service of ours."""
+    """The sessions that there should be, their routes, and a verdict for each address of our services."""
 
     peers: tuple[Peer, ...] = ()
     routes: Mapping[str, frozenset[Route]] = field(default_factory=dict)  # by the peer's name
@@ -93,14 +107,14 @@ class Decision:
         return () if self.drain and self.drain.ended else self.peers
 
 
-_Wanted = dict[Where, How]
+_Wanted = dict[Where, RouteAttributes]
 _Pairs = list[tuple[BGPAdvertisement, Peer]]
 
 
 def decide(snapshot: Snapshot) -> Decision:
     """The whole decision; services are taken by namespace and name, so that luck has no part in it."""
     peers = _peers(snapshot)
-    judge = _Judge(snapshot, peers)
+    judge = _Evaluator(snapshot, peers)
     keys = sorted(ours(snapshot.services, snapshot.lb_class))
     verdicts = {key: judge.service(snapshot.services[key]) for key in keys}
     if lacking := judge.lacking():
@@ -109,7 +123,7 @@ def decide(snapshot: Snapshot) -> Decision:
 
 
 def _peers(snapshot: Snapshot) -> tuple[Peer, ...]:
-    """Who selects this node; nobody does while we don't know what the node is."""
+    """Return who selects this node; nobody does while we don't know what the node is."""
     node = snapshot.node
     return tuple(peer for peer in snapshot.configuration.peers if node and peer.selects_node(node.labels))
 
@@ -123,7 +137,7 @@ def _routes(peers: tuple[Peer, ...], wanted: _Wanted, drain: Drain | None) -> di
     return {name: frozenset(found) for name, found in routes.items()}
 
 
-class _Judge:
+class _Evaluator:
     """One pass over the services; `wanted` grows."""
 
     def __init__(self, snapshot: Snapshot, peers: tuple[Peer, ...]) -> None:
@@ -139,14 +153,21 @@ class _Judge:
         verdicts = [
             self._address(service, address, pool.name if pool else None)
             for address, pool in pools
-            if not only_layer2(self._snapshot.configuration, pool)
+            if not self._for_layer2_alone(pool)
         ]
         for text in service.unusable:
-            message = f"the service's status has {text!r}, which is no IP address"
+            message = f"the service's status has {echo(text)}, which is no IP address"
             verdicts.append(Verdict(None, NotAnnounced.BAD_ADDRESS, message))
         if not pools and not verdicts:
             return (Verdict(None, NotAnnounced.NO_ADDRESS, "the service has no address yet"),)
         return tuple(verdicts)
+
+    def _for_layer2_alone(self, pool: Pool | None) -> bool:
+        """Return whether BGP says nothing of a pool's addresses; so too while it may turn out to be so."""
+        configuration = self._snapshot.configuration
+        if pool is None or configuration.advertisements_for(pool.name):
+            return False
+        return not self._snapshot.layer2_read or bool(configuration.layer2_advertisements_for(pool))
 
     def _address(self, service: Service, address: IPAddress, pool: str | None) -> Verdict:
         # Rules 2 and 3, 4, 5.
@@ -175,10 +196,13 @@ class _Judge:
         serving = able(self._snapshot.endpoints.get(service.key, ()), address.version)
         if not serving:
             return NO_ENDPOINTS
-        if service.local and not any(each.node == self._snapshot.node_name for each in serving):
-            message = "externalTrafficPolicy is Local and no endpoint on this node can serve"
-            return NotAnnounced.NO_LOCAL_ENDPOINTS, message
+        if service.local and not self._has_one_of(attracting(serving)):
+            ending = self._has_one_of(serving)
+            return NotAnnounced.NO_LOCAL_ENDPOINTS, _LOCAL_BUT_ENDING if ending else _NOT_LOCAL
         return None
+
+    def _has_one_of(self, endpoints: list[Endpoint]) -> bool:
+        return any(each.node == self._snapshot.node_name for each in endpoints)
 
     def _announce(self, service: Service, address: IPAddress, chosen: list[BGPAdvertisement]) -> Verdict:
         """Rule 6, and what comes of it."""
@@ -194,7 +218,7 @@ class _Judge:
         return self._merge(address, pairs, self._endpoints(service, address))
 
     def _endpoints(self, service: Service, address: IPAddress) -> frozenset[str] | None:
-        """Those on this node that kube-proxy sends to: who is ready, or else who ends and still serves."""
+        """Return the endpoints on this node that kube-proxy sends to: ready, or else serving ones."""
         if not (self.weighing and service.local):
             return None
         serving = able(self._snapshot.endpoints.get(service.key, ()), address.version)
@@ -207,8 +231,8 @@ class _Judge:
             for advertisement, peer in pairs:
                 where = peer.name, _prefix(address, advertisement)
                 how = _how(advertisement, peer, endpoints)
-                mine[where] = together(where, how, mine.get(where, how))
-            merged = {where: together(where, how, self.wanted.get(where, how)) for where, how in mine.items()}
+                mine[where] = merge(where, how, mine.get(where, how))
+            merged = {where: merge(where, how, self.wanted.get(where, how)) for where, how in mine.items()}
         except Conflict as conflict:
             return Verdict(address, NotAnnounced.CONFLICTING_ADVERTISEMENTS, str(conflict))
         self.wanted |= merged
@@ -244,7 +268,7 @@ def _node_reason(snapshot: Snapshot) -> Refusal | None:
         return refusal
     if snapshot.drain and not snapshot.drain.leaving:
         return NotAnnounced.NODE_DRAINED, f"the node is drained (annotation {ANNOTATION})"
-    return None
+    return (NotAnnounced.DATA_PLANE, snapshot.data_plane) if snapshot.data_plane else None
 
 
 def _advertisements_here(snapshot: Snapshot) -> dict[str, tuple[BGPAdvertisement, ...]]:
@@ -257,6 +281,10 @@ def _advertisements_here(snapshot: Snapshot) -> dict[str, tuple[BGPAdvertisement
     return found
 
 
+_NOT_LOCAL = "externalTrafficPolicy is Local and no endpoint on this node can serve"
+_LOCAL_BUT_ENDING = (
+    "externalTrafficPolicy is Local, the endpoints on this node are ending, and another node has a ready one"
+)
 _NO_FAMILY = (
     "none of its BGPPeers carries IPv{version}: a session carries the family of its address, and both with "
     "dualStackAddressFamily or over an interface"
@@ -269,12 +297,15 @@ def _prefix(address: IPAddress, advertisement: BGPAdvertisement) -> Prefix:
     return kind((int(address), advertisement.aggregation(address.version)), strict=False)
 
 
-def _how(advertisement: BGPAdvertisement, peer: Peer, endpoints: frozenset[str] | None) -> How:
-    return How(
+def _how(advertisement: BGPAdvertisement, peer: Peer, endpoints: frozenset[str] | None) -> RouteAttributes:
+    return RouteAttributes(
         # LOCAL_PREF stays in an AS (RFC 4271 section 5.1.5): to eBGP peers there is nothing to disagree on.
         advertisement.local_pref if peer.internal else None,
         advertisement.communities,
         advertisement.large_communities,
         advertisement.weighted,
         endpoints,
+        advertisement.med,
+        # And within an AS the path is empty.
+        0 if peer.internal else advertisement.prepend,
     )

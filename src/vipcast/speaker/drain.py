@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vipcast.model.fields import parse_duration
+from vipcast.model.texts import echo
 
 __all__ = ["ANNOTATION", "Drain", "Phase", "Request", "follow", "judge"]
 
@@ -51,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Where a drain is; `until` is when the next phase begins, on the same clock. None: never."""
+    """The phase of a drain; `until` is when the next one begins, on the same clock. None: never."""
 
     phase: Phase
     until: float | None = None
@@ -59,24 +60,24 @@ class Drain:
 
     @property
     def leaving(self) -> bool:
-        """Whether routes are announced as ones that will go."""
+        """Return whether routes are announced as ones that will go."""
         return self.phase is Phase.SHUTTING_DOWN
 
     @property
     def ended(self) -> bool:
-        """Whether there are no sessions any more."""
+        """Return whether there are no sessions any more."""
         return self.phase is Phase.ENDED
 
 
 def follow(before: Request | None, text: str | None, now: float, *, first: bool) -> Request | None:
-    """What is asked for, after the node was seen with this value (None: without the annotation)."""
+    """Return what is asked for, after the node was seen with this value (None: without the annotation)."""
     if text is None:
         return None
     return before or Request(text, now, first)
 
 
 def judge(request: Request | None, now: float) -> Drain | None:
-    """In which phase it is at `now`."""
+    """Return the phase of a drain at `now`."""
     if request is None:
         return None
     wait, problem = (0.0, None) if request.at_start else read_wait(request.text)
@@ -100,8 +101,8 @@ def read_wait(text: str) -> tuple[float, str | None]:
     except ValueError:
         return (
             DEFAULT_WAIT,
-            f"annotation {ANNOTATION}: {text!r} is no duration such as 30s; {DEFAULT_WAIT:g} s it is",
+            f"annotation {ANNOTATION}: {echo(text)} is no duration such as 30s; {DEFAULT_WAIT:g} s it is",
         )
     if seconds > LONGEST_WAIT:
-        return LONGEST_WAIT, f"annotation {ANNOTATION}: {text!r} is more than an hour, which is the most"
+        return LONGEST_WAIT, f"annotation {ANNOTATION}: {echo(text)} is more than an hour, which is the most"
     return seconds, None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a node does not announce an address, or not as asked: MetalLB's names where it has one."""
+"""The reasons why a node does not announce an address, or not as asked: MetalLB's names where it has one."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class NotAnnounced(Enum):
     NODE_NETWORK_UNAVAILABLE = "nodeNetworkUnavailable"
     NODE_DRAINED = "nodeDrained"
     NODE_EXCLUDED = "nodeLabeledExcludeBalancers"
+    DATA_PLANE = "dataPlaneUnhealthy"
     NO_LOCAL_ENDPOINTS = "noLocalEndpoints"
     NO_ENDPOINTS = "noEndpoints"
     NO_MATCHING_PEER = "noMatchingPeer"
@@ -40,7 +41,7 @@ class NotAnnounced(Enum):
 
     @property
     def usual(self) -> bool:
-        """Whether this is right for a node that is not meant to announce: nothing to warn of."""
+        """Return whether this is right for a node that is not meant to announce: nothing to warn of."""
         return self in _USUAL
 
 
@@ -57,7 +58,7 @@ _USUAL = frozenset(
 
 
 class NotWeighted(Enum):
-    """Why a route has no weight although an advertisement asks for it."""
+    """The reason why a route has no weight although an advertisement asks for it."""
 
     CLUSTER_POLICY = "clusterPolicy"  # externalTrafficPolicy of the service: every node reaches all endpoints
     SHARED_PREFIX = "sharedPrefix"  # the same of another service of this prefix

@@ -9,10 +9,10 @@ from vipcast.k8s import Key
 from vipcast.model.addresses import IPAddress
 from vipcast.model.configuration import Configuration
 from vipcast.model.pools import Pool
+from vipcast.speaker.kube_types import Endpoint, Node, Service
 from vipcast.speaker.reasons import NotAnnounced
-from vipcast.speaker.world import Endpoint, Node, Service
 
-__all__ = ["NO_ENDPOINTS", "Refusal", "able", "node_reason", "only_layer2", "ours", "pool_of"]
+__all__ = ["NO_ENDPOINTS", "Refusal", "able", "attracting", "node_reason", "ours", "pool_of"]
 
 Refusal = tuple[NotAnnounced, str]  # its name, and words
 
@@ -26,14 +26,7 @@ def ours(services: Mapping[Key, Service], lb_class: str | None) -> Iterator[Key]
 
 def pool_of(configuration: Configuration, address: IPAddress) -> Pool | None:
     """The pool that an address lies in."""
-    return next((pool for pool in configuration.pools if address in pool), None)
-
-
-def only_layer2(configuration: Configuration, pool: Pool | None) -> bool:
-    """Whether BGP has nothing to say of a pool's addresses: they are answered for on the segment alone."""
-    if pool is None or configuration.advertisements_for(pool.name):
-        return False
-    return bool(configuration.layer2_advertisements_for(pool))
+    return configuration.pool_of(address)
 
 
 def able(endpoints: Iterable[Endpoint], version: int) -> list[Endpoint]:
@@ -41,8 +34,19 @@ def able(endpoints: Iterable[Endpoint], version: int) -> list[Endpoint]:
     return [each for each in endpoints if each.can_serve and each.family == version]
 
 
+def attracting(serving: list[Endpoint]) -> list[Endpoint]:
+    """The endpoints that new connections should be led to, of those that can serve: with policy Local a node
+    attracts them by having one of these.
+
+    KEP-1669: kube-proxy goes on sending to endpoints that serve while they end, and its health check (the
+    service's healthCheckNodePort) fails as soon as no endpoint of the node is ready, so that load balancers
+    turn away before they are gone. Where no node has a ready one, those that still serve are all there is.
+    """
+    return [each for each in serving if each.ready] or serving
+
+
 def node_reason(node: Node, *, ignore_exclude: bool) -> Refusal | None:
-    """Why a node announces nothing, whatever it would announce."""
+    """Return why a node announces nothing, whatever it would announce."""
     if node.network_unavailable:
         return NotAnnounced.NODE_NETWORK_UNAVAILABLE, "the node's condition NetworkUnavailable is True"
     if node.excluded and not ignore_exclude:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes it true: copies of the API's objects -> `decide` -> sessions, and says what came of it.
+"""The main loop of a speaker: cached objects of the API -> `decide` -> sessions, status and Events.
 
     informers ──changed──> a moment's pause ──> parse, decide ──> Sessions.want ──> Peering
                                                      └──> events, log, /status, metrics
@@ -12,49 +12,54 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Address
 
 from vipcast.bgp.errors import LocalError
 from vipcast.bgp.route import Address
 from vipcast.daemon.log import log_for
-from vipcast.daemon.options import Options
+from vipcast.daemon.options import DATA_PLANE_NONE, Options
 from vipcast.daemon.run import Daemon, run
-from vipcast.k8s import Json, Key, Recorder
+from vipcast.k8s import Informer, Json, Key, Recorder
+from vipcast.model.advertisements import Nodes
 from vipcast.model.configuration import Configuration
 from vipcast.model.legacy_objects import parse_both
 from vipcast.model.peers import Peer
 from vipcast.net.listener import Listener
 from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
-from vipcast.speaker.bfd_watch import BfdWatch
-from vipcast.speaker.copies import Copies
+from vipcast.speaker.bgp.bfd_manager import BfdManager
+from vipcast.speaker.bgp.passwords import STILL_READING, Passwords, UnusableSecretError
+from vipcast.speaker.bgp.session_status import PeerView, views
+from vipcast.speaker.bgp.sessions import CeaseReason, Sessions
+from vipcast.speaker.bgp.settings import node_router_id, peer_settings
+from vipcast.speaker.cache import Cache, Part
+from vipcast.speaker.data_plane_watch import DataPlaneWatch
 from vipcast.speaker.decide import Decision, Snapshot, Verdict, decide
-from vipcast.speaker.departure import is_replaced
 from vipcast.speaker.drain import Drain, Request, follow, judge
-from vipcast.speaker.exposition import SpeakerMetrics
-from vipcast.speaker.layer2_reporter import Layer2Reporter
-from vipcast.speaker.layer2_status import layer2_section, layer2_services
-from vipcast.speaker.layer2_verdicts import Layer2Verdict
-from vipcast.speaker.layer2_watch import Layer2Watch
-from vipcast.speaker.passwords import STILL_READING, Passwords, UnusableSecretError
-from vipcast.speaker.publisher import Publisher
-from vipcast.speaker.reporter import (
+from vipcast.speaker.layer2.manager import Layer2Manager
+from vipcast.speaker.layer2.reception_reporter import HearingReporter
+from vipcast.speaker.layer2.reporter import Layer2Reporter
+from vipcast.speaker.layer2.status import layer2_section, layer2_services
+from vipcast.speaker.layer2.verdicts import Layer2Verdict
+from vipcast.speaker.metrics import SpeakerMetrics
+from vipcast.speaker.replacement import is_replaced
+from vipcast.speaker.reporting.publisher import Publisher
+from vipcast.speaker.reporting.reporter import (
     BfdReporter,
     DrainReporter,
     ProblemReporter,
     SessionReporter,
     VerdictReporter,
 )
-from vipcast.speaker.session_status import PeerView, views
-from vipcast.speaker.sessions import Farewell, Sessions
-from vipcast.speaker.settings import peer_settings
-from vipcast.speaker.status import Clock, document, phase_of, sent_prefixes, sent_to
+from vipcast.speaker.reporting.status import Clock, document, phase_of, sent_prefixes, sent_to
 
 __all__ = ["main", "speak"]
 
 # Changes come in bursts (a Service and its EndpointSlice, a rollout): one decision for what comes together.
 # Where deciding takes long (thousands of services), pauses are longer: most of the time is left for BGP.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.1
-FAREWELL_SECONDS = 1.0  # for Events that are still to be sent when we end
+SHUTDOWN_SECONDS = 1.0  # for Events that are still to be sent when we end
 
 _log = log_for("speaker")
 
@@ -65,62 +70,68 @@ class Speaker:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon, self._options = daemon, daemon.options
         self._wake = asyncio.Event()
-        self.copies = Copies(daemon.client, daemon.options, self._wake.set)
+        self.cache = Cache(daemon.client, daemon.options, self._wake.set)
         self.configuration = Configuration()
         self.decision = Decision()
         self.refused: dict[str, tuple[str, str]] = {}  # peers without a session: reason, message
         self._layer2_told: dict[Key, tuple[Layer2Verdict, ...]] = {}
         self._loaded = False
+        self._judged_for: Nodes | None = None  # the nodes that the configuration was read for
         self._alarm: asyncio.TimerHandle | None = None
         self._drain_request: Request | None = None
         self._drain_alarm: asyncio.TimerHandle | None = None
         self._node_seen = False
+        self._router_id: IPv4Address | None = None
         port = self._options.bgp_listen
         # Who is dialled may dial as well: a router that comes back doesn't have to wait for us.
         self._listener = Listener(port, always=True, met=_say_stranger) if port is not None else None
         self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set, listener=self._listener)
-        self._bfd = BfdWatch(
+        self._bfd = BfdManager(
             self._options.namespace,
             spawn=daemon.spawn,
             peerings=lambda: self.sessions.peerings,
             on_change=self._wake.set,
         )
-        self.layer2 = Layer2Watch(
+        self.layer2 = Layer2Manager(
             daemon.client, self._options, spawn=self._spawn_ending, on_change=self._wake.set
         )
+        self._data_plane = DataPlaneWatch(self._options.data_plane_health, on_change=self._wake.set)
         self._passwords = Passwords(
             daemon.client, self._options.namespace, spawn=daemon.spawn, on_change=self._wake.set
         )
-        self._say_what_happens()
+        self._register_metrics_and_status()
 
-    def _say_what_happens(self) -> None:
+    def _register_metrics_and_status(self) -> None:
         node, daemon = self._options.node_name, self._daemon
         self.recorder = Recorder(daemon.client, "vipcast-speaker", node)
-        find = self.copies.service_items.items.get
+        find = self.cache.service_items.items.get
         self._verdicts = VerdictReporter[Verdict](
             self.recorder, node, find, details=lambda verdict: {"peers": verdict.peers}
         )
         self._layer2_verdicts = VerdictReporter[Layer2Verdict](self.recorder, node, find, protocol="layer2")
         self._layer2_reporter = Layer2Reporter(
-            self.recorder, node, find, preempt=self._options.layer2.preempt
+            self.recorder, node, find, preempt=self._options.layer2.preempts
         )
+        self._hearing = HearingReporter(self.recorder, node, self.layer2.cache.node_item)
         self._problems = ProblemReporter()
         self._sessions_reporter = SessionReporter(self.recorder, node, self._find_peer)
         self._bfd_reporter = BfdReporter(self.recorder, node, self._find_peer)
-        self._drain_reporter = DrainReporter(self.recorder, self.copies.node_item)
+        self._drain_reporter = DrainReporter(self.recorder, self.cache.node_item)
         self.publisher = Publisher(daemon.client, node, self._options.namespace)
         self._metrics = SpeakerMetrics(daemon.registry)
         daemon.registry.before_scrape(self._measure)
-        daemon.readiness = lambda: self.copies.missing
+        daemon.readiness = lambda: self.cache.missing
         daemon.status = self.status
 
     async def run(self) -> None:
-        """Until the daemon is to stop."""
+        """Run until the daemon is to stop."""
         self._daemon.spawn("events", self.recorder.run())
-        for informer in self.copies.informers:
+        for informer in self.cache.informers:
             self._daemon.spawn(informer.resource.plural, informer.run())
         self._daemon.spawn("reports", self.publisher.run())
         self._daemon.spawn("decisions", self._decide_for_ever())
+        if self._options.data_plane_health != DATA_PLANE_NONE:
+            self._daemon.spawn("data plane", self._data_plane.run())
         self._spawn_ending("first decision", self._decide_when_read())
         await self._daemon.stopping.wait()
         # A node that is drained may be switched off: then nobody comes after us.
@@ -130,12 +141,15 @@ class Speaker:
         )
         self._bfd.leave(kept)
         self._publish(self._statuses())
-        await asyncio.gather(self.recorder.flush(FAREWELL_SECONDS), self.publisher.farewell(FAREWELL_SECONDS))
+        await asyncio.gather(self.recorder.flush(SHUTDOWN_SECONDS), self.publisher.flush(SHUTDOWN_SECONDS))
 
     async def _decide_when_read(self) -> None:
-        """A collection without objects is read without a change: nothing else says that it was the last."""
-        for informer in self.copies.informers:
-            await informer.synced.wait()
+        """A collection without objects is read without a change: nothing else says that it was."""
+        await asyncio.gather(*(self._tell_when_read(informer) for informer in self.cache.informers))
+
+    async def _tell_when_read(self, informer: Informer) -> None:
+        await informer.synced.wait()
+        self.cache.configuration_changed = True
         self._wake.set()
 
     async def _decide_for_ever(self) -> None:
@@ -145,52 +159,76 @@ class Speaker:
             await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, max(PAUSE_SECONDS, 2 * took)))
             self._wake.clear()
             started = loop.time()
-            if self.copies.missing is None and not self._daemon.stopping.is_set():
+            if self.cache.lacks(Part.ALL) is None and not self._daemon.stopping.is_set():
                 self._decide()
             took = loop.time() - started
 
     def _decide(self) -> None:
-        if self.copies.configuration_changed:
+        if self.cache.configuration_changed or self._nodes() != self._judged_for:
             self._read_configuration()
         snapshot = self._snapshot()
-        self.decision = decide(snapshot)
-        self.layer2.want(snapshot)
+        if snapshot.node and self._router_id is None:  # another one later would be another speaker
+            self._router_id = node_router_id(snapshot.node, snapshot.node_name)
+        self.decision = self._decided(snapshot)
+        if self.cache.lacks(Part.LAYER2) is None:
+            self.layer2.want(snapshot)
         self._passwords.need(frozenset(_secrets(self.decision.sessions)))
         self.refused = {}
-        drained = Farewell(f"node {self._options.node_name} is drained") if self.decision.drain else None
+        drained = CeaseReason(f"node {self._options.node_name} is drained") if self.decision.drain else None
         settings = list(self._settings())
-        self.sessions.want(settings, self.decision.routes, farewell=drained)
+        self.sessions.want(settings, self.decision.routes, cease=drained)
         closing = self.sessions.closing
-        self._bfd.want(self.decision.sessions, settings, self.configuration, closing=closing)
+        if self.cache.lacks(Part.BFD) is None and self.cache.lacks(Part.BGP) is None:
+            self._bfd.want(self.decision.sessions, settings, self.configuration, closing=closing)
         self._report()
 
+    def _decided(self, snapshot: Snapshot) -> Decision:
+        """Return the decision, without its part for BGP while something of that was not read yet.
+
+        It then has no sessions and no routes, and says nothing of them.
+        """
+        decision = decide(snapshot)
+        if self.cache.lacks(Part.BGP) is None:
+            return decision
+        return replace(decision, peers=(), routes={}, verdicts={})
+
     def _read_configuration(self) -> None:
-        self.copies.configuration_changed = False
+        self.cache.configuration_changed, self._judged_for = False, self._nodes()
         self.configuration = parse_both(
-            self.copies.configuration_objects(),
-            self.copies.legacy.conversion,
+            self.cache.configuration_objects(),
+            self.cache.legacy.conversion,
             previous=self.configuration,
             namespace=self._options.namespace,
+            nodes=self._judged_for,
         )
         self._loaded = True
         self._problems.update(self.configuration.problems)
 
+    def _nodes(self) -> Nodes | None:
+        """Return the nodes, by labels, whose advertisements may be in each other's way here.
+
+        That is this node alone; None while it is not known.
+        """
+        return None if self.cache.node is None else (self.cache.node.labels,)
+
     def _snapshot(self) -> Snapshot:
         return Snapshot(
             node_name=self._options.node_name,
-            node=self.copies.node,
-            services=self.copies.services,
-            endpoints=self.copies.endpoints,
+            node=self.cache.node,
+            services=self.cache.services,
+            endpoints=self.cache.endpoints,
             configuration=self.configuration,
             lb_class=self._options.lb_class,
             ignore_exclude=self._options.ignore_exclude_lb,
             drain=self._drain(),
+            data_plane=self._data_plane.problem,
+            layer2_read=self.cache.lacks(Part.LAYER2) is None,
         )
 
     def _drain(self) -> Drain | None:
-        """Where a drain is now; a decision is due when its next phase begins."""
+        """Return where a drain is now; a decision is due when its next phase begins."""
         loop = asyncio.get_running_loop()
-        if node := self.copies.node:
+        if node := self.cache.node:
             first, self._node_seen = not self._node_seen, True
             self._drain_request = follow(self._drain_request, node.drain, loop.time(), first=first)
         drain = judge(self._drain_request, loop.time())
@@ -205,15 +243,25 @@ class Speaker:
         return drain
 
     def _settings(self) -> Iterator[PeerSettings]:
-        """Settings of every peer that can have a session; the others are refused by name."""
+        """Settings of every peer that can have a session; the others are refused by name. A session that runs
+        goes on as it is where what is asked for now can not be.
+        """
         for peer in self.decision.sessions:
             try:
-                yield peer_settings(peer, self._password(peer), self._options.node_name)
+                name, router_id = self._options.node_name, self._router_id
+                yield peer_settings(peer, self._password(peer), name, router_id)
             except UnusableSecretError as error:
-                self.refused[peer.name] = error.reason, str(error)
+                yield from self._kept(peer, error.reason, str(error))
             except LocalError as error:
                 self._metrics.failed()
-                self.refused[peer.name] = "badSettings", str(error)
+                yield from self._kept(peer, "badSettings", str(error))
+
+    def _kept(self, peer: Peer, reason: str, message: str) -> Iterator[PeerSettings]:
+        running = self.sessions.peerings.get(peer.name)
+        kept = "; the session goes on as it was" if running else ""
+        self.refused[peer.name] = reason, f"{message}{kept}"
+        if running:
+            yield running.settings
 
     def _password(self, peer: Peer) -> str | None:
         if peer.password_secret is None:
@@ -236,6 +284,7 @@ class Speaker:
             self._layer2_told, self.layer2.moves(), self.layer2.problems(), loop.time()
         )
         alarms = (
+            self._hearing.update(self.layer2.status(), loop.time()),
             self._verdicts.update(
                 self.decision.verdicts, loop.time(), sent=lambda each: bool(sent_to(each, prefixes))
             ),
@@ -250,9 +299,14 @@ class Speaker:
     def _publish(self, statuses: Mapping[str, PeerStatus]) -> None:
         """Say it in the API's objects too."""
         phase = phase_of(self.decision.drain)
-        layer2 = self._layer2_told if self.layer2.known else None
+        known = self.layer2.known and self.cache.lacks(Part.LAYER2) is None
+        bgp = self.cache.lacks(Part.BGP) is None
         self.publisher.publish(
-            self.copies.node_uid, self._views(statuses), self.decision.verdicts, phase, layer2
+            self.cache.node_uid,
+            self._views(statuses) if bgp else None,
+            self.decision.verdicts if bgp else None,
+            phase,
+            self._layer2_told if known else None,
         )
 
     def _views(self, statuses: Mapping[str, PeerStatus]) -> list[PeerView]:
@@ -268,13 +322,13 @@ class Speaker:
         return {name: peering.status() for name, peering in self.sessions.peerings.items()}
 
     def status(self) -> Json:
-        """The status document."""
+        """Return the status document."""
         return document(
             self._options.node_name,
             decision=self.decision,
             views=self._views(self._statuses()),
             configuration=self.configuration,
-            informers=(*self.copies.informers, *self.layer2.informers),
+            informers=(*self.cache.informers, *self.layer2.informers),
             reports=self.publisher.status(),
             clock=Clock(asyncio.get_running_loop().time(), time.time()),
             drain=phase_of(self.decision.drain),
@@ -298,10 +352,10 @@ class Speaker:
         self._metrics.layer2.update(
             self.layer2.status(), self._layer2_reporter, connected=self.layer2.connected
         )
-        self._metrics.client(self.copies.updates, self.configuration, self._loaded, self.recorder)
+        self._metrics.client(self.cache.updates, self.configuration, self._loaded, self.recorder)
 
     def _find_peer(self, name: str) -> Json | None:
-        return self.copies.peers.items.get((self._options.namespace, name))
+        return self.cache.peers.items.get((self._options.namespace, name))
 
     def _spawn_ending(self, name: str, work: object) -> asyncio.Task[None]:
         return self._daemon.spawn(name, work, lasting=False)  # type: ignore[arg-type]
@@ -313,7 +367,7 @@ def _say_stranger(address: Address) -> None:
 
 
 def _secrets(peers: tuple[Peer, ...]) -> Iterator[str]:
-    """Of the peers that are to have a session: what is not needed is not read."""
+    """Yield the secrets of the peers that are to have a session: what is not needed is not read."""
     return (peer.password_secret for peer in peers if peer.password_secret)
 
 

@@ -46,7 +46,7 @@ class ClientThread(Generic[C]):
             self._thread.join(20)
 
     def call(self, step: Callable[[C], Any]) -> Any:
-        """What the step returns in the client's thread."""
+        """Return what the step returns in the client's thread."""
 
         async def inside() -> Any:
             return step(self._client)

@@ -76,7 +76,7 @@ class BfdProcess:
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
     def shown(self, *arguments: str) -> str:
-        """What another command of the program prints in the same namespace."""
+        """Return what another command of the program prints in the same namespace."""
         command = ("env", f"PYTHONPATH={_SOURCE}", sys.executable, "-c", PROGRAM, *arguments)
         return run("ip", "netns", "exec", self.namespace, *command)
 

@@ -32,7 +32,7 @@ def start_speaker(cable: Cable, restart_time: int) -> subprocess.Popen[bytes]:
 
 
 def held(cable: Cable, seconds: float) -> bool:
-    """Whether the kernel of the router had the route all the time."""
+    """Return whether the kernel of the router had the route all the time."""
     end = time.monotonic() + seconds
     while True:
         if not run("ip", "-n", cable.router, "route", "show", VIP).strip():

@@ -146,13 +146,13 @@ def test_our_admin_down_is_what_bird_sees(bird: Bird, process: BfdProcess) -> No
         settle(bird, asker)
 
 
-def test_an_heir_takes_over_and_bird_does_not_notice(bird: Bird, process: BfdProcess) -> None:
+def test_a_successor_takes_over_and_bird_does_not_notice(bird: Bird, process: BfdProcess) -> None:
     bird.start_bird(neighbors=(NODE,))
     with Asker(bird.node, {"r": settings()}) as asker:
         settle(bird, asker)
         since = bird.session()[3]
-        with BfdProcess(bird.node, bird.folder) as heir:
-            eventually(lambda: heir.said("taken_over"), "taken over")
+        with BfdProcess(bird.node, bird.folder) as successor:
+            eventually(lambda: successor.said("taken_over"), "taken over")
             process.process.send_signal(signal.SIGTERM)
             assert process.process.wait(20) == 0
             time.sleep(1)
@@ -182,7 +182,7 @@ def test_a_speaker_that_is_killed_and_restarted_loses_no_route(bird: Bird, proce
 def test_a_node_that_dies_while_its_speaker_restarts_loses_its_routes_by_bfd(
     bird: Bird, process: BfdProcess
 ) -> None:
-    """What FRR does not do."""
+    """Do what FRR does not."""
     bird.start_bird(bgp=_BGP)
     with Asker(bird.node, {"r": settings()}) as asker:
         speaker = start_speaker(bird, 60)

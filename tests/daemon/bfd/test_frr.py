@@ -161,12 +161,12 @@ def test_admin_down_of_frr_is_nobody_s_failure(router: BfdRouter, process: BfdPr
         settle(router, asker)
 
 
-def test_an_heir_takes_over_and_frr_does_not_notice(router: BfdRouter, process: BfdProcess) -> None:
+def test_a_successor_takes_over_and_frr_does_not_notice(router: BfdRouter, process: BfdProcess) -> None:
     router.start_all(profile())
     with Asker(router.node, {"r": settings()}) as asker:
         settle(router, asker)
-        with BfdProcess(router.node, router.folder) as heir:
-            eventually(lambda: heir.said("taken_over"), "taken over")
+        with BfdProcess(router.node, router.folder) as successor:
+            eventually(lambda: successor.said("taken_over"), "taken over")
             process.process.send_signal(signal.SIGTERM)
             assert process.process.wait(20) == 0
             time.sleep(1)

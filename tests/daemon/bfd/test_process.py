@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program itself: clients that come and go, an heir, the end. It runs at the cable's other end too."""
+"""The program itself: clients that come and go, a successor, the end.
+
+It runs at the cable's other end too.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +43,14 @@ class _PausingProcess(BfdProcess):
     program = f"""
 import time
 from vipcast.net import bfd_sockets
-read, calls = bfd_sockets.receive_all, 0
-def slow(sock):
+read, calls = bfd_sockets.receive, 0
+def slow(sock, *most):
     global calls
     calls += 1
     if calls % 15 == 0:
         time.sleep(1)
-    return read(sock)
-bfd_sockets.receive_all = slow
+    return read(sock, *most)
+bfd_sockets.receive = slow
 {PROGRAM}
 """
 
@@ -132,16 +135,16 @@ def test_other_intervals_keep_the_session(cable: Cable, far: Ends, near: BfdProc
         assert far[1].status().counters.down_events == 0
 
 
-def test_an_heir_takes_over_and_no_peer_notices(cable: Cable, far: Ends, near: BfdProcess) -> None:
+def test_a_successor_takes_over_and_no_peer_notices(cable: Cable, far: Ends, near: BfdProcess) -> None:
     with Asker(cable.node, {"r": settings(transmit_interval=0.03, receive_interval=0.03)}) as asker:
         far[1].want({"r": settings(NODE, transmit_interval=0.03, receive_interval=0.03)})
         asker.wait(lambda status: status.detection_time == pytest.approx(0.09))
         discriminator = asker.status().local_discriminator
-        with BfdProcess(cable.node, cable.folder) as heir:
-            eventually(lambda: heir.said("taken_over"), "the heir has taken over")
+        with BfdProcess(cable.node, cable.folder) as successor:
+            eventually(lambda: successor.said("taken_over"), "the successor has taken over")
             eventually(lambda: near.said("handed_over"), "the old process knows it")
             asker.wait(lambda status: status.up and asker.connected())
-            assert heir.get("/readyz")[0] == 200
+            assert successor.get("/readyz")[0] == 200
             near.process.send_signal(signal.SIGTERM)
             assert near.process.wait(20) == 0
             time.sleep(1)
@@ -155,44 +158,46 @@ def test_generations_follow_each_other(cable: Cable, far: Ends, near: BfdProcess
         old, made = near, []
         try:
             for _time in range(4):
-                heir = BfdProcess(cable.node, cable.folder)
-                made.append(heir)
-                eventually(lambda heir=heir: heir.said("taken_over"), "taken over")  # type: ignore[misc]
+                successor = BfdProcess(cable.node, cable.folder)
+                made.append(successor)
+                eventually(lambda successor=successor: successor.said("taken_over"), "taken over")  # type: ignore[misc]
                 old.process.send_signal(signal.SIGTERM)
                 assert old.process.wait(20) == 0
-                old = heir
+                old = successor
             assert far[1].status().counters.down_events == 0
         finally:
-            for heir in made:
-                heir.__exit__()
+            for successor in made:
+                successor.__exit__()
 
 
-def test_when_the_heir_is_told_to_end_the_old_process_takes_over_again(
+def test_when_the_successor_is_told_to_end_the_old_process_takes_over_again(
     cable: Cable, far: Ends, near: BfdProcess
 ) -> None:
     with Asker(cable.node, {"r": settings()}) as asker:
         both_up(asker, far[1])
-        with BfdProcess(cable.node, cable.folder) as heir:
+        with BfdProcess(cable.node, cable.folder) as successor:
             eventually(lambda: near.said("handed_over"), "handed over")
-            heir.process.send_signal(signal.SIGTERM)
-            assert heir.process.wait(20) == 0
+            successor.process.send_signal(signal.SIGTERM)
+            assert successor.process.wait(20) == 0
         eventually(lambda: near.said("taken_over"), "taken back")
         time.sleep(0.5)
         assert far[1].status().counters.down_events == 0
 
 
-def test_when_the_heir_crashes_the_old_process_begins_anew(cable: Cable, far: Ends, near: BfdProcess) -> None:
+def test_when_the_successor_crashes_the_old_process_begins_anew(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
     with Asker(cable.node, {"r": settings()}) as asker:
         both_up(asker, far[1])
-        with BfdProcess(cable.node, cable.folder) as heir:
+        with BfdProcess(cable.node, cable.folder) as successor:
             eventually(lambda: near.said("handed_over"), "handed over")
-            heir.process.kill()
-            heir.process.wait(20)
+            successor.process.kill()
+            successor.process.wait(20)
         far[1].wait(lambda status: status.went_down == 1)
         both_up(asker, far[1])
 
 
-def test_an_heir_that_dies_half_way_changes_nothing(cable: Cable, far: Ends, near: BfdProcess) -> None:
+def test_a_successor_that_dies_half_way_changes_nothing(cable: Cable, far: Ends, near: BfdProcess) -> None:
     def begin_and_die() -> None:
         enter(cable.node)
         with socket.socket(socket.AF_UNIX) as sock:
@@ -297,8 +302,8 @@ def test_many_sessions_share_one_process(cable: Cable, near: BfdProcess) -> None
         Asker(cable.node, pairs(2, 1)) as asker,  # type: ignore[arg-type]
     ):
         eventually(lambda: all(asker.status(f"r{n}").up for n in range(count)), "all are up", 20)
-        with BfdProcess(cable.node, cable.folder) as heir:
-            eventually(lambda: heir.said("taken_over"), "taken over")
+        with BfdProcess(cable.node, cable.folder) as successor:
+            eventually(lambda: successor.said("taken_over"), "taken over")
             time.sleep(1)
             document = json.loads(other.get("/status")[1])
             assert sum(session["counters"]["down_events"] for session in document["status"]["sessions"]) == 0
@@ -321,3 +326,55 @@ def test_it_takes_the_priority_that_it_may_have_and_says_which(
     with BfdProcess(cable.node, cable.folder, prefix=prefix) as process:
         eventually(lambda: process.said("started"), "it runs")
         assert process.events()[0]["priority"] == expected()
+
+
+def leaving(cable: Cable, far: Ends, near: BfdProcess, asker: Asker) -> None:
+    """The process is on its way out, has said AdminDown, and the router has not answered yet."""
+    far[1].want({"r": settings(NODE, detect_multiplier=60)})  # it may be silent for longer than all of this
+    both_up_slowly(asker, far[1])
+    far[0].process.send_signal(signal.SIGSTOP)
+    near.process.send_signal(signal.SIGTERM)
+    asker.wait(lambda status: status.state is BfdState.ADMIN_DOWN)
+
+
+def both_up_slowly(asker: Asker, other: Asker) -> None:
+    asker.wait_up()
+    other.wait_up()
+    asker.wait(lambda status: (status.detection_time or 0) > 5)
+
+
+def test_what_is_wanted_on_the_way_out_undoes_no_admin_down(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    """RFC 5880 section 6.8.16: it is said until the peer knows."""
+    with Asker(cable.node, {"r": settings()}) as asker:
+        leaving(cable, far, near, asker)
+        asker.want({"r": settings(), "other": settings("10.99.0.77")})
+        assert near.process.wait(20) == 0
+        assert [event["new"] for event in near.events() if "new" in event][-1] == "AdminDown"
+        far[0].process.send_signal(signal.SIGCONT)
+        far[1].wait(lambda status: status.remote_state is BfdState.ADMIN_DOWN)
+
+
+def test_a_successor_that_comes_when_admin_down_was_said_has_the_sessions_up_again(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    with Asker(cable.node, {"r": settings()}) as asker:
+        leaving(cable, far, near, asker)
+        with BfdProcess(cable.node, cable.folder) as successor:
+            eventually(lambda: successor.said("taken_over"), "taken over")
+            far[0].process.send_signal(signal.SIGCONT)
+            asker.wait_up()
+            far[1].wait_up()
+
+
+def test_a_successor_takes_packets_of_sessions_that_its_predecessor_never_had(
+    cable: Cable, far: Ends, near: BfdProcess
+) -> None:
+    """The sockets go over, and what the kernel lets through is the successor's to say."""
+    with Asker(cable.node, {"other": settings("10.99.0.77")}) as asker:
+        eventually(lambda: asker.status("other").local_discriminator, "it has the session, and its port")
+        with BfdProcess(cable.node, cable.folder) as successor:
+            eventually(lambda: successor.said("taken_over"), "taken over")
+            asker.want({"r": settings()})
+            both_up(asker, far[1])

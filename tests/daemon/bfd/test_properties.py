@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds for any two sessions, on any wire."""
+"""Test what holds for any two sessions, on any wire."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_nobody_is_up_alone_for_longer_than_its_detection_time(one, two, story, 
                 elif alone_since[me] is None:
                     alone_since[me] = wire.now
                 if kind in ("fair", "cut") and alone_since[me] is not None:
-                    # Who isn't Up sends once a second at most, and learns that we are at our own pace.
+                    # Who isn't Up sends once a second at most, and learns that we are at our own scheduler.
                     ours = wire.ends[me].status(0.0).transmit_interval or 0
                     patience = max(wire.ends[me].detection_time or 0, 1.0, ours) + 0.11
                     assert wire.now - (alone_since[me] or 0) <= patience

@@ -11,11 +11,11 @@ from typing import Any
 from daemon.bfd.harness import NODE, ROUTER, BfdProcess, BfdRouter, cut, eventually
 from daemon.interop.speaker import enter
 from daemon.interop.speaker import peer as peer_of
-from daemon.speaker.worlds import configuration, peer, pool
+from daemon.speaker.snapshots import configuration, peer, pool
 
 from vipcast.net.bfd import BfdStatus
 from vipcast.net.peering import Peering
-from vipcast.speaker.bfd_watch import BfdWatch
+from vipcast.speaker.bgp.bfd_manager import BfdManager
 
 FAST = {
     "apiVersion": "metallb.io/v1beta1",
@@ -32,7 +32,7 @@ exit"""
 
 
 class Beside:
-    """A Peering and a BfdWatch in one event loop, as in the speaker; the Peering starts when it is told."""
+    """A Peering and a BfdManager in one event loop, as in the speaker; the Peering starts when it is told."""
 
     def __init__(self, namespace: str) -> None:
         self.loop = asyncio.new_event_loop()
@@ -46,7 +46,7 @@ class Beside:
 
     async def _main(self) -> None:
         self._end = asyncio.Event()
-        self.watch = BfdWatch(
+        self.watch = BfdManager(
             "metallb-system", spawn=self._spawn, peerings=lambda: self.peerings, on_change=lambda: None
         )
         made = configuration(pool(), peer("r", ROUTER, bfdProfile="fast"), FAST)
@@ -97,7 +97,7 @@ def has_our_address(router: BfdRouter) -> bool:
 def test_bgp_is_soon_back_where_frr_makes_its_bfd_session_anew(
     router: BfdRouter, process: BfdProcess, record_property: Callable[[str, object], None]
 ) -> None:
-    """Before 10.3 FRR does when BGP has shown it its own address, and ends the BGP session for it, once."""
+    """FRR before 10.3 makes its session anew when BGP has shown it its own address, and ends BGP once."""
     router.start_all("bfd\nexit", BGP)
     with Beside(router.node) as speaker:
         eventually(lambda: speaker.bfd().up, "BFD is up before BGP")

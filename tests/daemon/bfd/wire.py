@@ -10,6 +10,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
+from support.bounds import at_most
+
 from vipcast.bfd.fsm import BfdState
 from vipcast.bfd.packet import ControlPacket, decode
 from vipcast.bfd.session import Session, StateChanged, Variables
@@ -47,7 +49,8 @@ class Wire:
         """Seconds until ``until`` holds, or all of them."""
         start, end = self.now, self.now + seconds
         self._collect()
-        while not until():
+        more = at_most()
+        while more() and not until():
             at = self._next()
             if at is None or at > end:
                 self.now = end
@@ -81,7 +84,8 @@ class Wire:
                 self.sent.append((self.now, who, packet))
                 if not self.lost(who, packet):
                     heapq.heappush(self._flying, (self.now + LATENCY, next(self._order), 1 - who, packet))
-            while (change := end.next_event()) is not None:
+            more = at_most()
+            while more() and (change := end.next_event()) is not None:
                 self.changes.append((self.now, who, change))
 
 

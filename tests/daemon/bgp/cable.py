@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections import deque
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from vipcast.bgp.events import Dial, HangUp, StateChanged
+from support.bounds import at_most
+
+from vipcast.bgp.events import Connect, Disconnect, StateChanged
 from vipcast.bgp.fsm import State
 from vipcast.bgp.negotiation import SessionSettings
 from vipcast.bgp.session import Session
@@ -52,7 +54,8 @@ class Cable:
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
-        while (at := self._next()) is not None and at <= end:
+        more = at_most()
+        while more() and (at := self._next()) is not None and at <= end:
             self.now = max(self.now, at)
             self._deliver()
             for side in (self.node, self.router):
@@ -63,8 +66,9 @@ class Cable:
         self.now = end
 
     def settle(self) -> None:
-        """What both ends want to have done now, until neither wants anything."""
-        while self._act(self.node) | self._act(self.router):
+        """Do what both ends want to have done now, until neither wants anything."""
+        more = at_most()
+        while more() and self._act(self.node) | self._act(self.router):
             pass
 
     def reset(self) -> None:
@@ -86,7 +90,8 @@ class Cable:
 
     def _deliver(self) -> None:
         waiting = []
-        while self._transit:
+        more = at_most()
+        while more() and self._transit:
             at, side, connection, data = self._transit.popleft()
             if at > self.now or side.frozen:
                 waiting.append((at, side, connection, data))
@@ -109,15 +114,17 @@ class Cable:
         if side.frozen:
             return False
         busy = False
-        while data := side.session.data_to_send():
+        more = at_most()
+        while more() and (data := side.session.data_to_send()):
             self._send(side, data)
             busy = True
-        while (event := side.session.next_event()) is not None:
+        more = at_most()
+        while more() and (event := side.session.next_event()) is not None:
             busy = True
             match event:
-                case Dial():
+                case Connect():
                     self._dial(side)
-                case HangUp():
+                case Disconnect():
                     self._send(side, None)
                     side.connection = 0
                 case StateChanged():
@@ -144,7 +151,8 @@ class Cable:
             self.router.session.connection_failed(self.now, "the peer dialled anew")
             self.router.session.stop(self.now)
             self.router.session.start(self.now, passive=True)
-        while self.router.session.next_event():
+        more = at_most()
+        while more() and self.router.session.next_event():
             pass
         for side in (self.node, self.router):
             side.connection = self._connection

@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass
 class Table:
-    """What a peer knows after the octets that it was given: prefixes, their attributes in plain values."""
+    """Return what a peer knows after these octets: prefixes, their attributes in plain values."""
 
     max_length: int
     routes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def _plain(code: int, value: bytes) -> tuple[str, int, Any]:
 
 
 def _path(value: bytes) -> list[int]:
-    """None, or one AS_SEQUENCE of four-octet numbers."""
+    """Return the AS path: none, or one AS_SEQUENCE of four-octet numbers."""
     assert not value or (value[0] == 2 and value[1] * 4 == len(value) - 2)
     return list(struct.unpack(f">{value[1] if value else 0}I", value[2:]))
 

@@ -11,6 +11,7 @@ from typing import Any
 from daemon.bgp.reader import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bounds import at_most
 
 from vipcast.bgp.export import Export, NextHop
 from vipcast.bgp.framing import FrameBuffer
@@ -31,7 +32,7 @@ EXPORTS = st.builds(
     Export,
     asn=st.sampled_from([64513, 4200000000]),
     internal=st.booleans(),
-    four_octet=st.just(True),
+    asn4=st.just(True),
     families=st.sampled_from([frozenset(Family), frozenset({Family.IPV4_UNICAST})]),
     next_hops=st.sampled_from(list(HOPS.values())),
     max_length=st.sampled_from([4096, 65535]),
@@ -59,7 +60,7 @@ MANY = settings(max_examples=300, deadline=None)
 
 
 def shown(route: Route, export: Export) -> dict[str, Any] | None:
-    """What the second reader should find, said from the RFCs; None: it must not be announced."""
+    """Return what the second reader should find, said from the RFCs; None: it must not be announced."""
     family = Family.IPV4_UNICAST if route.prefix.version == 4 else Family.IPV6_UNICAST
     hop = export.next_hops.get(family)
     if family not in export.families or hop is None:
@@ -104,7 +105,8 @@ class Peer:
             self.rib_in.update(dict.fromkeys(update.announced, update.attributes))
 
     def drain(self, rib: AdjRibOut) -> None:
-        while (message := rib.take()) is not None:
+        more = at_most()
+        while more() and (message := rib.take()) is not None:
             self.take(message)
         assert not rib.busy
 
@@ -200,7 +202,8 @@ def test_messages_are_full(count: int, export: Export) -> None:
     routes = [Route(IPv4Network((0x0A000000 + i, 32)), None, frozenset({i % 2})) for i in range(count)]
     rib.set_desired(routes)
     lengths: list[tuple[frozenset[int] | None, int]] = []
-    while (message := rib.take()) is not None:
+    more = at_most()
+    while more() and (message := rib.take()) is not None:
         peer.take(message)
         assert isinstance(message, Update)
         lengths.append((message.attributes.communities, len(encode(message, max_length=export.max_length))))

@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 import pytest
+from daemon.bfd.pod import inside
 from daemon.interop.network import Cable, lacking, run
 from daemon.interop.speaker import enter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vipcast.net import discovery
 from vipcast.net.discovery import Discovery
 from vipcast.net.router_advertisement import (
     HOP_LIMIT,
@@ -142,3 +145,59 @@ def test_an_interface_without_ipv6_is_a_problem_with_a_name(cable: Cable) -> Non
     assert found == [
         "cannot look for the router on eth0: it has no link-local address (IPv6 is off, or the link is down)"
     ]
+
+
+@pytest.mark.netns
+def test_on_an_interface_that_was_made_anew_the_router_is_heard_and_a_new_one_taken(
+    cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A VLAN or a bond is deleted and made again: the same name, another index, perhaps another router."""
+    monkeypatch.setattr(discovery, "INTERVAL", 1.0)  # between two looks; what is known counts for as long
+    heard: list[str] = []
+
+    async def main() -> None:
+        looking = Discovery("eth0", lambda: heard.append(str(looking.address or looking.problem)))
+        looking.start()
+        try:
+            async with asyncio.timeout(25):
+                await asyncio.to_thread(_advertise, cable)
+                first = await _another(looking, "")
+                await asyncio.to_thread(_make_anew, cable)
+                await asyncio.to_thread(_advertise, cable)
+                assert await _another(looking, first) in _link_local(cable.router)
+        finally:
+            looking.stop()
+
+    inside(cable.node, lambda: asyncio.run(main()))
+
+
+async def _another(looking: Discovery, known: str) -> str:
+    """Wait for an address that is not the known one."""
+    while (found := str(looking.address or "").removesuffix("%eth0")) in ("", known):
+        await asyncio.sleep(0.05)
+    return found
+
+
+def _make_anew(cable: Cable) -> None:
+    run("ip", "-n", cable.node, "link", "del", "eth0")
+    run("ip", "-n", cable.node, "link", "add", "eth0", "type", "veth", "peer", "eth0", "netns", cable.router)
+    for namespace in (cable.node, cable.router):
+        run("ip", "-n", namespace, "link", "set", "eth0", "up")
+
+
+def _advertise(cable: Cable) -> None:
+    """The router's program: an advertisement every 100 ms for a quarter of a minute."""
+    program = (
+        "import socket, time\n"
+        "s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)\n"
+        "s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)\n"
+        "for _ in range(150):\n"
+        "    try: s.sendto(bytes((134,)) + bytes(15), ('ff02::1', 0, 0, socket.if_nametoindex('eth0')))\n"
+        "    except OSError: pass\n"
+        "    time.sleep(0.1)\n"
+    )
+    cable.spawn(f"router-{time.monotonic_ns()}", sys.executable, "-c", program)
+
+
+def _link_local(namespace: str) -> str:
+    return run("ip", "-n", namespace, "-6", "addr", "show", "dev", "eth0")

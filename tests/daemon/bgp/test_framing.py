@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a stream to messages: RFC 4271 sections 4.1 and 6.1."""
+"""Test how to get from a stream to messages: RFC 4271 sections 4.1 and 6.1."""
 
 from __future__ import annotations
 

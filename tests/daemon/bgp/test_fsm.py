@@ -58,17 +58,17 @@ def test_what_holds_for_every_pair(state: State, event: Event) -> None:
     after, actions = transition(state, event)
     assert len(set(actions)) == len(actions)
     if state is not State.IDLE and after is State.IDLE:
-        assert {Action.RELEASE, Action.HANG_UP, Action.STOP_CONNECT_RETRY} <= set(actions)
+        assert {Action.RELEASE, Action.DISCONNECT, Action.STOP_CONNECT_RETRY} <= set(actions)
         # It comes back by itself, unless a person stopped it.
-        assert (Action.BACK_OFF in actions) != (event is Event.ManualStop)
+        assert (Action.START_IDLE_HOLD in actions) != (event is Event.ManualStop)
     if state not in CONNECTED:
         assert not NOTIFIES & set(actions), "nobody is there to be notified"
-    assert (Action.DIAL in actions) == (
+    assert (Action.CONNECT in actions) == (
         after is State.CONNECT and (state is not State.CONNECT or event is Event.ConnectRetryTimer_Expires)
     )
     assert (Action.SEND_OPEN in actions) == (after in CONNECTED and state not in CONNECTED)
     assert (Action.SEND_ROUTES in actions) == (after is State.ESTABLISHED and state is not State.ESTABLISHED)
-    if after is state and Action.DIAL not in actions:
+    if after is state and Action.CONNECT not in actions:
         assert Action.RELEASE not in actions
 
 

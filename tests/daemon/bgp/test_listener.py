@@ -14,7 +14,7 @@ from support.ports import free_port
 
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, encode
-from vipcast.bgp.neighbour import refusal_message
+from vipcast.bgp.peer import refusal_message
 from vipcast.bgp.route import Address, Route
 from vipcast.net.listener import Listener
 from vipcast.net.peering import Peering, PeerSettings
@@ -36,7 +36,7 @@ def peer_settings(port: int, **values: object) -> PeerSettings:
     return PeerSettings(**{**defaults, **values})  # type: ignore[arg-type]
 
 
-class Street:
+class SimulatedNetwork:
     """Peerings that run; all are closed afterwards."""
 
     def __init__(self) -> None:
@@ -54,8 +54,8 @@ class Street:
 
 
 @pytest.fixture
-async def street() -> AsyncIterator[Street]:
-    made = Street()
+async def simulated_network() -> AsyncIterator[SimulatedNetwork]:
+    made = SimulatedNetwork()
     yield made
     await made.end()
 
@@ -77,21 +77,23 @@ async def call(port: int, source: str = "127.0.0.1") -> tuple[asyncio.StreamRead
     return await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
 
 
-async def test_a_passive_peer_is_waited_for_and_never_dialled(street: Street) -> None:
+async def test_a_passive_peer_is_waited_for_and_never_dialled(simulated_network: SimulatedNetwork) -> None:
     listener = Listener(free_port())
     settings = peer_settings(listener.port, passive=True)
-    waiting = street.start(settings, listener)
+    waiting = simulated_network.start(settings, listener)
     waiting.set_routes(frozenset({VIP}))
     await asyncio.sleep(0.5)
     assert waiting.status().state is State.ACTIVE
     assert waiting.status().counters.connects == 0
-    calling = street.start(mirrored(settings))
+    calling = simulated_network.start(mirrored(settings))
     await until(lambda: waiting.status().established and calling.status().established)
     await until(lambda: calling.status().counters.prefixes_received == 1)
     assert not listener.strangers
 
 
-async def test_both_dial_and_both_listen_and_one_session_comes_of_it(street: Street) -> None:
+async def test_both_dial_and_both_listen_and_one_session_comes_of_it(
+    simulated_network: SimulatedNetwork,
+) -> None:
     """Each listens on an address of its own, so that the two ends of one machine are two hosts."""
     port = free_port()
     ends = {
@@ -100,7 +102,7 @@ async def test_both_dial_and_both_listen_and_one_session_comes_of_it(street: Str
     }
     listener = Listener(port, always=True)
     left, right = (
-        street.start(
+        simulated_network.start(
             peer_settings(
                 port, name=str(there), address=there, source_address=here,
                 local_asn=64500 + here.packed[3], remote_asn=64500 + there.packed[3],
@@ -116,10 +118,10 @@ async def test_both_dial_and_both_listen_and_one_session_comes_of_it(street: Str
     assert left.status().counters.established <= 2
 
 
-async def test_strangers_are_refused_and_counted(street: Street) -> None:
+async def test_strangers_are_refused_and_counted(simulated_network: SimulatedNetwork) -> None:
     met: list[Address] = []
     listener = Listener(free_port(), met=met.append)
-    peering = street.start(peer_settings(listener.port, passive=True), listener)
+    peering = simulated_network.start(peer_settings(listener.port, passive=True), listener)
     await until(lambda: peering.status().state is State.ACTIVE)
     for count in range(1, 4):
         reader, writer = await call(listener.port, "127.0.0.9")
@@ -131,9 +133,9 @@ async def test_strangers_are_refused_and_counted(street: Street) -> None:
     assert peering.status().state is State.ACTIVE
 
 
-async def test_only_the_latest_strangers_are_remembered(street: Street) -> None:
+async def test_only_the_latest_strangers_are_remembered(simulated_network: SimulatedNetwork) -> None:
     listener = Listener(free_port())
-    peering = street.start(peer_settings(listener.port, passive=True), listener)
+    peering = simulated_network.start(peer_settings(listener.port, passive=True), listener)
     await until(lambda: peering.status().state is State.ACTIVE)
     for number in range(10, 60):
         reader, writer = await call(listener.port, f"127.0.0.{number}")
@@ -143,11 +145,13 @@ async def test_only_the_latest_strangers_are_remembered(street: Street) -> None:
     assert str(list(listener.strangers)[-1]) == "127.0.0.59"
 
 
-async def test_who_calls_during_a_session_is_refused_and_the_session_stays(street: Street) -> None:
+async def test_who_calls_during_a_session_is_refused_and_the_session_stays(
+    simulated_network: SimulatedNetwork,
+) -> None:
     listener = Listener(free_port())
     settings = peer_settings(listener.port, passive=True)
-    peering = street.start(settings, listener)
-    street.start(mirrored(settings))
+    peering = simulated_network.start(settings, listener)
+    simulated_network.start(mirrored(settings))
     await until(lambda: peering.status().established)
     reader, writer = await call(listener.port)
     assert await reader.read() == encode(Notification(6, 7))
@@ -156,25 +160,27 @@ async def test_who_calls_during_a_session_is_refused_and_the_session_stays(stree
     assert peering.status().counters.established == 1
 
 
-async def test_many_half_open_calls_of_a_peer_cost_one_session(street: Street) -> None:
+async def test_many_half_open_calls_of_a_peer_cost_one_session(simulated_network: SimulatedNetwork) -> None:
     """A peer that dials and says nothing, a hundred times: the newest counts, the others are let go."""
     listener = Listener(free_port())
     settings = peer_settings(listener.port, passive=True)
-    peering = street.start(settings, listener)
+    peering = simulated_network.start(settings, listener)
     await until(lambda: peering.status().state is State.ACTIVE)
     writers = [(await call(listener.port))[1] for _each in range(100)]
     await asyncio.sleep(0.2)
     assert len(peering._connections) <= 2
-    assert len(peering._neighbour.sessions) <= 2
+    assert len(peering._peer_sessions.sessions) <= 2
     for writer in writers:
         writer.close()
-    street.start(mirrored(settings))
+    simulated_network.start(mirrored(settings))
     await until(lambda: peering.status().established)
 
 
-async def test_a_peer_that_fails_too_often_is_kept_waiting_and_then_served(street: Street) -> None:
+async def test_a_peer_that_fails_too_often_is_kept_waiting_and_then_served(
+    simulated_network: SimulatedNetwork,
+) -> None:
     listener = Listener(free_port())
-    peering = street.start(peer_settings(listener.port, passive=True, connect_time=1), listener)
+    peering = simulated_network.start(peer_settings(listener.port, passive=True, connect_time=1), listener)
     await until(lambda: peering.status().state is State.ACTIVE)
     for _again in range(2):
         reader, writer = await call(listener.port)
@@ -191,30 +197,32 @@ async def test_a_peer_that_fails_too_often_is_kept_waiting_and_then_served(stree
 
 
 async def test_a_port_that_is_taken_is_a_problem_with_a_name_until_it_is_free(
-    street: Street, monkeypatch: pytest.MonkeyPatch
+    simulated_network: SimulatedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vipcast.net.listener.RETRY", 0.05)
     with socket.create_server(("", 0)) as other:
         listener = Listener(other.getsockname()[1])
-        waiting = street.start(peer_settings(listener.port, passive=True), listener)
-        elsewhere = street.start(peer_settings(listener.port), listener)
+        waiting = simulated_network.start(peer_settings(listener.port, passive=True), listener)
+        elsewhere = simulated_network.start(peer_settings(listener.port), listener)
         await until(lambda: waiting.status().problem)
         assert "another program of this host does" in waiting.status().problem
         assert f"port {listener.port}" in waiting.status().problem
         assert not elsewhere.status().problem, "who dials needs no port"
     await until(lambda: not waiting.status().problem)
-    calling = street.start(mirrored(waiting.settings))
+    calling = simulated_network.start(mirrored(waiting.settings))
     await until(lambda: calling.status().established)
 
 
-async def test_a_passive_peer_without_a_listener_says_so(street: Street) -> None:
-    assert "nothing listens" in street.start(peer_settings(179, passive=True)).status().problem
+async def test_a_passive_peer_without_a_listener_says_so(simulated_network: SimulatedNetwork) -> None:
+    assert "nothing listens" in simulated_network.start(peer_settings(179, passive=True)).status().problem
 
 
-async def test_the_socket_goes_with_its_last_peer(street: Street) -> None:
+async def test_the_socket_goes_with_its_last_peer(simulated_network: SimulatedNetwork) -> None:
     listener = Listener(free_port())
     peers = [
-        street.start(peer_settings(listener.port, passive=True, address=ip_address(f"127.0.0.{n}")), listener)
+        simulated_network.start(
+            peer_settings(listener.port, passive=True, address=ip_address(f"127.0.0.{n}")), listener
+        )
         for n in (1, 2)
     ]
     await until(lambda: all(peer.status().state is State.ACTIVE for peer in peers))
@@ -226,24 +234,28 @@ async def test_the_socket_goes_with_its_last_peer(street: Street) -> None:
         await call(listener.port)
 
 
-async def test_ipv6_has_a_socket_of_its_own(street: Street) -> None:
+async def test_ipv6_has_a_socket_of_its_own(simulated_network: SimulatedNetwork) -> None:
     listener = Listener(free_port())
-    four = street.start(peer_settings(listener.port, passive=True), listener)
-    six = street.start(peer_settings(listener.port, passive=True, address=ip_address("::1")), listener)
-    calling = street.start(mirrored(six.settings, address=ip_address("::1")))
+    four = simulated_network.start(peer_settings(listener.port, passive=True), listener)
+    six = simulated_network.start(
+        peer_settings(listener.port, passive=True, address=ip_address("::1")), listener
+    )
+    calling = simulated_network.start(mirrored(six.settings, address=ip_address("::1")))
     await until(lambda: six.status().established and calling.status().established)
     assert four.status().state is State.ACTIVE
 
 
 @pytest.mark.parametrize(("host", "wrong"), [("127.0.0.1", False), ("127.0.0.1", True), ("::1", False)])
-async def test_a_password_guards_the_listening_side_too(street: Street, host: str, wrong: bool) -> None:
+async def test_a_password_guards_the_listening_side_too(
+    simulated_network: SimulatedNetwork, host: str, wrong: bool
+) -> None:
     """RFC 2385, on the socket that many peers share."""
     listener = Listener(free_port())
     address = ip_address(host)
-    waiting = street.start(
+    waiting = simulated_network.start(
         peer_settings(listener.port, passive=True, address=address, password="secret"), listener
     )
-    calling = street.start(
+    calling = simulated_network.start(
         mirrored(waiting.settings, address=address, password="other" if wrong else "secret")
     )
     if wrong:
@@ -254,33 +266,35 @@ async def test_a_password_guards_the_listening_side_too(street: Street, host: st
         await until(lambda: waiting.status().established and calling.status().established)
 
 
-async def test_a_password_that_is_no_longer_asked_for_is_gone_from_the_socket(street: Street) -> None:
+async def test_a_password_that_is_no_longer_asked_for_is_gone_from_the_socket(
+    simulated_network: SimulatedNetwork,
+) -> None:
     listener = Listener(free_port())
-    signed = street.start(peer_settings(listener.port, passive=True, password="secret"), listener)
-    other = street.start(
+    signed = simulated_network.start(peer_settings(listener.port, passive=True, password="secret"), listener)
+    other = simulated_network.start(
         peer_settings(listener.port, passive=True, address=ip_address("127.0.0.9")), listener
     )
     await until(lambda: other.status().state is State.ACTIVE)
     await signed.close()
-    plain = street.start(peer_settings(listener.port, passive=True), listener)
-    calling = street.start(mirrored(plain.settings))
+    plain = simulated_network.start(peer_settings(listener.port, passive=True), listener)
+    calling = simulated_network.start(mirrored(plain.settings))
     await until(lambda: plain.status().established and calling.status().established)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_ttl_security_between_neighbours(street: Street, host: str) -> None:
+async def test_ttl_security_between_neighbours(simulated_network: SimulatedNetwork, host: str) -> None:
     """RFC 5082: both send with 255; who sends with less is not heard."""
     listener = Listener(free_port())
     address = ip_address(host)
-    waiting = street.start(
+    waiting = simulated_network.start(
         peer_settings(listener.port, passive=True, address=address, ttl_security_hops=1), listener
     )
-    near = street.start(mirrored(waiting.settings, address=address, ttl_security_hops=1))
+    near = simulated_network.start(mirrored(waiting.settings, address=address, ttl_security_hops=1))
     await until(lambda: waiting.status().established and near.status().established)
     await near.close()
     await until(lambda: not waiting.status().established)
     before = waiting.status().counters.bytes_in
-    far = street.start(mirrored(waiting.settings, address=address, multihop=True))
+    far = simulated_network.start(mirrored(waiting.settings, address=address, multihop=True))
     await until(lambda: far.status().state is State.OPEN_CONFIRM)
     refused = counter("TCPMinTTLDrop")
     # What it has sent is sent again and again, as the kernel lets none of it through.

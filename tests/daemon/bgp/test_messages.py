@@ -9,17 +9,17 @@ from daemon.bgp.wire_cases import CASES, UPDATE_TWO_OCTET, octets
 
 from vipcast.bgp.attributes import PathAttributes
 from vipcast.bgp.capabilities import GracefulRestart, Preserved, Unknown, decode_capabilities
-from vipcast.bgp.codes import describe, encode_shutdown_message, shutdown_message
+from vipcast.bgp.error_codes import describe, encode_shutdown_message, shutdown_message
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import Frame, FrameBuffer, MessageType
 from vipcast.bgp.messages import Message, Notification, Open, Update, decode, encode
 
 
-def parse(data: bytes, *, four_octet: bool = True) -> Message:
+def parse(data: bytes, *, asn4: bool = True) -> Message:
     buffer = FrameBuffer()
     buffer.receive(data)
     (frame,) = buffer
-    return decode(frame, four_octet=four_octet)
+    return decode(frame, asn4=asn4)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -31,8 +31,8 @@ def test_octets_and_messages_are_the_same_thing(name: str) -> None:
 
 def test_a_two_octet_session_writes_as_numbers_in_two() -> None:
     data, message = UPDATE_TWO_OCTET
-    assert encode(message, four_octet=False) == data
-    assert parse(data, four_octet=False) == message
+    assert encode(message, asn4=False) == data
+    assert parse(data, asn4=False) == message
 
 
 def test_the_as_of_an_open_is_the_capabilitys_where_there_is_one() -> None:
@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_our_own_mistake() -> None:
     with pytest.raises(LocalError, match="LOCAL_PREF -1"):
         encode(Update(attributes=PathAttributes(local_pref=-1)))
     with pytest.raises(LocalError, match="AS number"):
-        encode(_big_path(), four_octet=False)
+        encode(_big_path(), asn4=False)
     with pytest.raises(LocalError, match="hold time 70000"):
         encode(Open(1, 70000, CASES["OPEN"][1].router_id))  # type: ignore[union-attr]
 

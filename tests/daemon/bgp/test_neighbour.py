@@ -3,48 +3,54 @@
 
 from __future__ import annotations
 
+import random
 from ipaddress import IPv4Address, ip_network
+from itertools import pairwise
 
 import pytest
-from daemon.bgp.street import House, Street, neighbour
+from daemon.bgp.simulated_network import Host, SimulatedNetwork, neighbour
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vipcast.bgp.codes import Cease
+from vipcast.bgp import session
+from vipcast.bgp.backoff import MAX_DELAY
+from vipcast.bgp.error_codes import Cease
+from vipcast.bgp.events import StateChanged
 from vipcast.bgp.fsm import State
-from vipcast.bgp.messages import Notification
-from vipcast.bgp.neighbour import Neighbour, Refusal, refusal_message
+from vipcast.bgp.messages import Keepalive, Notification, Open, encode
+from vipcast.bgp.negotiation import SessionSettings
+from vipcast.bgp.peer import PeerSessions, Refusal, refusal_message
 from vipcast.bgp.route import Route
 
 ROUTE = Route(ip_network("10.9.0.1/32"))
 
 
-def houses(left: Neighbour | None = None, right: Neighbour | None = None) -> tuple[House, House]:
+def hosts(left: PeerSessions | None = None, right: PeerSessions | None = None) -> tuple[Host, Host]:
     return (
-        House("left", "10.99.0.1", left or neighbour(64513, 64512, 1)),
-        House("right", "10.99.0.2", right or neighbour(64512, 64513, 2)),
+        Host("left", "10.99.0.1", left or neighbour(64513, 64512, 1)),
+        Host("right", "10.99.0.2", right or neighbour(64512, 64513, 2)),
     )
 
 
-def street(left: House, right: House, *latencies: float) -> Street:
+def simulated_network(left: Host, right: Host, *latencies: float) -> SimulatedNetwork:
     given_out = list(latencies)
-    return Street(left, right, lambda: given_out.pop(0) if given_out else 0.001)
+    return SimulatedNetwork(left, right, lambda: given_out.pop(0) if given_out else 0.001)
 
 
-def one_session(made: Street) -> bool:
-    left, right = made.houses
+def one_session(made: SimulatedNetwork) -> bool:
+    left, right = made.hosts
     if len(left.established) != 1 or len(right.established) != 1:
         return False
     return left.tcp[left.established[0]] is right.tcp[right.established[0]]
 
 
-def dialled_by(made: Street, house: House) -> bool:
-    return not made.houses[made.houses.index(house)].established[0].accepted
+def dialled_by(made: SimulatedNetwork, host: Host) -> bool:
+    return not made.hosts[made.hosts.index(host)].established[0].accepted
 
 
 def test_both_dial_at_once_and_the_higher_router_id_wins() -> None:
-    left, right = houses()
-    made = street(left, right)
+    left, right = hosts()
+    made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(1)
@@ -57,10 +63,10 @@ def test_both_dial_at_once_and_the_higher_router_id_wins() -> None:
 def test_of_equal_router_ids_the_higher_as_wins() -> None:
     """RFC 6286 section 2.3."""
     same = IPv4Address("192.0.2.1")
-    left, right = houses(
+    left, right = hosts(
         neighbour(64513, 64512, 1, router_id=same), neighbour(64512, 64513, 2, router_id=same)
     )
-    made = street(left, right)
+    made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(1)
@@ -69,8 +75,8 @@ def test_of_equal_router_ids_the_higher_as_wins() -> None:
 
 
 def test_an_established_session_is_not_disturbed() -> None:
-    left, right = houses()
-    made = street(left, right)
+    left, right = hosts()
+    made = simulated_network(left, right)
     left.neighbour.start(made.now)
     right.listens, left.listens = True, False
     right.neighbour.start(made.now)
@@ -95,7 +101,7 @@ def test_what_a_refused_connection_is_told() -> None:
 
 
 def test_a_session_that_is_stopped_takes_no_connection() -> None:
-    left, _right = houses()
+    left, _right = hosts()
     assert left.neighbour.accept(0.0, left.address) is Refusal.STOPPED, "not started yet"
     left.neighbour.start(0.0)
     left.neighbour.stop(1.0, "enough")
@@ -104,9 +110,9 @@ def test_a_session_that_is_stopped_takes_no_connection() -> None:
 
 
 def test_routes_go_out_on_whichever_connection_stays() -> None:
-    left, right = houses()
+    left, right = hosts()
     left.neighbour.memory.rib.set_desired({ROUTE})
-    made = street(left, right)
+    made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(1)
@@ -114,14 +120,14 @@ def test_routes_go_out_on_whichever_connection_stays() -> None:
 
 
 def test_two_that_wait_for_each_other_stay_apart_and_one_that_dials_is_enough() -> None:
-    left, right = houses(neighbour(64513, 64512, 1, passive=True), neighbour(64512, 64513, 2, passive=True))
-    made = street(left, right)
+    left, right = hosts(neighbour(64513, 64512, 1, passive=True), neighbour(64512, 64513, 2, passive=True))
+    made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(3600)
     assert (left.state, right.state) == (State.ACTIVE, State.ACTIVE)
-    left, right = houses(neighbour(64513, 64512, 1, passive=True))
-    made = street(left, right)
+    left, right = hosts(neighbour(64513, 64512, 1, passive=True))
+    made = simulated_network(left, right)
     made.start(left, 30)
     made.start(right)
     made.run(40)
@@ -131,13 +137,13 @@ def test_two_that_wait_for_each_other_stay_apart_and_one_that_dials_is_enough() 
 
 def test_a_peer_that_comes_back_at_once_is_taken_at_once() -> None:
     """A router that has restarted dials: nobody waits for the rest in Idle."""
-    left, right = houses(neighbour(64513, 64512, 1, passive=True))
-    made = street(left, right)
+    left, right = hosts(neighbour(64513, 64512, 1, passive=True))
+    made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(60)
     lost = made.now
-    right.neighbour.abandon(made.now, Cease.ADMINISTRATIVE_RESET, "again")
+    right.neighbour.reset(made.now, Cease.ADMINISTRATIVE_RESET, "again")
     made.settle()
     made.run(5.1)
     assert one_session(made)
@@ -146,10 +152,10 @@ def test_a_peer_that_comes_back_at_once_is_taken_at_once() -> None:
 
 def test_a_peer_that_fails_again_and_again_waits() -> None:
     """It dials every few seconds and ends it at once; after the first time it is answered more slowly."""
-    left, right = houses(
+    left, right = hosts(
         neighbour(64513, 64512, 1, passive=True), neighbour(64999, 64513, 2, connect_time=1.0)
     )
-    made = street(left, right)
+    made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(600)
@@ -159,19 +165,19 @@ def test_a_peer_that_fails_again_and_again_waits() -> None:
 
 
 def test_both_failing_over_and_over_is_bounded() -> None:
-    left, right = houses(neighbour(64513, 64512, 1), neighbour(64999, 64513, 2))
-    made = street(left, right)
+    left, right = hosts(neighbour(64513, 64512, 1), neighbour(64999, 64513, 2))
+    made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(3600)
-    for house in made.houses:
-        assert len(house.neighbour.sessions) <= 2
-        assert house.neighbour.memory.counters.connects < 300
+    for host in made.hosts:
+        assert len(host.neighbour.sessions) <= 2
+        assert host.neighbour.memory.counters.connects < 300
 
 
 def test_a_new_connection_takes_the_place_of_an_older_one_of_the_peers() -> None:
     """A peer that has crashed before its OPEN and dials again is not kept waiting by what is left of it."""
-    left, _right = houses()
+    left, _right = hosts()
     left.neighbour.start(0.0)
     first = left.neighbour.accept(0.1, left.address)
     second = left.neighbour.accept(0.2, left.address)
@@ -202,30 +208,144 @@ def test_two_sides_always_end_with_exactly_one_session(  # noqa: PLR0917 - Hypot
     delays: tuple[float, float],
     passive: str,
 ) -> None:
-    left, right = houses(
+    left, right = hosts(
         neighbour(64513, 64512, seeds[0], router_id=IPv4Address(ids[0]), delay_open_time=delays[0],
                   passive=passive == "left"),
         neighbour(64512, 64513, seeds[1], router_id=IPv4Address(ids[1]), delay_open_time=delays[1],
                   passive=passive == "right"),
     )  # fmt: skip
-    made = street(left, right, *latencies)
+    made = simulated_network(left, right, *latencies)
     made.start(left)
     made.start(right, delay)
     made.run(180)
     assert one_session(made), (left.state, right.state)
-    ups = [house.neighbour.memory.counters.established for house in made.houses]
+    ups = [host.neighbour.memory.counters.established for host in made.hosts]
     made.run(120)
     assert one_session(made)
-    assert ups == [house.neighbour.memory.counters.established for house in made.houses], "and it lasts"
-    assert all(len(house.neighbour.sessions) == 1 for house in made.houses)
+    assert ups == [host.neighbour.memory.counters.established for host in made.hosts], "and it lasts"
+    assert all(len(host.neighbour.sessions) == 1 for host in made.hosts)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.0005, 0.001, 0.0015, 0.002, 0.0025, 0.003, 0.004, 0.005, 0.01])
 def test_the_second_call_may_come_at_any_moment_of_the_first(late: float) -> None:
     """Around one round trip: each step of the first handshake meets the second one."""
-    left, right = houses()
-    made = street(left, right, 0.001, 0.001)
+    left, right = hosts()
+    made = simulated_network(left, right, 0.001, 0.001)
     made.start(left)
     made.start(right, late)
     made.run(12)
     assert one_session(made)
+
+
+def test_a_peer_that_flaps_is_served_ever_more_slowly() -> None:
+    """It calls as often as it can, is up for a moment, and ends the session itself."""
+    one = PeerSessions(SessionSettings(64513, 64512, hold_time=9, connect_time=0.5), passive=True)
+    said = (
+        encode(Open.of(64512, 9, IPv4Address("10.99.0.2"))) + encode(Keepalive()) + encode(Notification(6, 4))
+    )
+    one.start(0.0)
+    served: list[float] = []
+    for tick in range(6000):
+        now = tick / 10
+        one.handle_timer(now)
+        session = one.accept(now, IPv4Address("10.99.0.1"))
+        if isinstance(session, Refusal):
+            continue
+        served.append(now)
+        session.receive_data(said, now)
+        one.settle(now)
+        assert one.current.state is State.IDLE
+    pauses = [after - before for before, after in pairwise(served)]
+    # One loss is forgiven. Each other doubles the pause, up to the longest.
+    assert pauses[:9] == pytest.approx([0.1, 0.5, 1, 2, 4, 8, 16, 32, MAX_DELAY], abs=0.15)
+    assert pauses[9:] == pytest.approx([MAX_DELAY] * len(pauses[9:]), abs=0.15)
+    assert len(pauses[9:]) >= 6
+
+
+# ---- graceful restart on both sides: a second connection means "I have restarted" (RFC 4724 section 5) ----
+
+
+def restarting(seed: int, latency: float) -> SimulatedNetwork:
+    """Both dial, both listen, both follow RFC 4724; each connection has about the same latency."""
+    luck = random.Random(seed)
+    left, right = hosts(
+        neighbour(64513, 64512, seed, restart_time=30, router_id=IPv4Address("10.99.0.1")),
+        neighbour(64512, 64513, seed + 1000, restart_time=30, router_id=IPv4Address("10.99.0.2")),
+    )
+    made = SimulatedNetwork(left, right, lambda: latency * luck.uniform(0.9, 1.1))
+    made.start(left)
+    made.start(right, luck.uniform(0, 2))
+    return made
+
+
+def lose_it(made: SimulatedNetwork) -> None:
+    """The link fails under whatever there is, at both ends."""
+    for host in made.hosts:
+        for each in tuple(host.neighbour.sessions):
+            if host.tcp.pop(each, None) is not None:
+                each.connection_failed(made.now, "the link failed")
+                host.neighbour.settle(made.now)
+    made.settle()
+
+
+@pytest.mark.parametrize(
+    ("latency", "strict"), [(0.003, True), (0.03, True), (0.003, False), (0.03, False), (0.3, False)]
+)
+@pytest.mark.parametrize("seed", range(8))
+def test_after_two_losses_a_session_stays_within_half_a_minute(
+    seed: int, latency: float, strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that waited for the end of a rest and one dialled then do not end each other for ever.
+
+    ``strict``: both give up even a session that has just come up, as BIRD does.
+    """
+    if strict:
+        monkeypatch.setattr(session, "RESTART_TAKES", 0.0)
+    made = restarting(seed, latency)
+    for _loss in range(2):
+        made.run(10)
+        lose_it(made)
+    lost = made.now
+    while not one_session(made) or made.now - lost < 0.1:
+        made.run(0.5)
+        assert made.now - lost < 35
+    ups = [host.neighbour.memory.counters.established for host in made.hosts]
+    made.run(60)
+    assert one_session(made)
+    assert ups == [host.neighbour.memory.counters.established for host in made.hosts], "and it lasts"
+
+
+def test_after_a_rest_the_connection_that_waits_is_served_and_none_is_made_beside_it() -> None:
+    left, _right = hosts()
+    neighbour_ = left.neighbour
+    neighbour_.start(0.0)
+    for _again in range(3):
+        neighbour_.memory.backoff.ended(State.OPEN_SENT, 0.0)
+    first = neighbour_.sessions[0]
+    first.connected(0.0, left.address)
+    first.reset(0.0, Cease.ADMINISTRATIVE_RESET, "again")
+    while first.next_event():
+        pass
+    assert neighbour_.refusal(1.0) is Refusal.LATER
+    at = neighbour_.timer()
+    assert at is not None
+    neighbour_.handle_timer(at, waiting=True)
+    assert first.next_event() == StateChanged(State.IDLE, State.ACTIVE, "")
+    assert first.next_event() is None, "it does not dial"
+    assert not isinstance(neighbour_.accept(at, left.address), Refusal)
+
+
+def test_a_connection_that_was_dialled_before_the_session_was_up_is_no_restart() -> None:
+    two = (neighbour(64513, 64512, 1, restart_time=30), neighbour(64512, 64513, 2, restart_time=30))
+    made = simulated_network(*hosts(*two))
+    up = _just_up(made)
+    assert made.hosts[0].neighbour.refusal(up + 0.5) is Refusal.ESTABLISHED
+    assert made.hosts[0].neighbour.refusal(up + 1.5) is None
+
+
+def _just_up(made: SimulatedNetwork) -> float:
+    for host in made.hosts:
+        made.start(host)
+    while not one_session(made):
+        made.run(0.001)
+    return made.now

@@ -12,15 +12,16 @@ from ipaddress import IPv4Address, ip_address, ip_network
 import pytest
 from daemon.bgp.wire_cases import CASES
 
+from vipcast.bgp import timers
 from vipcast.bgp.errors import LocalError
 from vipcast.bgp.export import Withheld
 from vipcast.bgp.framing import FrameBuffer
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, Update, decode, encode
 from vipcast.bgp.route import Route
-from vipcast.net.link import Link
 from vipcast.net.peering import Peering, PeerSettings
 from vipcast.net.status import PeerStatus
+from vipcast.net.tcp_stream import TcpStream
 
 VIP = Route(ip_network("10.9.0.1/32"))
 OPEN = encode(Open.of(64512, 9, IPv4Address("192.0.2.2")))
@@ -53,6 +54,9 @@ class Lab:
         self._servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
         return port
+
+    def keep(self, server: asyncio.Server) -> None:
+        self._servers.append(server)
 
     def start(self, settings: PeerSettings) -> tuple[Peering, asyncio.Task[None]]:
         peering = Peering(settings, notify=self._count)
@@ -185,10 +189,10 @@ async def _says_no(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def _floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Never reads, never stops."""
+    """Never reads, and does not stop before the connection is gone."""
     writer.write(OPEN + encode(Keepalive()))
     try:
-        while True:
+        for _each in range(100_000):
             writer.write(CASES["UPDATE"][0] * 500)
             await writer.drain()
     except ConnectionError:
@@ -247,7 +251,7 @@ async def test_a_peer_that_does_not_read_makes_us_hold_little(lab: Lab) -> None:
     )
     peering.set_routes(frozenset(routes))
 
-    def paused() -> Link | None:
+    def paused() -> TcpStream | None:
         links = (connection.link for connection in peering._connections)
         return next((link for link in links if link is not None and link.paused), None)
 
@@ -258,6 +262,66 @@ async def test_a_peer_that_does_not_read_makes_us_hold_little(lab: Lab) -> None:
     assert link._transport.get_write_buffer_size() < 200_000  # type: ignore[attr-defined]
     assert len(peering.status().pending) > 1000
     release.set()
+
+
+class Deaf:
+    """A router that sends its KEEPALIVEs and, once it is told to be deaf, reads nothing any more."""
+
+    def __init__(self) -> None:
+        self.deaf = False
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OPEN + encode(Keepalive()))
+        beat = asyncio.create_task(self._beat(writer))
+        while not self.deaf and await reader.read(4096):
+            pass
+        await beat
+
+    async def _beat(self, writer: asyncio.StreamWriter) -> None:
+        while not writer.is_closing():
+            writer.write(encode(Keepalive()))
+            await asyncio.sleep(0.5)
+
+
+async def _serve_with_little_room(lab: Lab, handler: Handler) -> int:
+    """The port of a server whose kernel keeps little for it: the window is soon closed."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    lab.keep(await asyncio.start_server(handler, sock=sock, limit=1024))
+    port: int = sock.getsockname()[1]
+    return port
+
+
+async def _change_routes(peering: Peering, seconds: float, until_over: Callable[[], object]) -> None:
+    for turn in range(int(seconds / 0.02)):
+        peering.set_routes(frozenset({VIP}) if turn % 2 else frozenset())
+        await asyncio.sleep(0.02)
+        if until_over():
+            return
+
+
+async def test_a_router_that_takes_nothing_more_is_left_though_its_keepalives_come(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9687. A load balancer's few octets wait in the kernel: our own buffer stays empty."""
+    monkeypatch.setattr(timers, "MIN_SEND_HOLD_TIME", 2.0)  # twice the hold time is more: 6 s
+    router = Deaf()
+    peering, _task = lab.start(peer_settings(await _serve_with_little_room(lab, router), hold_time=3))
+    await until(lambda: peering.status().established)
+    router.deaf = True
+    await _change_routes(peering, 25, lambda: not peering.status().established)
+    assert "Send Hold Timer Expired" in peering.status().last_error
+
+
+async def test_a_router_that_reads_is_not_left_however_much_is_under_way(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timers, "MIN_SEND_HOLD_TIME", 2.0)
+    router = Deaf()
+    peering, _task = lab.start(peer_settings(await _serve_with_little_room(lab, router), hold_time=3))
+    await until(lambda: peering.status().established)
+    await _change_routes(peering, 9, lambda: False)
+    assert peering.status().established and peering.status().counters.established == 1
 
 
 async def test_ipv6_transport(lab: Lab) -> None:

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from daemon.bgp.street import neighbour
-from daemon.bgp.test_neighbour import houses, one_session, street
+from daemon.bgp.simulated_network import neighbour
+from daemon.bgp.test_neighbour import hosts, one_session, simulated_network
 from daemon.bgp.test_session import LOCAL, done, peer_open, said, session_in
 
 from vipcast.bgp.capabilities import GracefulRestart
-from vipcast.bgp.events import HangUp
+from vipcast.bgp.events import Disconnect
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, encode
 
@@ -39,7 +39,7 @@ def test_the_peer_keeps_our_routes_exactly_when_we_ask_it_to(
     said(session), done(session)
     session.stop(1.0, "bye", preserve=preserve)
     assert said(session) == said_at_the_end
-    assert HangUp() in done(session)
+    assert Disconnect() in done(session)
     assert (session.state, session.timer()) == (State.IDLE, None)
 
 
@@ -74,8 +74,8 @@ def test_a_hard_reset_is_told_with_the_reason_inside() -> None:
 def test_a_router_that_restarts_gracefully_need_not_wait_for_the_hold_time(restarts: bool) -> None:
     """RFC 4724 section 5: its new connection says that the old one is gone; others wait until we notice."""
     values: dict[str, object] = {"hold_time": 90, "restart_time": 60 if restarts else None}
-    left, right = houses(neighbour(64513, 64512, 1, **values), neighbour(64512, 64513, 2, **values))
-    made = street(left, right)
+    left, right = hosts(neighbour(64513, 64512, 1, **values), neighbour(64512, 64513, 2, **values))
+    made = simulated_network(left, right)
     made.start(right)
     made.start(left)
     made.run(5)

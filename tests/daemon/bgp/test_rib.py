@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 from typing import Any
 
 import pytest
+from support.bounds import at_most
 
 from vipcast.bgp.attributes import MpUnreach, Origin, PathAttributes, SegmentKind
 from vipcast.bgp.errors import LocalError
@@ -20,11 +21,14 @@ from vipcast.bgp.wire import Family
 BOTH = frozenset(Family)
 
 
+ASN4 = 4200000001
+
+
 def export(**values: object) -> Export:
     defaults = {
         "asn": 64513,
         "internal": False,
-        "four_octet": True,
+        "asn4": True,
         "families": BOTH,
         "next_hops": {Family.IPV4_UNICAST: NextHop(IPv4Address("10.99.0.1"))},
     }
@@ -50,7 +54,8 @@ def through_octets(message: Message) -> Message:
 def drain(rib: AdjRibOut) -> list[Update]:
     """Everything it wants to say, through octets and back."""
     updates = []
-    while (update := rib.take()) is not None:
+    more = at_most()
+    while more() and (update := rib.take()) is not None:
         decoded = through_octets(update)
         assert isinstance(decoded, Update)
         assert decoded.problems == ()
@@ -136,10 +141,10 @@ def test_attributes_to_an_internal_peer(asked: int | None, sent: int) -> None:
 
 def test_an_old_speaker_gets_as_trans_and_the_truth_beside_it() -> None:
     """RFC 6793 section 4.2.2; nothing of the kind where our number fits or the peer is internal."""
-    attributes = export(asn=4200000000, four_octet=False).attributes(hosts(1)[0])
+    attributes = export(asn=4200000000, asn4=False).attributes(hosts(1)[0])
     assert [s.asns for s in attributes.as_path or ()] == [(23456,)]
     assert [s.asns for s in attributes.as4_path or ()] == [(4200000000,)]
-    for other in (export(four_octet=False), export(asn=4200000000)):
+    for other in (export(asn4=False), export(asn=4200000000)):
         assert other.attributes(hosts(1)[0]).as4_path is None
 
 
@@ -266,7 +271,8 @@ def test_an_enhanced_refresh_stands_between_two_marks_and_after_the_first_end_of
     rib.resend(Family.IPV4_UNICAST)
     rib.resend(Family.IPV6_UNICAST)
     said: list[Message] = []
-    while (message := rib.take()) is not None:
+    more = at_most()
+    while more() and (message := rib.take()) is not None:
         said.append(message)
     assert said[0] == Update(attributes=said[0].attributes, nlri=said[0].nlri)  # type: ignore[union-attr]
     assert said[1:4] == [
@@ -347,3 +353,60 @@ def test_two_routes_for_one_prefix_are_our_own_mistake() -> None:
     rib = AdjRibOut()
     with pytest.raises(LocalError, match=r"two routes for 10\.9\.0\.1/32"):
         rib.set_desired([V4, Route(V4.prefix, 200)])
+
+
+def test_who_was_told_that_nothing_is_announced_does_not_wait_for_routes() -> None:
+    """An empty set that was said, and a set that nobody has said yet, are two things."""
+    rib = AdjRibOut()
+    rib.set_desired([])
+    rib.open(export(), restarting=True)
+    assert rib.busy
+    assert [update.announced for update in drain(rib)] == [(), ()], "End-of-RIB of both families"
+    assert not rib.busy
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_whatever_is_asked_for_while_nobody_has_said_a_set_there_is_nothing_to_do(refresh: bool) -> None:
+    """A driver that is told that there is comes again at once, for ever."""
+    rib = AdjRibOut()
+    rib.open(export(enhanced_refresh=refresh), restarting=True)
+    rib.resend(Family.IPV4_UNICAST)
+    assert not rib.busy
+    assert rib.take() is None
+    rib.set_desired([V4])
+    assert rib.busy
+    while rib.busy:
+        assert rib.take() is not None
+
+
+@pytest.mark.parametrize(
+    ("asn4", "internal", "path", "as4_path"),
+    [
+        (True, False, (ASN4,) * 3, None),
+        (False, False, (23456,) * 3, (ASN4,) * 3),
+        (True, True, (), None),
+    ],
+    ids=["external", "an old speaker", "internal"],
+)
+def test_our_as_stands_in_the_path_as_often_as_it_is_asked_for(
+    asn4: bool, internal: bool, path: tuple[int, ...], as4_path: tuple[int, ...] | None
+) -> None:
+    """RFC 4271 section 5.1.2; RFC 6793 section 4.2.2: AS_TRANS as often as the number beside it."""
+    rib = AdjRibOut()
+    rib.open(export(asn=ASN4, asn4=asn4, internal=internal))
+    rib.set_desired([Route(V4.prefix, prepend=2, med=7)])
+    found = drain(rib)[0].attributes
+    assert tuple(asn for segment in found.as_path or () for asn in segment.asns) == path
+    shown = None if found.as4_path is None else tuple(asn for each in found.as4_path for asn in each.asns)
+    assert (shown, found.med) == (as4_path, 7)
+
+
+def test_an_internal_peer_is_told_nothing_of_a_longer_path() -> None:
+    rib = AdjRibOut()
+    rib.open(export(internal=True))
+    rib.set_desired([V4])
+    drain(rib)
+    rib.set_desired([Route(V4.prefix, prepend=2)])
+    assert not rib.busy
+    rib.set_desired([Route(V4.prefix, prepend=2, med=0)])
+    assert rib.busy

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from daemon.bgp.cable import settings
 from daemon.bgp.wire_cases import CASES, octets
+from support.bounds import at_most
 
 from vipcast.bgp.capabilities import (
     EnhancedRefresh,
@@ -21,9 +22,9 @@ from vipcast.bgp.capabilities import (
     Preserved,
     Unknown,
 )
-from vipcast.bgp.codes import Cease, ErrorCode
+from vipcast.bgp.error_codes import Cease, ErrorCode
 from vipcast.bgp.errors import LocalError
-from vipcast.bgp.events import Dial, HangUp, StateChanged
+from vipcast.bgp.events import Connect, Disconnect, StateChanged
 from vipcast.bgp.framing import FrameBuffer, MessageType, encode_frame
 from vipcast.bgp.fsm import Action, Event, State, transition
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update, decode, encode
@@ -43,14 +44,16 @@ def peer_open(asn: int = 64512, hold: int = 9, router_id: IPv4Address = ROUTER_I
 def said(session: Session) -> list[Message]:
     buffer = FrameBuffer()
     buffer.max_length = 65535
-    while data := session.data_to_send():
+    more = at_most()
+    while more() and (data := session.data_to_send()):
         buffer.receive(data)
     return [decode(frame) for frame in buffer]
 
 
 def done(session: Session) -> list[object]:
     events = []
-    while (event := session.next_event()) is not None:
+    more = at_most()
+    while more() and (event := session.next_event()) is not None:
         events.append(event)
     return events
 
@@ -77,7 +80,7 @@ def session_in(state: State, **others: object) -> Session:
 def test_every_event_in_every_state_leaves_a_session_that_makes_sense(state: State, event: Event) -> None:
     session = session_in(state)
     session._local = session._local or LOCAL
-    session._happen(event, 1.0, "test")
+    session._handle_event(event, 1.0, "test")
     after, actions = transition(state, event)
     messages = said(session)
     assert session.state is after
@@ -87,7 +90,7 @@ def test_every_event_in_every_state_leaves_a_session_that_makes_sense(state: Sta
         subcode = {State.OPEN_SENT: 1, State.OPEN_CONFIRM: 2, State.ESTABLISHED: 3}[state]
         assert (notified[0].code, notified[0].subcode) == (ErrorCode.FSM, subcode)
     events = done(session)
-    assert (HangUp() in events) == (Action.HANG_UP in actions)
+    assert (Disconnect() in events) == (Action.DISCONNECT in actions)
     if after is not state:
         assert any(isinstance(e, StateChanged) and (e.old, e.new) == (state, after) for e in events)
     if after is State.IDLE and state is not State.IDLE and event is not Event.ManualStop:
@@ -96,7 +99,7 @@ def test_every_event_in_every_state_leaves_a_session_that_makes_sense(state: Sta
 
 
 def delayed(state: State) -> Session:
-    """In Connect or Active with TCP up: the DelayOpenTimer runs."""
+    """Return a session in Connect or Active with TCP up: the DelayOpenTimer runs."""
     session = Session(settings(delay_open_time=3.0))
     session.start(0.0, passive=state is State.ACTIVE)
     session.connected(0.0, LOCAL, accepted=state is State.ACTIVE)
@@ -109,11 +112,11 @@ def test_every_event_while_the_open_is_delayed_leaves_a_session_that_makes_sense
     state: State, event: Event
 ) -> None:
     session = delayed(state)
-    session._happen(event, 1.0, "test")
+    session._handle_event(event, 1.0, "test")
     after, actions = transition(state, event, delayed=True)
     assert session.state is after
     assert not any(isinstance(message, Notification) for message in said(session))
-    assert (HangUp() in done(session)) == (Action.HANG_UP in actions)
+    assert (Disconnect() in done(session)) == (Action.DISCONNECT in actions)
     if after is State.IDLE and event is not Event.ManualStop:
         assert session.timer() is not None, "nothing would ever bring it back"
 
@@ -142,7 +145,7 @@ def test_a_connection_lost_while_the_open_is_delayed_is_awaited_anew() -> None:
     session.connection_failed(1.0, "the peer closed the connection")
     assert session.state is State.ACTIVE
     session.handle_timer(6.0)
-    assert Dial() in done(session)
+    assert Connect() in done(session)
 
 
 def test_a_wrong_open_before_ours_is_not_answered() -> None:
@@ -164,7 +167,7 @@ def test_a_passive_session_never_dials() -> None:
         assert at is not None
         session.handle_timer(at)
         assert session.state is State.ACTIVE
-        assert Dial() not in done(session)
+        assert Connect() not in done(session)
         said(session)
 
 
@@ -181,7 +184,7 @@ def test_time_passing_never_breaks_a_session(state: State) -> None:
 def test_the_way_up() -> None:
     session = Session(settings())
     session.start(0.0)
-    assert done(session) == [Dial(), StateChanged(State.IDLE, State.CONNECT)]
+    assert done(session) == [Connect(), StateChanged(State.IDLE, State.CONNECT)]
     session.connected(0.1, LOCAL)
     (ours,) = said(session)
     assert isinstance(ours, Open)
@@ -220,7 +223,7 @@ def test_an_open_that_is_not_acceptable_is_answered(theirs: Open, subcode: int, 
     assert said(session) == [Notification(2, subcode)]
     assert session.state is State.IDLE
     assert words in session.last_error
-    assert HangUp() in done(session)
+    assert Disconnect() in done(session)
 
 
 def test_inside_an_as_two_equal_router_ids_are_refused() -> None:

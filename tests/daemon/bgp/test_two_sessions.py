@@ -93,7 +93,7 @@ def test_a_frozen_process_wakes_up_to_a_new_session() -> None:
 
 
 def test_a_router_that_is_away_is_tried_at_every_connect_time() -> None:
-    """Nobody is bothered by it, and its return should not be waited for."""
+    """A lost second connection disturbs nothing, and its return is not waited for."""
     link = cable()
     link.refuses = True
     link.start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a malformed UPDATE costs: RFC 7606, section by section, over RFC 4271 section 6.3."""
+"""Test what a malformed UPDATE costs: RFC 7606, section by section, over RFC 4271 section 6.3."""
 
 from __future__ import annotations
 

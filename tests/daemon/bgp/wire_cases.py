@@ -25,7 +25,7 @@ from vipcast.bgp.capabilities import (
     Unknown,
 )
 from vipcast.bgp.capabilities import RouteRefresh as RefreshCapability
-from vipcast.bgp.extended import link_bandwidth
+from vipcast.bgp.extended_communities import link_bandwidth
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update
 from vipcast.bgp.wire import Family
 

@@ -14,9 +14,9 @@ from support.fixtures import api_server
 
 from vipcast.cli import main
 from vipcast.daemon.legacy import read_config_map
-from vipcast.daemon.yamltext import read_yaml
 from vipcast.model.configuration import parse
 from vipcast.model.legacy_objects import parse_both
+from vipcast.yamltext import read_yaml
 
 __all__ = ["api_server"]
 

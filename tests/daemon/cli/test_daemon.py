@@ -120,6 +120,14 @@ def test_probes_and_status_answer(options: Options) -> None:
     assert run(options, program) == 0
 
 
+def test_a_status_that_is_not_known_yet_is_no_answer(options: Options) -> None:
+    async def program(_daemon: Daemon) -> None:
+        answer = await ask(options.health_address, "GET /status")
+        assert answer.startswith("HTTP/1.1 503 ") and answer.endswith("starting\n")
+
+    assert run(options, program) == 0
+
+
 async def test_the_server_minds_methods_paths_and_nonsense() -> None:
     server = Server({"/a": lambda _request: text_page("yes"), "/j": lambda _request: json_page([1])})
     await server.start("127.0.0.1", 0)

@@ -96,3 +96,13 @@ def test_a_speaker_imports_nothing_that_it_does_not_need() -> None:
     loaded = set(done.stdout.split())
     assert "vipcast.net.peering" in loaded
     assert not loaded & {"vipcast.controller", "vipcast.ipam", "vipcast.cli.check", "yaml", "http.client"}
+
+
+def test_an_empty_class_is_no_class_as_in_manifests_for_metallb(monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (["controller"], ["speaker"]):
+        assert _daemon_options(_parser().parse_args([*command, "--lb-class="])).lb_class is None
+        assert _daemon_options(_parser().parse_args([*command, "--lb-class=a/b"])).lb_class == "a/b"
+    assert _parser().parse_args(["plan", "--lb-class", "", "x"]).lb_class is None
+    monkeypatch.setenv("VIPCAST_LB_CLASS", "from/outside")
+    assert _parser().parse_args(["controller", "--lb-class="]).lb_class is None
+    assert _parser().parse_args(["controller", "--config-map="]).config_map == ""

@@ -11,7 +11,7 @@ from daemon.cli.test_status import NOW, document
 
 from vipcast.cli.layer2_lines import process_lines
 from vipcast.cli.status import speaker_lines
-from vipcast.layer2.wants import AddressStatus, Holding, InterfaceStatus, Layer2Status, MemberStatus, Traffic
+from vipcast.layer2.api import AddressStatus, Holding, InterfaceStatus, Layer2Status, MemberStatus, Traffic
 from vipcast.net.layer2_protocol import write_status
 
 MAC = "02:00:00:00:00:0a"

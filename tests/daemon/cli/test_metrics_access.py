@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may read the metrics: a daemon as a process, a real API server, and the role's own permissions."""
+"""Test who may read the metrics: a daemon as a process, a real API server, and the role's own permissions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.ports import free_port
 
 from vipcast.controller.metrics import Metrics as ControllerMetrics
 from vipcast.daemon.metrics import Registry
-from vipcast.speaker.exposition import SpeakerMetrics
+from vipcast.speaker.metrics import SpeakerMetrics
 
 pytestmark = pytest.mark.apiserver
 
@@ -90,7 +90,7 @@ class Daemon:
         return self.api.token(self.namespace, account)
 
     def let_in(self, account: str) -> None:
-        """What docs/observability.md tells people to do."""
+        """Follow docs/observability.md as people are told to."""
         role = f"--clusterrole={self.namespace}:metrics-reader"
         subject = f"--serviceaccount={self.namespace}:{account}"
         self.api.kubectl("create", "clusterrolebinding", f"{self.namespace}-{account}", role, subject)
@@ -260,7 +260,9 @@ def get(host, page):
         return error.code
 
 async def main():
-    await _health_server(Daemon("controller", Options(health_address=":17472"), None))
+    daemon = Daemon("controller", Options(health_address=":17472"), None)
+    daemon.status = dict
+    await _health_server(daemon)
     for host in ("127.0.0.1", "[::1]", "192.0.2.5"):
         for page in ("/healthz", "/status"):
             print(host, page, await asyncio.to_thread(get, host, page))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the role tells the daemons is what they understand."""
+"""Test that the daemons understand what the role tells them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 from vipcast.cli import _daemon_options, _parser
 from vipcast.daemon.options import EXCLUDED_INTERFACES, Options
-from vipcast.layer2.wants import Settings
+from vipcast.layer2.api import Settings
 
 ROLE = Path(__file__).parents[3] / "roles/load_balancer"
 WORKLOADS = ("controller", "speaker")
@@ -21,7 +21,7 @@ PODS = (*WORKLOADS, "bfd", "layer2")
 
 
 def defaults() -> dict[str, Any]:
-    """Those that are values, and what the expressions among them come to in a small cluster."""
+    """Return those that are values, and what the expressions among them come to in a small cluster."""
     values = yaml.safe_load((ROLE / "defaults/main.yml").read_text(encoding="utf-8"))
     plain = {name: value for name, value in values.items() if not str(value).startswith("{{")}
     derived = {"load_balancer_namespace": "lb", "load_balancer_image_pull_policy": "Never"}
@@ -108,6 +108,12 @@ def test_the_pod_can_write_nowhere_and_has_no_capability(workload: str) -> None:
     assert context["capabilities"] == {"drop": ["ALL"]}
 
 
+@pytest.mark.parametrize("name", ["share_within_namespace", "release_node_ports"])
+def test_what_the_controller_may_do_besides_is_off_until_it_is_said(name: str) -> None:
+    assert getattr(options(pod("controller")), name) is False
+    assert getattr(options(pod("controller", **{f"load_balancer_{name}": True})), name) is True
+
+
 def test_the_speaker_listens_where_it_is_told_to_and_nowhere_else() -> None:
     assert options(pod("speaker")).bgp_listen is None
     assert options(pod("speaker", load_balancer_bgp_listen=True)).bgp_listen == 179
@@ -130,6 +136,7 @@ def test_the_speaker_is_told_of_layer_2_what_the_variables_say() -> None:
         "load_balancer_layer2_preempt": True,
         "load_balancer_layer2_detect_duplicates": True,
         "load_balancer_layer2_excluded_interfaces": ["lo$", "cni"],
+        "load_balancer_layer2_allowed_interfaces": ["red", "br-ex$"],
         "_load_balancer_layer2_labels": "role=edge,disk=",
     }
     understood = options(pod("speaker", **given))
@@ -140,6 +147,7 @@ def test_the_speaker_is_told_of_layer_2_what_the_variables_say() -> None:
         refresh=0.0,
         detect_duplicates=True,
         excluded_interfaces=("lo$", "cni"),
+        allowed_interfaces=("red", "br-ex$"),
     )
     assert understood.layer2_key_dir == "/etc/vipcast/members"
     assert understood.layer2_node_selector == (("role", "edge"), ("disk", ""))

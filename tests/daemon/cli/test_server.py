@@ -15,8 +15,8 @@ import pytest
 from support.pki import Authority, Pair
 
 from vipcast.daemon import certificate, server
+from vipcast.daemon.authorization import local_only
 from vipcast.daemon.certificate import CertificateError, from_folder, self_signed
-from vipcast.daemon.gate import local_only
 from vipcast.daemon.server import Page, Request, Server, text_page
 
 LONG = "x" * 3_000_000  # more than every buffer between a server and its client
@@ -51,7 +51,7 @@ async def shown(port: int) -> str:
 
 
 def mount(pair: Pair, folder: Path) -> None:
-    """As the kubelet does: a folder beside, and a link that moves in one step."""
+    """Mount a certificate as the kubelet does: a folder beside, and a link that moves in one step."""
     fresh = folder / f"..{pair.certificate.stem}"
     fresh.mkdir(parents=True)
     shutil.copy(pair.certificate, fresh / "tls.crt")
@@ -242,6 +242,71 @@ async def test_connections_that_say_nothing_make_room_for_one_that_does(
     newest.cancel()
     for _reader, writer in silent:
         writer.close()
+
+
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Addresses of this machine count as those of others."""
+    monkeypatch.setattr(server, "is_local", lambda _client: False)
+
+
+async def connect(port: int, source: str) -> asyncio.StreamReader:
+    """Open a connection from an address and say nothing."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+    _kept.append(writer)
+    return reader
+
+
+_kept: list[asyncio.StreamWriter] = []
+
+
+async def is_open(reader: asyncio.StreamReader) -> bool:
+    """Tell whether the connection is still open: the server has not hung up on it."""
+    try:
+        async with asyncio.timeout(0.3):
+            return await reader.read(1) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.usefixtures("remote")
+async def test_who_has_most_connections_loses_the_oldest_and_nobody_else(
+    serving: Callable[..., asyncio.Future[Server]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 8)
+    served = await serving()
+    probe = await connect(served.port, "127.0.0.9")  # older than all of the flood
+    flood = [await connect(served.port, "127.0.0.2") for _number in range(12)]
+    other = await connect(served.port, "127.0.0.3")
+    assert await is_open(probe) and await is_open(other)
+    assert [await is_open(each) for each in flood] == [False] * 6 + [True] * 6
+    assert len(served._connections) == 8
+
+
+@pytest.mark.usefixtures("remote")
+async def test_an_address_that_comes_too_often_is_not_answered_and_others_are(
+    serving: Callable[..., asyncio.Future[Server]],
+) -> None:
+    served = await serving()
+    flood = [await connect(served.port, "127.0.0.2") for _number in range(int(server.BURST) + 40)]
+    assert "yes" in await fetch(served.port)  # from 127.0.0.1
+    refused = [each for each in flood if not await is_open(each)]
+    assert len(refused) > 30
+    assert len(served._connections) <= server.MAX_CONNECTIONS
+
+
+@pytest.mark.usefixtures("remote")
+async def test_of_addresses_without_end_some_are_remembered(
+    serving: Callable[..., asyncio.Future[Server]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MAX_SOURCES", 10)
+    served = await serving()
+    for number in range(40):
+        await connect(served.port, f"127.0.1.{number + 1}")
+    assert "yes" in await fetch(served.port)
+    assert len(served._rates) <= 10
 
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])

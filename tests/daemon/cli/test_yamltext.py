@@ -5,13 +5,24 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipcast.daemon.yamltext import NotYamlError, read_yaml
+from vipcast.yamltext import NotYamlError, read_yaml
+
+
+@pytest.fixture(scope="module", params=["C", "Python"], autouse=True)
+def parser(request: pytest.FixtureRequest) -> Iterator[None]:
+    """PyYAML's parser in C, which most installations have, and the other one."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "Python":
+            patch.delattr(yaml, "CBaseLoader")
+        yield
 
 
 @pytest.mark.parametrize(
@@ -56,7 +67,8 @@ def test_documents_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: [1", "line 1, column 6"),
+        ("a: [1", "line "),
+        ("a:\n\tb: 1", "line 2"),
         ("a: 1\na: 2", "line 2, column 1: a key is there twice"),
         ("&x [*x]", "aliases repeat too much"),
         ("{[a]: b}", "a key should be a word"),
@@ -64,13 +76,19 @@ def test_documents_are_told_apart() -> None:
         ("a: !!int x", "is not known here"),
         ("a: *nothing", "undefined alias"),
         ("a: \0", "character 4 is not allowed"),
-        ('"\\UFFFFFFFF"', "does not exist"),
+        ('"\\UFFFFFFFF"', "escape"),
+        ('"\\ud800"', "s"),
         ("[" * 5000, "in each other"),
+        ("[" * 100_000, "in each other"),
+        ("- " * 100_000, "in each other"),
+        ("? " * 100_000, "a key should be a word"),
+        ("".join(" " * depth + "a:\n" for depth in range(1500)), "in each other"),
+        ("a: &x 1\nb: &x 2", "twice"),
         ("<<: 7", "<< wants a mapping"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, words: str) -> None:
-    with pytest.raises(NotYamlError, match=r"^is not YAML|^can't be read") as caught:
+    with pytest.raises(NotYamlError, match=r"^is not YAML|^has half") as caught:
         read_yaml(text)
     assert words in str(caught.value)
 

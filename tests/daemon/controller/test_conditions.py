@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
-from vipcast.controller.conditions import configuration_state, counters, status_patch
+from vipcast.controller.conditions import MAX_MESSAGE, _together, configuration_state, counters, status_patch
 from vipcast.controller.metrics import Metrics
 from vipcast.daemon.metrics import Registry
 from vipcast.ipam import Allocator, Request
 from vipcast.ipam.decide import Decider
 from vipcast.model.configuration import VERSIONS, Configuration, parse
+from vipcast.model.problems import ObjectRef, Problem
+from vipcast.model.reasons import Effect, Reason
 
 NOW = "2026-01-02T03:04:05Z"
+ROOT = Path(__file__).parents[3]
 
 
 def pool(name: str, *addresses: str, created: str = "") -> dict[str, Any]:
@@ -42,6 +47,41 @@ def test_a_refused_object_says_why() -> None:
     older = pool("a", "10.0.0.0/24", created="2026-01-01T00:00:00Z")
     assert told(younger, older)["Accepted"] == ("False", "OverlappingAddresses")
     assert told(older, younger)["Accepted"] == ("True", "Accepted")
+
+
+def test_more_problems_than_a_condition_has_room_for_are_counted() -> None:
+    """Such a status would be refused whole, for ever."""
+    allowed = longest("ipaddresspools", "IPAddressPool")
+    assert allowed == MAX_MESSAGE
+    block = "2001:0db8:0000:0000:0000:0000"
+    spelled = [f"{block}:0000:0001-{block}:{number:04x}:ffff" for number in range(400)]
+    item = pool("b", *spelled)
+    configuration = parse([item])
+    problems = configuration.problems_of("IPAddressPool", "b")
+    patch = status_patch(item, configuration, {}, NOW)
+    assert patch is not None
+    for condition in patch["status"]["conditions"]:
+        message = condition["message"]
+        assert len(message) <= allowed
+        told, _and, more = message.rpartition("; and ")
+        assert int(more.split()[0]) + told.count("spec.addresses") == len(problems) > 100
+
+
+def longest(plural: str, kind: str) -> int:
+    """Return how long the definition allows a condition's message to be."""
+    text = (ROOT / f"roles/load_balancer/files/crds/{plural}.yml").read_text(encoding="utf-8")
+    found = {int(each) for each in re.findall(r"maxLength: (\d+)", text) if int(each) > 10_000}
+    assert len(found) == 1, f"{kind}: {found}"
+    return found.pop()
+
+
+def test_one_problem_that_is_too_long_is_cut() -> None:
+    ref = ObjectRef("IPAddressPool", "lb", "a", "")
+    problem = Problem(ref, "spec.addresses", Reason.UNSUPPORTED, "x" * 50_000, Effect.REFUSED)
+    text = _together([problem], 1000)
+    assert len(text) <= 1000 and text.endswith("...")
+    text = _together([problem, problem, problem], 1000)
+    assert len(text) <= 1000 and text.endswith("...; and 2 more")
 
 
 def test_what_is_said_already_is_not_written_again() -> None:
@@ -223,3 +263,13 @@ def test_a_standby_counts_nothing_that_the_leader_counts() -> None:
     assert 'leader_election_master_status{name="vipcast-controller"} 0\n' in text
     assert "metallb_k8s_client_config_loaded_bool 1\n" in text
     assert "vipcast_configuration_problems{" not in text and 'pool="a"' not in text
+
+
+def test_a_pool_with_many_mistakes_has_a_condition_that_the_api_takes() -> None:
+    ranges = [f"2001:db8:{number:x}:ffff:ffff:ffff:ffff:0-2001:db8:{number:x}::1" for number in range(400)]
+    item = pool("many", *ranges)
+    patch = status_patch(item, parse([item]), {}, NOW)
+    assert patch is not None
+    for condition in patch["status"]["conditions"]:
+        assert len(condition["message"]) <= 32768
+        assert condition["message"].endswith(" more")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one service costs does not depend on how many there are.
+"""Test that the cost of one service does not depend on how many there are.
 
 Counted are the lines of Python that run from the event to the patch, so the machine's speed does not matter:
 a loop over all services shows as ten thousand lines, a binary search as a few.
@@ -7,17 +7,16 @@ a loop over all services shows as ten thousand lines, a binary search as a few.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
+from support.tracing import lines
 
 from vipcast.controller.change import make_change
 from vipcast.controller.conditions import counters
 from vipcast.ipam.decide import Decider
-from vipcast.ipam.service import read_service, slim
+from vipcast.ipam.service import read_service, trim
 from vipcast.model.configuration import parse
 
 FEW, MANY = 100, 10_000
@@ -25,26 +24,8 @@ MORE = 1.5  # what a heap and a binary search may add between few and many
 Json = dict[str, Any]
 
 
-def lines(action: Callable[[], object]) -> int:
-    """How many lines of Python `action` runs."""
-    count = 0
-
-    def trace(_frame: FrameType, event: str, _argument: object) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        action()
-    finally:
-        sys.settrace(before)
-    return count
-
-
 class World:
-    """As many services as wanted, and a pool; the next service is `number`."""
+    """Return a world with that many services and a pool; the next service is `number`."""
 
     def __init__(self, services: int, addresses: str) -> None:
         pool = {
@@ -65,7 +46,7 @@ class World:
         return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": {}}
 
     def view(self, number: int) -> Any:
-        return read_service(slim(self.item(number)), None, {})
+        return read_service(trim(self.item(number)), None, {})
 
     def made(self) -> None:
         """One more service: from the watch's object to the patch and the pool's counters."""

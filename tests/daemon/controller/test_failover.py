@@ -73,7 +73,7 @@ class Pair:
         return {name: ingress[0]["ip"] for name, ingress in found.items() if ingress}
 
     def versions(self) -> dict[str, str]:
-        """Of the services and of the pool: whoever writes to one of them makes another version."""
+        """Return the versions of the services and of the pool: each write makes another one."""
         where = ("get", "ipaddresspools", "--namespace", NAMESPACE, "--output=json")
         items = [*self.items(), *json.loads(self.api.kubectl(*where))["items"]]
         return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items}
@@ -307,10 +307,33 @@ def test_after_an_orderly_hand_over_nothing_is_written_to_those_who_wait(pair: P
     assert pair.versions() == before
 
 
+def test_a_term_that_follows_our_own_reads_and_changes_nothing_again(pair: Pair) -> None:
+    pair.standby.kill(signal.SIGTERM)
+    pair.api.apply(pool("10.33.1.1/32"))
+    pair.serve("a", "waits")
+    until(lambda: pair.leader.status()["services"]["waiting"] == 1)
+    until(pair.leader.settled)
+    before, held = pair.versions(), lease(pair.api)["holderIdentity"]
+    pair.leader.send(signal.SIGSTOP)
+    time.sleep(4)
+    pair.leader.send(signal.SIGCONT)
+    until(lambda: pair.leader.logged("deposed"))
+    until(pair.leader.leads, TAKEN_OVER_SECONDS)
+    until(pair.leader.settled)
+    assert lease(pair.api)["holderIdentity"] == held
+    after = pair.versions()
+    assert {name: after[name] for name in ("a", "waits")} == {name: before[name] for name in ("a", "waits")}
+    assert not pair.leader.logged("fenced")
+    pair.serve("b")
+    pair.api.apply(pool("10.33.1.0/30"))
+    until(lambda: len(set(pair.shown().values())) == 3)
+    assert pair.shown()["a"] == "10.33.1.1"
+
+
 @pytest.mark.thorough
 @pytest.mark.timeout(400)
 def test_the_bench_measures_a_kill_and_an_orderly_end() -> None:
-    """With its own API server, and as few as possible; so that its figures can be had again."""
+    """The bench runs with its own API server, and as few rounds as possible."""
     bench = ROOT / "tests/bench/controller_failover.py"
     command = [sys.executable, str(bench), "--kills", "1", "--services", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

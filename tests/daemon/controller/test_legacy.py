@@ -109,7 +109,7 @@ async def test_addresses_follow_the_config_map_and_stay_while_it_is_broken(
     await said(cluster, "Valid")
     await cluster.client.delete(resources.CONFIG_MAPS.path(cluster.name, "config"))
     await has(cluster, "web", None)
-    assert await cluster.events("ClearAssignment")
+    assert await eventually(lambda: cluster.events("ClearAssignment"))
 
 
 async def test_a_bad_entry_is_named_and_leaves_the_others(cluster: Cluster, controller: Speaker) -> None:
@@ -138,6 +138,37 @@ async def test_a_pool_that_becomes_an_object_moves_nobody(cluster: Cluster, cont
     assert await cluster.events("ClearAssignment") == []
 
 
+@pytest.mark.parametrize("broken", ["a slip", "no YAML", "a range"])
+async def test_what_was_in_force_survives_a_restart_with_a_broken_text(cluster: Cluster, broken: str) -> None:
+    """Written while no controller runs, so that nothing but what was written down can tell."""
+    kubeconfig = await rights(cluster)
+    good = pools(default="10.31.8.100-10.31.8.200")
+    text = {
+        "a slip": good.replace("address-pools", "adress-pools"),
+        "no YAML": "address-pools: [unfinished",
+        "a range": pools(other="10.31.8.100-10.31.8.300"),
+    }[broken]
+    await write(cluster, good)
+    await make_service(cluster, "web")
+    async with Speaker(cluster, kubeconfig, program="controller"):
+        await has(cluster, "web", "10.31.8.100")
+        await eventually(lambda: remembered(cluster))
+    await write(cluster, text)
+    for name in ("more", "and-more"):  # and what is written down then is as good
+        async with Speaker(cluster, kubeconfig, program="controller"):
+            await make_service(cluster, name)
+            await has(cluster, name, {"more": "10.31.8.101", "and-more": "10.31.8.102"}[name])
+            await said(cluster, "Invalid", "ConfigMap")
+    async with Speaker(cluster, kubeconfig, program="controller"):
+        await write(cluster, pools(other="10.31.9.0/24"))
+        await has(cluster, "web", "10.31.9.0")
+        await said(cluster, "Valid")
+
+
+async def remembered(cluster: Cluster) -> bool:
+    return bool((await state(cluster)).get("configMap"))
+
+
 async def test_a_restart_with_a_broken_one_takes_no_address_until_it_is_mended(cluster: Cluster) -> None:
     kubeconfig = await rights(cluster)
     await write(cluster, pools(default="10.31.8.100-10.31.8.200"))
@@ -149,6 +180,8 @@ async def test_a_restart_with_a_broken_one_takes_no_address_until_it_is_mended(c
         (pools(default="10.31.8.100-10.31.8.300"), "address-pools[0].addresses[0]"),
     ):
         await write(cluster, broken)
+        place = resources.CONFIGURATION_STATES.path(cluster.name, "controller")
+        await cluster.client.delete(place)  # so that nothing is known of what was in force
         async with Speaker(cluster, kubeconfig, program="controller") as controller:
             await eventually(lambda words=words: told(cluster, words))
             assert "no pool is in force" in await not_ready(controller)
@@ -161,13 +194,13 @@ async def test_a_restart_with_a_broken_one_takes_no_address_until_it_is_mended(c
 
 
 async def told(cluster: Cluster, words: str) -> bool:
-    """Whether an event on the ConfigMap has the words."""
+    """Return whether an event on the ConfigMap has the words."""
     found = (await cluster.client.list(f"/api/v1/namespaces/{cluster.name}/events")).items
     return any(words in item["message"] for item in found if item["involvedObject"]["kind"] == "ConfigMap")
 
 
 async def not_ready(controller: Speaker) -> str:
-    """Why."""
+    """Return why."""
 
     def ask() -> str:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was in force survives restarts: it is in the objects, and means the same to whoever reads them."""
+"""Test that what was in force survives restarts: it is in the objects, for whoever reads them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Cluster:
         return found
 
     def anew(self) -> Configuration:
-        """What somebody makes of it who has never seen it before."""
+        """Return what somebody makes of it who has never seen it before."""
         return parse(copy.deepcopy(list(self.objects.values())))
 
 

@@ -106,7 +106,7 @@ def _events(api: ApiServer, name: str) -> list[str]:
 def test_a_controller_tells_or_removes_them_with_the_rights_that_the_role_gives(
     api_server: ApiServer, tmp_path: Path, removes: bool
 ) -> None:
-    """Without the setting the controller has no right to change a service, and does not need it."""
+    """The controller has no right to change a service without the setting, and does not need it."""
     prepare(api_server, load_balancer_release_node_ports=removes)
     name = "removed" if removes else "told"
     pool = {"metadata": {"name": "p", "namespace": NAMESPACE}, "spec": {"addresses": ["10.0.0.0/24"]}}
@@ -138,3 +138,11 @@ def test_a_controller_tells_or_removes_them_with_the_rights_that_the_role_gives(
             controller.kill()
         api_server.kubectl("delete", "service", name)
         clean(api_server)
+
+
+def test_of_many_ports_the_first_are_named() -> None:
+    ports = [{"port": number, "nodePort": 30000 + number} for number in range(1, 1001)]
+    spec = {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "ports": ports}
+    found = condition({"spec": spec})
+    assert found is not None
+    assert "30001, 30002" in found[2] and "and 992 more" in found[2] and len(found[2]) < 1024

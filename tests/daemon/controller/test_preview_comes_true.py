@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `vipcast plan` says is what a real controller then does, on a real API server.
+"""Test that a real controller does what `vipcast plan` says, on a real API server.
 
 Each case is made from a number: pools, services and changes. VIPCAST_PLANS=100 tries more of them.
 """
@@ -163,7 +163,7 @@ class Cluster:
         return [*NAMESPACES, *self.services(), *self.read("ipaddresspools.metallb.io", "--namespace", HOME)]
 
     def truth(self) -> dict[str, tuple[Shown, str | None, str | None]]:
-        """Of each service: addresses, pool, and why it has none."""
+        """Return for each service addresses, pool, and why it has none."""
         return {
             "/".join((item["metadata"]["namespace"], item["metadata"]["name"])): face(item)
             for item in self.services()
@@ -209,8 +209,8 @@ def cluster(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> 
 # -- what was said and what is -----------------------------------------------------------------------------
 
 
-def said(*sources: Source) -> Preview:
-    return preview(combine(sources), lb_class=CLASS, namespace=HOME)
+def said(*sources: Source, running: bool = True) -> Preview:
+    return preview(combine(sources), lb_class=CLASS, namespace=HOME, running=running)
 
 
 def differences(found: Preview, cluster: Cluster) -> list[str]:
@@ -273,7 +273,8 @@ def test_what_is_said_comes_true(running: Cluster, number: int) -> None:
     ]
     for each, old in zip(again, services, strict=False):  # cluster IPs are not ours to guess
         each["spec"] |= {name: old["spec"][name] for name in ("ipFamilies", "ipFamilyPolicy")}
-    found = said(Source("now", now), Source("services", again), Source("pools", other, whole=True))
+    sources = (Source("now", now), Source("services", again), Source("pools", other, whole=True))
+    found = said(*sources, running=False)
     running.delete_pools()
     running.api.apply(*other, *again)
     running.start()
@@ -306,7 +307,7 @@ def test_what_kubectl_prints_is_a_plan_that_changes_nothing(
 
 
 def pools_are(cluster: Cluster, pools: list[Json]) -> bool:
-    """Whether the controller has them in force, or has refused them."""
+    """Return whether the controller has them in force, or has refused them."""
     known = json.loads(cluster.page("status"))["status"]
     refused = {
         item["metadata"]["name"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
+from vipcast.controller import queue as module
 from vipcast.controller.queue import WorkQueue
 
 
@@ -94,3 +97,78 @@ async def test_it_is_quiet_only_while_nothing_is_in_work_or_waits_for_a_worker()
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
     assert measured == [0.0]
+
+
+async def test_what_hangs_keeps_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namespace whose webhook hangs has more services than there are workers; another has one."""
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.05)
+    hanging, done = asyncio.Event(), []
+
+    async def process(key: tuple[str, int]) -> bool:
+        if key[0] == "hangs":
+            await hanging.wait()
+        done.append(key)
+        return True
+
+    queue: WorkQueue[tuple[str, int]] = WorkQueue(process, group=lambda key: key[0], at_once=4)
+    tasks = [asyncio.create_task(queue.work()) for _worker in range(12)]
+    for number in range(50):
+        queue.add(("hangs", number))
+    await asyncio.sleep(0.15)
+    for number in range(20):
+        queue.add(("good", number))
+        queue.add(("fine", number))
+    async with asyncio.timeout(5):
+        while len(done) < 40:
+            await asyncio.sleep(0.01)
+    assert {key[0] for key in done} == {"good", "fine"}
+    assert sum(key[0] == "hangs" for key in queue._working) <= 4 + module.MOST_SLOW
+    hanging.set()
+    async with asyncio.timeout(10):
+        while len(done) < 90:
+            await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_groups_take_turns_and_no_more_are_in_work_than_may_be() -> None:
+    order: list[str] = []
+    most = 0
+
+    async def process(key: tuple[str, int]) -> bool:
+        nonlocal most
+        most = max(most, len(queue._working))
+        order.append(key[0])
+        await asyncio.sleep(0.001)
+        return True
+
+    queue: WorkQueue[tuple[str, int]] = WorkQueue(process, group=lambda key: key[0], at_once=2)
+    for number in range(100):
+        queue.add(("many", number))
+    queue.add(("few", 0))
+    tasks = [asyncio.create_task(queue.work()) for _worker in range(8)]
+    async with asyncio.timeout(10):
+        while len(queue):
+            await asyncio.sleep(0.005)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert order.index("few") < 4 and most == 2
+
+
+async def test_a_key_that_comes_later_comes_once_and_can_be_hurried() -> None:
+    done: list[str] = []
+
+    async def process(key: str) -> bool:
+        done.append(key)
+        return True
+
+    queue: WorkQueue[str] = WorkQueue(process)
+    queue.later("a", 60.0)
+    queue.later("a", 0.05)
+    queue.later("b", 60.0)
+    assert len(queue) == 2
+    queue.add("b")
+    await until_idle(queue)
+    assert sorted(done) == ["a", "b"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,10 @@ class Cluster:
     def reason(self, name: str) -> str | None:
         conditions = self.services()[name]["status"].get("conditions", [])
         return next((each["reason"] for each in conditions if each["type"] == CONDITION), None)
+
+    def message(self, name: str) -> str:
+        conditions = self.services()[name]["status"].get("conditions", [])
+        return next((str(each["message"]) for each in conditions if each["type"] == CONDITION), "")
 
     def delete(self, kind: str, name: str) -> None:
         namespace = self.namespace if kind == "service" else NAMESPACE
@@ -263,3 +268,61 @@ def test_the_end_is_orderly(cluster: Cluster) -> None:
     assert cluster.controller.kill(signal.SIGTERM) == 0
     last = json.loads(cluster.controller.log.read_text().splitlines()[-1])
     assert last["event"] == "stopped"
+
+
+def test_a_service_that_changes_its_mind_fills_neither_events_nor_log(cluster: Cluster) -> None:
+    cluster.apply(cluster.service("x"))
+    until(lambda: cluster.shown()["x"])
+    for number in range(60):
+        wish = {"metallb.io/address-pool": f"nope-{number}", "metallb.io/loadBalancerIPs": ""}
+        cluster.apply(cluster.service("x", wish))
+        time.sleep(0.1)  # most of them are seen by the controller one by one
+    until(lambda: "'nope-" in cluster.message("x"))
+    assert cluster.shown()["x"] == ["10.31.8.100"], "a slip takes nothing away"
+    assert 1 < len(cluster.controller.logged("AllocationFailed")) < 30
+
+
+def test_a_sharing_key_that_everybody_has_costs_nobody_the_lead(cluster: Cluster) -> None:
+    """A chart puts one key on everything: all clash, most wait, and one goes after the other."""
+    names = [f"s{number}" for number in range(300)]
+    key = {"metallb.io/allow-shared-ip": "chart"}
+    cluster.apply(*(cluster.service(name, key, allocateLoadBalancerNodePorts=False) for name in names))
+    until(lambda: len(told(cluster)) == len(names), 90)
+    assert len(cluster.addresses()) == 4
+    holders = [name for name, shown in cluster.shown().items() if shown]
+    for name in holders:
+        cluster.delete("service", name)
+    until(lambda: len(cluster.addresses()) == 4, 30)
+    assert cluster.controller.leads() and not cluster.controller.logged("deposed")
+
+
+def told(cluster: Cluster) -> list[str]:
+    """The services of which it is said whether they have an address."""
+    found = cluster.services().items()
+    return [
+        name
+        for name, item in found
+        if any(each["type"] == CONDITION for each in item["status"].get("conditions", ()))
+    ]
+
+
+def test_advertisements_conflict_on_a_node_that_both_select_and_on_no_other(cluster: Cluster) -> None:
+    label = "test.vipcast.io/rack"
+    selector = [{"matchLabels": {label: cluster.namespace}}]
+    cluster.apply(
+        thing("BGPAdvertisement", "near", {"localPref": 100}),
+        thing("BGPAdvertisement", "nobody", {"localPref": 200, "nodeSelectors": selector}),
+    )
+
+    def effective() -> dict[str, Any]:
+        return cluster.condition_of("bgpadvertisement", "nobody", "FullyEffective")
+
+    until(lambda: effective().get("status") == "True")
+    node = f"node-{cluster.namespace}"
+    metadata = {"name": node, "labels": {label: cluster.namespace}}
+    cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+    try:
+        until(lambda: effective()["reason"] == "ConflictingAdvertisement")
+    finally:
+        cluster.api.kubectl("delete", "node", node)
+    until(lambda: effective()["status"] == "True")

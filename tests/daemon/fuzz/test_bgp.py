@@ -11,6 +11,7 @@ from daemon.bgp.cable import settings as session_settings
 from daemon.bgp.wire_cases import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.bounds import at_most
 
 from vipcast.bgp.attribute_decoder import decode_attributes
 from vipcast.bgp.attribute_encoder import encode_attributes
@@ -132,11 +133,11 @@ def test_attributes_are_read_as_written(value: PathAttributes) -> None:
 @MANY
 @given(st.sampled_from(MessageType), st.binary(max_size=600), st.booleans(), st.none() | st.booleans())
 def test_any_body_is_a_message_or_a_remote_error(
-    kind: MessageType, body: bytes, four_octet: bool, internal: bool | None
+    kind: MessageType, body: bytes, asn4: bool, internal: bool | None
 ) -> None:
     minimum = {MessageType.OPEN: 10, MessageType.UPDATE: 4, MessageType.NOTIFICATION: 2}
     try:
-        decode(Frame(kind, body.ljust(minimum.get(kind, 0), b"\0")), four_octet=four_octet, internal=internal)
+        decode(Frame(kind, body.ljust(minimum.get(kind, 0), b"\0")), asn4=asn4, internal=internal)
     except RemoteError as error:
         answer = encode(Notification(error.code, error.subcode, error.data))
         assert len(answer) <= 4096
@@ -193,7 +194,8 @@ def test_a_session_survives_any_stream(data: bytes, step: int) -> None:
             session.receive_data(data[at : at + step], 1.0)
         assert len(session.data_to_send()) < 3 * 4096
         assert len(session._frames) <= 65535
-        while (at := session.timer()) is not None and at < 300:
+        more = at_most()
+        while more() and (at := session.timer()) is not None and at < 300:
             session.handle_timer(at)
         session.stop(300.0, "enough")
         assert session.state is State.IDLE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes from the link and from the BFD process's clients: only declared errors come of it."""
+"""Test what comes from the link and from the BFD process's clients: only declared errors come of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vipcast.bfd.settings import BadSettingsError, BfdSettings, BfdStatus
 from vipcast.net.bfd_protocol import read_settings, read_status, write_settings, write_status
-from vipcast.net.lines import ProtocolError, line, read_line
+from vipcast.net.ipc import ProtocolError, line, read_line
 from vipcast.net.router_advertisement import Kind, encode_advertisement, encode_solicitation, valid_kind
 
 MANY = settings(max_examples=400, deadline=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is proved against which router: the table that the suite runs by, and that docs/interop.md shows."""
+"""The table of what is proved against which router: the suite runs by it, and docs/interop.md shows it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ DAEMONS = Path("/usr/lib/frr")
 
 
 def missing() -> str | None:
-    """What has to be there and isn't, as an instruction."""
+    """Return what has to be there and isn't, as an instruction."""
     if (lack := lacking()) is not None:
         return lack
     if not (DAEMONS / "bgpd").exists() or shutil.which("vtysh") is None:
@@ -71,7 +71,7 @@ class Router(Cable):
         self.until(control.exists)
 
     def restart_bgpd(self) -> None:
-        """As a crash: the kernel closes its connections."""
+        """Kill it as a crash does: the kernel closes its connections."""
         self.kill("bgpd")
         self.start_daemon("bgpd")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the speaker and any router meet, and what is asked of the router then."""
+"""The meeting of a speaker and any router, and what is asked of the router then."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _BOUND_TO_US = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 def lacking() -> str | None:
-    """What namespaces need and isn't there, as an instruction."""
+    """Return what namespaces need and isn't there, as an instruction."""
     if os.geteuid() != 0:
         return "these tests make network namespaces: run them as root"
     if shutil.which("ip") is None:
@@ -51,6 +51,12 @@ def eventually(condition: Callable[[], object], what: str, seconds: float = 30) 
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.05)
+
+
+def wait_carrier(namespace: str, device: str = "eth0") -> None:
+    """Wait until the kernel sends by this device: until then it drops each packet (net/core/link_watch.c)."""
+    state = ("ip", "-n", namespace, "-br", "link", "show", "dev", device)
+    eventually(lambda: "UP" in run(*state).split(), f"{device} of {namespace} is up")
 
 
 class Cable:
@@ -82,6 +88,10 @@ class Cable:
             run("ip", "-n", namespace, "link", "set", "lo", "up")
             # A router that advertises itself gives the node one more address, which no neighbour line has.
             run("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.default.autoconf=0")
+        self.join()
+
+    def join(self) -> None:
+        """Put the cable between the two."""
         run(
             "ip", "-n", self.node, "link", "add", "eth0", "type", "veth", "peer", "eth0", "netns", self.router
         )
@@ -89,6 +99,8 @@ class Cable:
             run("ip", "-n", namespace, "addr", "add", f"{four}/24", "dev", "eth0")
             run("ip", "-n", namespace, "addr", "add", f"{six}/64", "dev", "eth0", "nodad")
             run("ip", "-n", namespace, "link", "set", "eth0", "up")
+        for namespace in (self.node, self.router):
+            wait_carrier(namespace)
 
     # ---- daemons ----
 
@@ -118,11 +130,11 @@ class Cable:
         return process
 
     def signal_daemon(self, name: str, number: int) -> None:
-        """To the daemon and all processes that it made."""
+        """Send a signal to the daemon and all processes that it made."""
         os.killpg(self._daemons[name].pid, number)
 
     def kill(self, name: str) -> None:
-        """As a crash: the kernel closes its connections."""
+        """Kill it as a crash does: the kernel closes its connections."""
         self.signal_daemon(name, signal.SIGKILL)
         self._daemons.pop(name).wait(20)
 

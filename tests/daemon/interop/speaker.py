@@ -107,11 +107,15 @@ class Speaker:
 
     def prefixes_sent(self) -> int:
         """Cheaper than a status, for measurements."""
-        return self._peering._neighbour.memory.counters.prefixes_sent
+        return self._peering._peer_sessions.memory.counters.prefixes_sent
 
     def freeze(self, seconds: float) -> None:
         """The process stands still, as under SIGSTOP: no clock, no socket."""
         self._loop.call_soon_threadsafe(time.sleep, seconds)
+
+    def set_password(self, password: str) -> bool:
+        taken: bool = self._call(lambda: self._peering.set_password(password))
+        return taken
 
     def bfd_down(self, why: str) -> None:
         self._call(lambda: self._peering.bfd_down(why))

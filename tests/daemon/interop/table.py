@@ -44,7 +44,7 @@ def _cell(feature: Feature, name: str, notes: list[str]) -> str:
 
 
 def shown() -> str:
-    """What the document has now."""
+    """Return what the document has now."""
     text = DOCUMENT.read_text(encoding="utf-8")
     return text.partition(_BEGIN)[2].partition(_END)[0]
 

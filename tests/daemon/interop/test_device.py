@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from daemon.interop.network import NODE, Cable, lacking, run
 from daemon.interop.speaker import Speaker, peer
 
 from vipcast.bgp.fsm import State
+from vipcast.net import listener
 from vipcast.net.listener import Listener
 
 pytestmark = pytest.mark.netns
@@ -55,6 +57,20 @@ def test_one_listener_serves_a_device_and_the_rest_of_the_host(cable: Cable) -> 
             second.wait_up()
             assert not free.status().problem
             assert first.status().established
+
+
+def test_a_listener_hears_on_a_device_that_was_made_anew(
+    cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same name, another index: a socket bound to the old one hears nothing, and nothing fails."""
+    monkeypatch.setattr(listener, "LOOK", 0.5)
+    waits = peer(NODE, local_asn=64512, remote_asn=64513, passive=True, vrf="eth0")
+    with Speaker(cable.router, waits, listener=Listener()):
+        time.sleep(0.2)
+        run("ip", "-n", cable.router, "link", "del", "eth0")
+        cable.join()
+        with Speaker(cable.node, peer()) as dials:
+            dials.wait_up()
 
 
 def test_a_device_that_is_not_there_is_named(cable: Cable) -> None:

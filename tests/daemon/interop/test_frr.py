@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Against a real FRR (Debian 12's 8.4.4): what arrives there is read from there."""
+"""Test against a real FRR (Debian 12's 8.4.4): what arrives there is read from there."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a real FRR makes of communities, bandwidths, next hops and message lengths."""
+"""Test what a real FRR makes of communities, bandwidths, next hops and message lengths."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from vipcast.net.status import PeerStatus
 pytestmark = pytest.mark.netns
 
 VIP, VIP6 = ip_network("10.9.0.1/32"), ip_network("fd00::1/128")
+OTHER = ip_network("10.9.0.2/32")
 SECOND = "10.99.0.3"
 
 
@@ -134,9 +135,49 @@ def test_a_request_for_everything_is_answered_between_two_marks(router: Router) 
 
 
 def test_frr_knows_us_by_another_as(router: Router) -> None:
-    """What other implementations call local-as, without the true number beside it."""
+    """The option that other implementations call local-as, without the true number beside it."""
     router.start(config(NODE, remote=4200000001))
     with Speaker(router.node, peer(shown_asn=4200000001, remote_asn=None, dynamic_asn="external")) as speaker:
         speaker.set_routes(Route(VIP))
         speaker.wait_up()
         assert best(router, VIP)["aspath"]["string"] == "4200000001"
+
+
+@pytest.mark.parametrize("remote", [64513, 64512], ids=["external", "internal"])
+def test_a_longer_path_and_a_med_arrive(router: Router, remote: int) -> None:
+    """RFC 4271 sections 5.1.2 and 5.1.4: the path is ours to lengthen on eBGP; within an AS it is empty."""
+    router.start(config(NODE, remote=remote))
+    with Speaker(router.node, peer(local_asn=remote)) as speaker:
+        speaker.set_routes(Route(VIP, med=100, prepend=3), Route(OTHER, med=0))
+        speaker.wait_up()
+        path = best(router, VIP)
+        external = remote == 64513
+        assert path["aspath"]["string"] == ("64513 64513 64513 64513" if external else "Local")
+        assert path["metric"] == 100
+        assert best(router, OTHER)["aspath"]["length"] == int(external)
+        speaker.set_routes(Route(VIP, prepend=1), Route(OTHER))
+        changed = "64513 64513" if external else "Local"
+        eventually(lambda: best(router, VIP)["aspath"]["string"] == changed, "it has changed")
+        eventually(lambda: best(router, VIP).get("metric", 0) == 0, "there is no MED any more")
+
+
+def test_of_two_nodes_the_one_with_the_shorter_path_gets_everything(router: Router) -> None:
+    """A backup is used when the other one is gone; meanwhile it is no next hop."""
+    router.start(config(NODE, SECOND))
+    run("ip", "-n", router.node, "addr", "add", f"{SECOND}/24", "dev", "eth0")
+    first = peer(source_address=ip_address(NODE), router_id=ip_address(NODE))
+    second = peer(source_address=ip_address(SECOND), router_id=ip_address(SECOND))
+    with Speaker(router.node, second) as backup:
+        backup.set_routes(Route(VIP, prepend=1))
+        eventually(lambda: gateways(router) == {SECOND}, "the backup alone")
+        with Speaker(router.node, first) as main:
+            main.set_routes(Route(VIP))
+            eventually(lambda: gateways(router) == {NODE}, "the main one alone")
+        eventually(lambda: gateways(router) == {SECOND}, "the backup again")
+
+
+def gateways(router: Router) -> set[str]:
+    found = json.loads(
+        run("ip", "-n", router.router, "-j", "route", "show", str(VIP.network_address)) or "[]"
+    )
+    return {hop["gateway"] for route in found for hop in route.get("nexthops", [route]) if "gateway" in hop}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who dials, who stays, what is kept: sessions with a real FRR (Debian 12's 8.4.4)."""
+"""Test who dials, who stays, what is kept: sessions with a real FRR (Debian 12's 8.4.4)."""
 
 from __future__ import annotations
 

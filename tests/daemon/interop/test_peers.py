@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every router has to see, whoever wrote it. ``features`` says which routers take part in what."""
+"""Test what every router has to see, whoever wrote it. ``features`` says which routers take part in what."""
 
 from __future__ import annotations
 

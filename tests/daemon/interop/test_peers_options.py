@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What sessions and routes can be asked for beyond the usual, with every router that knows it."""
+"""Test what sessions and routes can be asked for beyond the usual, with every router that knows it."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def test_routes_stay_while_our_process_is_killed_and_started_again(peer: Peer) -
 
 
 def _both(peer: Peer) -> bool:
-    """Whether it still has both; the one that we have never goes."""
+    """Return whether it still has both; the one that we have never goes."""
     assert peer.paths(str(VIP)), "a route that was announced before and after the restart went away"
     return bool(peer.paths(str(VIP2)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What would become of each service, and why."""
+"""Test what would become of each service, and why."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rows(found: Preview) -> dict[str, Row]:
 
 
 def seen(found: Preview) -> dict[str, tuple[str, str]]:
-    """What happens to each, and what it has then."""
+    """Return what happens to each, and what it has then."""
     return {row.key[1]: (row.happening.value, ",".join(row.after)) for row in found.rows}
 
 
@@ -334,3 +334,51 @@ def test_a_pool_that_goes_costs_as_many_decisions_as_there_are_services(
     assert len(plan(*losing, pool("one", "10.0.1.0/32")).with_(Happening.LOST)) == 49
     # The plan is made twice. Each is decided at the start, and one is served while the others wait.
     assert len(asked) <= 2 * 3 * len(losing)
+
+
+SHARE = {"metallb.io/allow-shared-ip": "k"}
+ENDS = {
+    "the policy": {"externalTrafficPolicy": "Local", "selector": {"app": "a"}},
+    "a port": {"ports": [{"port": 443}]},
+}
+
+
+@pytest.mark.parametrize("end", [*ENDS, "the key"])
+def test_who_is_edited_so_that_sharing_ends_moves_and_the_other_stays(end: str) -> None:
+    older = service("older", "10.0.0.0", annotations=SHARE)
+    other = service("other", "10.0.0.0", annotations=SHARE, ports=[{"port": 443}])
+    edited = {**older, "spec": {**older["spec"], **ENDS.get(end, {})}}
+    annotations = {} if end == "the key" else SHARE
+    edited["metadata"] = {"name": "older", "namespace": "web", "annotations": annotations}
+    now = Source("now.yml", [pool("p", "10.0.0.0/30", uid="1"), older, other])
+    found = rows(preview(combine([now, Source("change.yml", [edited])])))
+    assert (found["other"].happening, found["other"].after) == (Happening.KEPT, ("10.0.0.0",))
+    assert (found["older"].happening, found["older"].after) == (Happening.MOVED, ("10.0.0.1",))
+    assert all(row.certain for row in found.values())
+
+
+def test_a_change_of_pools_and_services_together_is_certain_only_if_their_order_does_not_matter() -> None:
+    first = service("first", "10.0.0.0")
+    edited = {**first, "metadata": {"name": "first", "namespace": "web", "annotations": {}}}
+    edited["spec"] = {**first["spec"], "loadBalancerIP": "10.0.1.0"}
+    now = Source("now.yml", [pool("p", "10.0.0.0/30", uid="1"), first])
+    found = rows(preview(combine([now, Source("change.yml", [edited, pool("q", "10.0.1.0/30")])])))
+    assert (found["first"].after, found["first"].certain) == (("10.0.1.0",), True)
+
+
+def test_a_request_that_can_not_be_met_is_no_good_plan_though_nothing_moves() -> None:
+    kept = service("kept", "10.0.0.0", loadBalancerIP="10.9.9.9")
+    found = plan(pool("p", "10.0.0.0/30", uid="1"), kept)
+    row = rows(found)["kept"]
+    assert (row.happening, row.after, row.reason) == (Happening.KEPT, ("10.0.0.0",), "AddressNotInAnyPool")
+    assert "it keeps what it has" in row.why
+    assert row.unmet and not found.good
+
+
+def test_services_of_two_namespaces_share_unless_that_is_limited() -> None:
+    one = service("one", annotations=SHARE)
+    two = service("two", annotations=SHARE, ports=[{"port": 443}])
+    two["metadata"]["namespace"] = "other"
+    snapshot = combine([Source("now.yml", [pool("p", "10.0.0.0/30"), one, two])])
+    assert rows(preview(snapshot))["two"].after == ("10.0.0.0",)
+    assert rows(preview(snapshot, within_namespace=True))["two"].after == ("10.0.0.1",)

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.world import Api, Runner, pools_of
 
 from vipcast.controller.change import CONDITION
+from vipcast.ipam.fate import TABLE, Fate
 from vipcast.ipam.service import ALLOCATED_FROM
+from vipcast.model.reasons import RefusalReason
 
 NEW, OLD = "metallb.io/", "metallb.universe.tf/"
 FOUR, SIX = ["10.96.0.1"], ["fd00:96::1"]
@@ -20,6 +23,7 @@ REQUIRE = {"clusterIPs": DUAL, "ipFamilyPolicy": "RequireDualStack"}
 LOCAL = {"externalTrafficPolicy": "Local"}
 
 Json = dict[str, Any]
+NOT_A = {"key": "team", "operator": "NotIn", "values": ["a"]}
 
 
 class Cluster:
@@ -232,7 +236,9 @@ APART = {"four": ["10.0.0.1/32"], "six": ["fd00::1/128"]}
         (APART, REQUIRE, []),
         (APART, PREFER, ["10.0.0.1"]),
         (APART, PREFER_SIX, ["fd00::1"]),
-        ({"four": ["10.0.0.1/32"]}, PREFER_SIX, []),
+        ({"four": ["10.0.0.1/32"]}, PREFER_SIX, ["10.0.0.1"]),
+        ({"six": ["fd00::1/128"]}, PREFER, ["fd00::1"]),
+        ({"a": ["10.0.0.1/32"], "six": ["fd00::1/128"]}, PREFER_SIX, ["fd00::1"]),
         (
             {"a": only("10.0.0.1/32", priority=1), "b": ["10.0.0.2/32", "fd00::2/128"]},
             PREFER,
@@ -297,29 +303,80 @@ def test_who_needs_two_families_loses_both_with_one() -> None:
 # -- what is asked for ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("spec", "wish", "reason"),
-    [
-        ({"loadBalancerIP": "10.0.0.1"}, {"ips": "10.0.0.1"}, "ConflictingRequests"),
-        ({}, {"ips": "10.0.0.1", "address_pool": "q"}, "AddressNotInRequestedPool"),
-        ({}, {"ips": "10.0.9.9"}, "AddressNotInAnyPool"),
-        ({}, {"address_pool": "no"}, "PoolNotFound"),
-        ({"loadBalancerIP": "nobody"}, {}, "BadRequest"),
-        ({"clusterIPs": [], "clusterIP": "None"}, {}, "NoClusterIP"),
-        ({"loadBalancerIP": "10.0.1.0"}, {}, "AddressInUse"),
-    ],
-)
-def test_a_service_that_asks_for_what_it_can_not_have_loses_what_it_had(
+DUAL_WISH = {"clusterIPs": DUAL, "ipFamilyPolicy": "PreferDualStack"}
+API_ERRORS: list[tuple[Json, dict[str, str], str]] = [
+    ({"loadBalancerIP": "10.0.0.1"}, {"ips": "10.0.0.1"}, "ConflictingRequests"),
+    ({}, {"ips": "10.0.0.1", "address_pool": "q"}, "AddressNotInRequestedPool"),
+    ({}, {"ips": "10.0.9.9"}, "AddressNotInAnyPool"),
+    ({}, {"address_pool": "no"}, "PoolNotFound"),
+    ({"loadBalancerIP": "nobody"}, {}, "BadRequest"),
+    ({"clusterIPs": [], "clusterIP": "None"}, {}, "NoClusterIP"),
+    ({"loadBalancerIP": "10.0.1.0"}, {}, "AddressInUse"),
+    ({"loadBalancerIP": "10.0.1.0"}, {"allow_shared_ip": "k"}, "SharingNotAllowed"),
+    ({"loadBalancerIP": "10.0.3.0"}, {}, "AddressAvoided"),
+    ({"loadBalancerIP": "fd00:6::1"}, {}, "WrongFamily"),
+    ({**DUAL_WISH}, {"ips": "10.0.1.1,fd00:6::1"}, "AddressesOfTwoPools"),
+    ({}, {"address_pool": "gold"}, "PoolNotAllowed"),
+    ({}, {"address_pool": "full"}, "PoolExhausted"),
+    ({}, {"address_pool": "six"}, "NoPoolOfFamily"),
+]
+
+
+@pytest.mark.parametrize(("spec", "wish", "reason"), API_ERRORS)
+def test_a_running_service_keeps_its_address_if_the_table_says_so(
+    spec: Json, wish: dict[str, str], reason: str
+) -> None:
+    gold = only("10.0.2.0/30", serviceSelectors=[{"matchLabels": {"app": "gold"}}])
+    stingy = {"addresses": ["10.0.3.0/30"], "avoidBuggyIPs": True}
+    full, six = ["10.0.4.0/32"], ["fd00:6::/126"]
+    cluster = Cluster(p=["10.0.0.0/30"], q=["10.0.1.0/30"], gold=gold, stingy=stingy, full=full, six=six)
+    cluster.put("other", address_pool="q")
+    cluster.put("filler", address_pool="full")
+    assert cluster.put("x") == ["10.0.0.0"]
+    keeps = TABLE[RefusalReason(reason)].fate is Fate.KEEP
+    for again in (lambda: cluster.put("x", spec, **wish), lambda: (cluster.restart(), cluster.shown("x"))[1]):
+        assert again() == (["10.0.0.0"] if keeps else [])
+        assert cluster.reason("x") == ("Kept" if keeps else reason)
+        assert reason in cluster.message("x") or not keeps
+        assert cluster.pool_of("x") == ("p" if keeps else None)
+    assert cluster.put("x") == ["10.0.0.0"]
+    assert cluster.reason("x") == "Allocated"
+
+
+def test_every_row_of_the_table_is_tried() -> None:
+    tried = {parameters[-1] for parameters in API_ERRORS}
+    assert tried == {reason.value for reason in TABLE}
+
+
+@pytest.mark.parametrize(("spec", "wish", "reason"), [({"loadBalancerIP": "10.0.1.0"}, {}, "AddressInUse")])
+def test_a_request_that_is_refused_is_told_and_met_as_soon_as_it_can_be(
     spec: Json, wish: dict[str, str], reason: str
 ) -> None:
     cluster = Cluster(p=["10.0.0.0/30"], q=["10.0.1.0/30"])
     cluster.put("other", address_pool="q")
-    assert cluster.put("x") == ["10.0.0.0"]
-    assert cluster.put("x", spec, **wish) == []
-    assert cluster.reason("x") == reason
-    assert cluster.pool_of("x") is None
-    assert cluster.events("x")[-2:] == ["ClearAssignment", "AllocationFailed"]
-    assert cluster.put("x") == ["10.0.0.0"]
+    cluster.put("x")
+    cluster.put("x", spec, **wish)
+    assert cluster.events("x")[-1] == "AllocationFailed", "and nothing was taken back"
+    assert "ClearAssignment" not in cluster.events("x")
+    cluster.delete("other")
+    assert cluster.shown("x") == ["10.0.1.0"]
+    assert cluster.put("next") == ["10.0.0.0"], "what it had is free again"
+
+
+def test_what_stays_in_spite_of_a_request_must_be_right_by_itself() -> None:
+    cluster = Cluster(p=["10.0.0.0/30"], q=["10.0.1.0/30"])
+    cluster.put("x")
+    assert cluster.put("x", ips="nonsense") == ["10.0.0.0"]
+    cluster.pools(p=["10.0.0.0/30"], q=["10.0.1.0/30"], z=["10.0.9.0/30"])
+    assert cluster.shown("x") == ["10.0.0.0"]
+    cluster.pools(q=["10.0.1.0/30"])
+    assert (cluster.shown("x"), cluster.reason("x")) == ([], "BadRequest")
+
+
+def test_a_service_that_never_had_an_address_waits_with_the_reason() -> None:
+    cluster = Cluster(p=["10.0.0.0/30"])
+    assert cluster.put("x", ips="nonsense") == []
+    assert cluster.reason("x") == "BadRequest"
 
 
 def test_another_pool_or_address_is_moved_to_and_dropping_the_wish_changes_nothing() -> None:
@@ -419,6 +476,34 @@ def test_services_of_two_namespaces_share() -> None:
     assert share(cluster, "two", port(81), namespace="e") == ["10.0.0.0"]
 
 
+@pytest.mark.parametrize(("namespace", "named"), [("d", True), ("e", False)])
+@pytest.mark.parametrize("key", ["", "other", "k"])
+def test_nobody_is_told_the_key_of_another_nor_names_of_another_namespace(
+    key: str, namespace: str, named: bool
+) -> None:
+    cluster = Cluster(p=["10.0.0.0/30"])
+    share(cluster, "victim", port(80), key="s3cret")
+    wish = {"allow_shared_ip": key} if key else {}
+    assert cluster.put("x", {**port(80), "loadBalancerIP": "10.0.0.0"}, namespace=namespace, **wish) == []
+    conditions = cluster.api.objects[namespace, "x"]["status"]["conditions"]
+    said = str([conditions, *(note for note in cluster.runner.notes if note[0] == (namespace, "x"))])
+    assert "s3cret" not in said
+    assert ("victim" in said) is named and ("service d/victim" in said) is named
+
+
+def test_a_namespace_that_is_not_known_yet_is_waited_for() -> None:
+    stranger = only("10.0.1.0/24", namespaceSelectors=[{"matchExpressions": [NOT_A]}])
+    cluster = Cluster(p=stranger)
+    view = cluster.runner._view
+    cluster.runner._view = lambda item: replace(view(item), want=None, needs=None)  # type: ignore[method-assign]
+    assert cluster.put("x") == []
+    assert "conditions" not in cluster.api.objects["d", "x"]["status"], "nothing is said of it"
+    cluster.runner._view = view  # type: ignore[method-assign]
+    cluster.api.label("d", {"team": "a"})
+    cluster.runner.settle()
+    assert (cluster.shown("x"), cluster.reason("x")) == ([], "PoolNotAllowed")
+
+
 def test_whoever_changes_into_a_clash_moves_and_the_other_keeps_the_address() -> None:
     cluster = Cluster(p=["10.0.0.0/30"])
     share(cluster, "older", port(80))
@@ -436,7 +521,7 @@ def test_who_is_alone_changes_its_key_in_place_and_waits_for_nobody() -> None:
     assert share(cluster, "waits", port(81), key="new") == []
     assert cluster.reason("waits") == "PoolExhausted"
     assert share(cluster, "asks", port(82), key="new", ips="10.0.0.0") == []
-    assert "sharing keys differ ('new' and 'k')" in cluster.message("asks")
+    assert cluster.message("asks").endswith("their sharing keys differ")
     assert share(cluster, "one", port(80), key="new") == ["10.0.0.0"]
     assert cluster.shown("waits") == cluster.shown("asks") == ["10.0.0.0"]
 
@@ -468,7 +553,8 @@ def test_a_renamed_pool_renames_the_annotation_and_nothing_else() -> None:
     cluster.put("asks", address_pool="a")
     cluster.pools(b=["10.0.0.0/30"])
     assert (cluster.shown("x"), cluster.pool_of("x")) == (["10.0.0.0"], "b")
-    assert (cluster.shown("asks"), cluster.reason("asks")) == ([], "PoolNotFound")
+    assert (cluster.shown("asks"), cluster.reason("asks")) == (["10.0.0.1"], "Kept")
+    assert "PoolNotFound" in cluster.message("asks")
 
 
 def test_a_pool_that_becomes_one_for_others_loses_those_who_are_not() -> None:
@@ -503,6 +589,31 @@ def test_a_bogus_status_is_repaired_while_running_and_at_the_start(
     else:
         cluster.restart()
     assert cluster.shown("x") == ["10.0.0.0"]
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "restarted"])
+@pytest.mark.parametrize(
+    ("ingress", "seen"),
+    [
+        ([{"ip": f"10.0.0.{number}"} for number in range(3)], "10.0.0.0, 10.0.0.1, 10.0.0.2"),
+        ([{"ip": "10.0.0.0"}, {"hostname": "x.example"}], "10.0.0.0, a hostname"),
+        ([], "none"),
+    ],
+)
+def test_a_repair_is_told_with_what_was_found(ingress: list[Json], seen: str, running: bool) -> None:
+    cluster = Cluster(p=["10.0.0.0/30", "fd00::/126"])
+    cluster.put("x")
+    cluster.api.scribble(("d", "x"), ingress)
+    if running:
+        cluster.runner.settle()
+    else:
+        cluster.restart()
+    reason, message = [(reason, text) for _key, reason, text in cluster.runner.notes][-1]
+    assert (reason, message) == (
+        "StatusRepaired",
+        f"the status showed {seen}, and the controller gave 10.0.0.0: it is put right",
+    )
+    assert cluster.runner.warned[-1] is True
 
 
 def test_the_order_of_a_dual_stack_status_is_repaired() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.world import pools_of
 
-from vipcast.ipam import Refusal, Request
-from vipcast.ipam.service import Relation, read_service, slim
+from vipcast.ipam import Allocator, Refusal, Request
+from vipcast.ipam.service import Relation, read_service, trim
+from vipcast.model.addresses import parse_address
 from vipcast.model.reasons import RefusalReason
 
 NEW, OLD = "metallb.io/", "metallb.universe.tf/"
@@ -26,7 +28,7 @@ def service(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str,
 
 
 def want(*arguments: Any, **spec: Any) -> Request | Refusal | None:
-    return read_service(slim(service(*arguments, **spec)), None, {}).want
+    return read_service(trim(service(*arguments, **spec)), None, {}).want
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def want(*arguments: Any, **spec: Any) -> Request | Refusal | None:
         ({NEW + "loadBalancerIPs": " 10.9.1.1 "}, {}, ["10.9.1.1"], None),
         ({OLD + "loadBalancerIPs": "10.9.1.1"}, {}, ["10.9.1.1"], None),
         ({NEW + "loadBalancerIPs": "10.9.1.1", OLD + "loadBalancerIPs": "10.9.1.2"}, {}, ["10.9.1.1"], None),
-        ({NEW + "loadBalancerIPs": "", OLD + "loadBalancerIPs": "10.9.1.2"}, {}, [], None),
+        ({NEW + "loadBalancerIPs": "", OLD + "loadBalancerIPs": "10.9.1.2"}, {}, ["10.9.1.2"], None),
         ({NEW + "loadBalancerIPs": ""}, {"loadBalancerIP": "10.9.1.3"}, ["10.9.1.3"], None),
         ({NEW + "address-pool": "gold", OLD + "address-pool": "iron"}, {}, [], "gold"),
         ({NEW + "loadBalancerIPs": "fd00::1, 10.9.1.1"}, {"clusterIPs": DUAL}, ["fd00::1", "10.9.1.1"], None),
@@ -114,7 +116,7 @@ def test_families_are_those_of_the_cluster_addresses(
     ],
 )
 def test_only_services_of_our_class_are_ours(ours: str | None, spec: Any, relation: Relation) -> None:
-    found = read_service(slim(service(**spec)), ours, {})
+    found = read_service(trim(service(**spec)), ours, {})
     assert found.relation is relation
     assert (found.want is None) is (relation is not Relation.OURS)
 
@@ -134,3 +136,32 @@ def test_local_traffic_ties_sharing_to_the_pods(policy: str | None, backend: str
 def test_old_names_of_annotations_are_noticed() -> None:
     found = read_service(service({OLD + "address-pool": "a", OLD + "ip-allocated-from-pool": "a"}), None, {})
     assert found.deprecated == (OLD + "address-pool",)
+
+
+def test_a_service_of_a_namespace_that_is_not_known_yet_asks_for_nothing() -> None:
+    found = read_service(service(), None, None)
+    assert (found.relation, found.want, found.needs) == (Relation.OURS, None, None)
+    assert found.is_unknown
+    assert not read_service(service(type="ClusterIP"), None, None).is_unknown
+
+
+def test_what_a_service_needs_is_told_though_its_request_can_not_be() -> None:
+    found = read_service(service({NEW + "loadBalancerIPs": "nonsense"}), None, {})
+    assert isinstance(found.want, Refusal) and found.needs is not None
+    assert (found.needs.families, found.needs.addresses, found.needs.pool) == ((4,), (), None)
+
+
+@pytest.mark.parametrize("name", ["loadBalancerIPs", "address-pool", "allow-shared-ip"])
+@pytest.mark.parametrize(
+    "text",
+    ["\x01" * 260_000, "\U000e0001" * 60_000, "a" * 260_000, "1," * 130_000],
+    ids=["control", "astral", "letters", "commas"],
+)
+def test_whatever_a_service_asks_for_the_answer_stays_short(name: str, text: str) -> None:
+    item = service({NEW + name: text})
+    allocator = Allocator(pools_of(p=["10.0.0.0/30"]))
+    allocator.allocate(Request(("web", "holder"), (4,), addresses=(parse_address("10.0.0.0"),)))
+    want = read_service(item, None, {}).want
+    found = allocator.allocate(want) if isinstance(want, Request) else want
+    assert not isinstance(found, Refusal) or len(found.message) <= 1024
+    assert isinstance(found, Refusal) or name == "allow-shared-ip"

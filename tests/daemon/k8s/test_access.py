@@ -105,10 +105,10 @@ def test_outside_of_a_pod_it_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("where", "field", "words"),
     [
-        ("user", {"exec": {"command": "aws"}}, "user admin uses exec"),
-        ("user", {"username": "u"}, "user admin uses username"),
-        ("user", {"as": "somebody"}, "user admin uses as"),
-        ("cluster", {"proxy-url": "http://p"}, "cluster test uses proxy-url"),
+        ("user", {"auth-provider": {"name": "gcp"}}, "user 'admin' uses auth-provider"),
+        ("user", {"username": "u"}, "user 'admin' uses username"),
+        ("user", {"as": "somebody"}, "user 'admin' uses as"),
+        ("cluster", {"proxy-url": "http://p"}, "cluster 'test' uses proxy-url"),
         ("cluster", {"server": "10.0.0.1"}, "not an http"),
         ("cluster", {"certificate-authority-data": "???"}, "not base64"),
         ("cluster", {"certificate-authority": "/nowhere"}, "/nowhere: No such file"),

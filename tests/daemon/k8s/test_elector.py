@@ -97,7 +97,7 @@ def test_a_leader_renews_over_its_own_version_and_keeps_since_when() -> None:
     assert state.leads(12.99) and not state.leads(13.0)  # from when the write began, not from its answer
 
 
-def test_a_leader_that_cannot_renew_ends_at_its_deadline_and_waits_like_the_others() -> None:
+def test_a_leader_that_cannot_renew_ends_at_its_deadline_and_may_take_its_own_lease_again() -> None:
     state = leader(0.0)
     for now in (0.75, 1.0, 1.25, 1.5, 1.75, 2.0):
         state, write = step(state, now)
@@ -106,8 +106,123 @@ def test_a_leader_that_cannot_renew_ends_at_its_deadline_and_waits_like_the_othe
         assert state.leads(now)
     assert not state.leads(2.25)
     state, write = step(state, 2.25)
-    assert state.held is None and write is None
-    assert state.timer() == 3.0
+    assert state.held is None and write is not None
+    assert (
+        write.over == "8"
+    )  # nobody can lead by what we wrote ourselves: whoever took it made another version
+    state = state.answered(write, replace(write.record, version="9"), 2.3)
+    assert state.leads(4.4) and state.own and not state.clean
+
+
+def test_a_lease_in_our_name_that_somebody_else_wrote_is_waited_for() -> None:
+    state = leader(0.0)
+    state, _none = step(
+        state.observed(replace(state.seen or FREE, renewed="scribbled", version="9"), 2.0), 2.25
+    )
+    state = state.failed(2.3, conflict=True)
+    state = state.observed(replace(state.seen or FREE, renewed="scribbled", version="9"), 2.5)
+    assert state.timer() == 5.5
+
+
+def test_a_term_follows_our_own_only_if_nobody_else_was_named_in_between() -> None:
+    state = leader(0.0)
+    assert not state.own
+    state, _none = step(state, 1.0)
+    assert taken(replace(state, busy=False, attempt=None), 2.3).own
+    state = leader(0.0).observed(OTHER, 1.0)
+    state = taken(state, 4.0)
+    assert state.leads(4.1) and not state.own
+    # What we wrote without ever leading by it is no term: whoever led before is not fenced yet.
+    state, write = step(Elector("me").observed(OTHER, 0.0), 3.0)
+    assert write is not None
+    state = state.failed(4.1, conflict=False).observed(replace(write.record, version="8"), 4.2)
+    assert state.leads(4.3) and not state.own
+
+
+def test_an_answer_to_an_earlier_write_is_seen_in_the_lease_too() -> None:
+    state, first = step(Elector("me").observed(FREE, 10.0), 10.0)
+    assert first is not None
+    state = state.failed(11.1, conflict=False)
+    state, second = step(state, 12.0)
+    assert second is not None and second.record != first.record
+    state = state.observed(replace(first.record, version="8"), 12.1)
+    assert state.leads(12.2) and not state.leads(12.25)
+    assert state.mine
+
+
+def slow_leader(latency: float = 2.0) -> Elector:
+    """One that leads by a write that took `latency` seconds, after another one that had taken as long."""
+    state = Elector("me").observed(FREE, 0.0)
+    for start in (0.0, 5.0):
+        state, write = step(state, start)
+        assert write is not None and write.record.duration == Timing().lease
+        state = replace(state.failed(start + latency, conflict=False), attempt=None)
+    state, write = step(state, 10.0)
+    assert write is not None and write.record.duration == Timing().slow_lease
+    return state.answered(write, replace(write.record, version="8"), 10.0 + latency)
+
+
+def test_slow_writes_make_a_long_lease_which_has_to_be_read_to_be_led_by() -> None:
+    state = slow_leader()
+    assert state.patience == Timing().slow_attempt
+    assert state.reads and state.leads(12.2) and not state.leads(12.25)
+    for now in (11.5, 13.0, 14.5, 16.0, 17.5):
+        state = state.verified(state.seen, now, now + 0.7)
+    assert state.leads(18.9) and not state.leads(19.0)  # three quarters of the 12 s that the others wait
+    other = state.verified(OTHER, 17.6, 17.7)
+    assert not other.leads(17.8)
+    gone = state.verified(None, 17.6, 17.7)
+    assert gone.leads(17.8) and not gone.leads(19.8)
+
+
+def test_the_others_wait_for_a_long_lease() -> None:
+    seen = slow_leader().seen
+    assert Elector("you").observed(seen, 12.0).timer() == 24.0
+
+
+def test_a_read_that_shows_something_else_in_our_name_prolongs_nothing() -> None:
+    state = slow_leader()
+    scribbled = replace(state.seen or FREE, renewed="scribbled", version="9")
+    assert not state.verified(scribbled, 12.0, 12.1).leads(12.25)
+
+
+def test_quick_writes_make_a_short_lease_again() -> None:
+    state, now = slow_leader(), 12.1
+    for number in range(20):
+        state = taken(state, now, str(20 + number))
+        now += 0.75
+    assert state.seen is not None and state.seen.duration == Timing().lease and not state.reads
+
+
+def test_who_loses_the_lead_again_and_again_pauses_longer_each_time() -> None:
+    state, now, pauses = leader(0.0), 0.0, []
+    for number in range(8):
+        now += 2.25
+        state, _write = replace(state, next_at=0.0).step(now, EPOCH)
+        state = replace(state, busy=False, attempt=None)
+        pauses.append(max(0.0, state.next_at - now))
+        now += pauses[-1]
+        state = taken(replace(state, next_at=0.0), now, str(100 + number))
+    assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    for number in range(40):  # a term that lasts ends the series
+        now += 0.75
+        state = taken(state, now, str(200 + number))
+    assert step(replace(state, next_at=0.0), now + 2.25)[0].series == 1
+
+
+def test_a_write_that_is_refused_for_good_is_tried_more_and_more_seldom() -> None:
+    state, now, pauses = Elector("me").observed(FREE, 0.0), 0.0, []
+    for _number in range(6):
+        state, write = step(state, now)
+        assert write is not None
+        state = state.failed(now, conflict=False, refused=True)
+        pauses.append(state.next_at - now)
+        now = state.next_at
+    assert pauses == [1.5, 3.0, 6.0, 8.0, 8.0, 8.0]
+    state, _write = step(state, now)
+    assert state.failed(now, conflict=False).next_at == now + Timing().renew
+    leading = leader(0.0).failed(0.8, conflict=False, refused=True)
+    assert leading.next_at == pytest.approx(0.8 + Timing().retry)  # it has no time for that
 
 
 def test_it_ends_at_its_deadline_with_a_write_under_way() -> None:
@@ -200,3 +315,6 @@ def test_the_margins_add_up() -> None:
     timing = Timing()
     assert timing.renew + timing.attempt + timing.retry < timing.deadline  # a second try fits
     assert timing.deadline <= 0.75 * timing.lease
+    assert timing.lasts(timing.slow_lease) <= 0.75 * timing.slow_lease
+    assert 2 * timing.slow_attempt < timing.lasts(timing.slow_lease)
+    assert timing.read + 2.0 < timing.deadline  # reads of two seconds follow each other without a gap

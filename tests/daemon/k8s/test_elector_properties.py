@@ -36,6 +36,7 @@ class Candidate:
     news: list[Record | None] = field(default_factory=list)
     sent: Write | None = None  # on its way to the storage
     answer: Record | str | None = None  # on its way back: the record, or "conflict"
+    reads: list[tuple[float, Record | None]] = field(default_factory=list)  # when each began, what it showed
 
 
 class Election(RuleBasedStateMachine):
@@ -62,7 +63,7 @@ class Election(RuleBasedStateMachine):
             each.news.append(self.stored)
 
     def put(self, write: Write) -> Record | str:
-        """What the API server answers."""
+        """Return what the API server answers."""
         if write.over != (self.stored.version if self.stored else None):
             return "conflict"
         self.store(write.record)
@@ -106,6 +107,40 @@ class Election(RuleBasedStateMachine):
         who = self.candidates[number]
         who.news.clear()
         who.elector = who.elector.observed(self.stored, self.now(who))
+
+    @rule(number=WHO)
+    def it_reads_the_lease(self, number: int) -> None:
+        """A read that no cache answers: it shows what is stored at a moment after it began."""
+        who = self.candidates[number]
+        who.reads.append((self.now(who), self.stored))
+
+    @rule(number=WHO, seconds=PAUSES)
+    def a_slow_read_begins_before_it_shows_anything(self, number: int, seconds: float) -> None:
+        who = self.candidates[number]
+        began = self.now(who)
+        self.time += seconds
+        who.reads.append((began, self.stored))
+
+    @rule(number=WHO)
+    def a_read_is_answered(self, number: int) -> None:
+        who = self.candidates[number]
+        if who.reads:
+            began, record = who.reads.pop(0)
+            who.elector = who.elector.verified(record, began, self.now(who))
+
+    @rule(number=WHO, steps=st.integers(4, 30), seconds=st.floats(0.6, 2.5))
+    def all_is_slow_for_one(self, number: int, steps: int, seconds: float) -> None:
+        """Writes take long, reads do not: a long Lease is held for a while."""
+        for _step in range(steps):
+            self.it_acts(number)
+            self.a_write_arrives(number)
+            for _part in range(4):
+                self.time += seconds / 4
+                self.it_reads_the_lease(number)
+                self.a_read_is_answered(number)
+                self.at_most_one_leads()
+            self.the_answer_arrives(number)
+            self.at_most_one_leads()
 
     @rule(number=WHO)
     def a_write_arrives(self, number: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose token, and may they: asked of a real API server."""
+"""Test whose token, and may they: asked of a real API server."""
 
 from __future__ import annotations
 
@@ -161,9 +161,42 @@ async def test_made_up_tokens_neither_fill_the_memory_nor_push_out_good_ones(
 
     monkeypatch.setattr(world.reviewer, "_decide", unknown)
     for number in range(REMEMBERED + 50):
-        await world.reviewer.review(f"made-up-{number}")
+        world.now += 1.0 if number % 10 == 0 else 0.0
+        await world.reviewer.review(f"made-up-{number}", f"10.1.1.{number % 250}")
     assert len(world.reviewer._denied._known) == REMEMBERED
     assert (await world.reviewer.review(token)).verdict is Verdict.ALLOWED
+
+
+async def test_a_flood_of_made_up_tokens_is_no_flood_at_the_api_server(world: World) -> None:
+    token, second = world.token("may"), world.token("may")
+    await world.becomes(token, Verdict.ALLOWED)
+    world.now += ALLOWED_SECONDS  # what is known of it has ended
+    world.client.created.clear()
+    refused = 0
+    for number in range(300):  # in one second
+        world.now += 1 / 300
+        try:
+            await world.reviewer.review(f"made-up-{number}", "10.1.1.1")
+        except UnreachableError as error:
+            assert "too many tokens" in str(error)
+            refused += 1
+    asked = world.client.created.count("tokenreviews")
+    assert asked == 300 - refused <= module.SOURCE_BURST + module.SOURCE_RATE
+    # Neither a token that was good before nor a new one from another address waits for that.
+    assert (await world.reviewer.review(token, "10.1.1.1")).verdict is Verdict.ALLOWED
+    assert (await world.reviewer.review(second, "10.1.1.2")).verdict is Verdict.ALLOWED
+
+
+async def test_floods_from_many_addresses_are_bounded_together(world: World) -> None:
+    refused = 0
+    for number in range(150):
+        try:
+            await world.reviewer.review(f"made-up-{number}", f"10.1.1.{number}")
+        except UnreachableError:
+            refused += 1
+    assert refused == 150 - module.BURST
+    world.now += 10.0
+    assert (await world.reviewer.review("made-up", "10.1.1.1")).verdict is Verdict.UNKNOWN
 
 
 async def test_a_token_is_not_kept(world: World) -> None:

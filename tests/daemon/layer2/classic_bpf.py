@@ -14,7 +14,7 @@ HOST, BROADCAST, MULTICAST, OTHER_HOST, OUTGOING = range(5)
 
 
 def execute(program: bytes, frame: bytes, packet_type: int = HOST, vlan: bool = False) -> int:
-    """How many octets of the frame are taken; 0: none."""
+    """Return how many octets of the frame are taken; 0: none."""
     instructions = list(struct.iter_unpack("=HBBI", program))
     beside = {_ANCILLARY + 4: packet_type, _ANCILLARY + 48: int(vlan)}
     at = accumulator = 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from support.bounds import at_most
+
 from vipcast.layer2 import arp, ndp
-from vipcast.layer2.wants import Address
+from vipcast.layer2.api import Address
 
 
 class Driven(Protocol):
@@ -28,7 +30,8 @@ def run(driven: Driven, until: float, start: float = 0.0, late: float = 0.0) -> 
     """All that is said, each time ``late`` seconds after the timer asked for it."""
     said: list[Said] = []
     now = start
-    while (at := driven.timer()) is not None and max(now, at + late) <= until:
+    more = at_most()
+    while more() and (at := driven.timer()) is not None and max(now, at + late) <= until:
         now = max(now, at + late)
         frames = driven.handle_timer(now)
         said += [Said(now, name, decoded(frame)) for name, frame in frames]

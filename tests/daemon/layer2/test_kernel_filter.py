@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the filter lets through, by an interpreter of our own; test_kernel.py has the kernel's word."""
+"""Test what the filter lets through, by an interpreter of our own; test_kernel.py has the kernel's word."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_of_too_many_ranges_the_nearest_are_taken_together() -> None:
 
 
 def near(wanted: set[int], bits: int) -> st.SearchStrategy[int]:
-    """What is most likely to be judged wrongly."""
+    """Return what is most likely to be judged wrongly."""
     edges = {number + step for number in wanted for step in (-1, 0, 1, 2**32, -(2**32))}
     return st.sampled_from(sorted(edge % 2**bits for edge in edges)) | st.integers(0, 2**bits - 1)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who gets an answer, what it says, and why others get none."""
+"""Test who gets an answer, what it says, and why others get none."""
 
 from __future__ import annotations
 

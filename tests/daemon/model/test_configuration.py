@@ -45,6 +45,8 @@ def test_a_whole_configuration_is_read() -> None:
         ({"holdTime": "0s"}, 0.0, 0.0),
         ({"keepaliveTime": "0s"}, 90.0, 30.0),
         ({"holdTime": "9s", "keepaliveTime": "0s"}, 9.0, 3.0),
+        ({"holdTime": "4500ms"}, 4.0, 4 / 3),
+        ({"keepaliveTime": "2500ms"}, 7.0, 2.5),
     ],
 )
 def test_timers_complete_each_other(fields: Any, hold: float, keepalive: float) -> None:
@@ -72,6 +74,26 @@ REFUSED = [
     (peer("x", holdTime="soon"), "spec.holdTime", Reason.BAD_DURATION),
     (peer("x", keepaliveTime="91s", holdTime="90s"), "spec.keepaliveTime", Reason.BAD_TIMERS),
     (peer("x", connectTime="0s"), "spec.connectTime", Reason.BAD_TIMERS),
+    (peer("x", keepaliveTime="999ms", holdTime="9s"), "spec.keepaliveTime", Reason.BAD_TIMERS),
+    (
+        peer("x", enableGracefulRestart=True, gracefulRestartTime="5000s"),
+        "spec.gracefulRestartTime",
+        Reason.BAD_TIMERS,
+    ),
+    (
+        peer("x", enableGracefulRestart=True, gracefulRestartTime="9" * 310 + "s"),
+        "spec.gracefulRestartTime",
+        Reason.BAD_DURATION,
+    ),
+    (peer("x", holdTime="9" * 310 + "s"), "spec.holdTime", Reason.BAD_DURATION),
+    (peer("x", myASN=23456), "spec.myASN", Reason.OUT_OF_RANGE),
+    (peer("x", peerASN=23456), "spec.peerASN", Reason.OUT_OF_RANGE),
+    (peer("x", localASN=23456), "spec.localASN", Reason.OUT_OF_RANGE),
+    (
+        peer("x", peerAddress="", interface="eth1", sourceAddress="192.0.2.9"),
+        "spec.sourceAddress",
+        Reason.EXCLUSIVE_FIELDS,
+    ),
     (peer("x", myASN=0), "spec.myASN", Reason.OUT_OF_RANGE),
     (peer("x", peerASN=True), "spec.peerASN", Reason.WRONG_TYPE),
     (peer("x", sourceAddress="fd00::1"), "spec.sourceAddress", Reason.BAD_ADDRESS),
@@ -201,6 +223,12 @@ def test_a_name_that_nothing_has_is_no_reason_to_refuse() -> None:
 
 CONFLICTS = [
     ({"localPref": 1}, {"localPref": 2}, True),
+    ({"med": 1}, {"med": 2}, True),
+    ({"med": 0}, {}, True),
+    ({"med": 0}, {"med": 0, "communities": ["1:1"]}, False),
+    ({"asPathPrepend": 1}, {}, True),
+    ({"asPathPrepend": 0}, {"communities": ["1:1"]}, False),
+    ({"asPathPrepend": 1, "peers": ["a"]}, {"asPathPrepend": 2, "peers": ["b"]}, False),
     ({"localPref": 1}, {"localPref": 1, "communities": ["1:1"]}, False),
     ({"localPref": 1}, {"localPref": 2, "aggregationLength": 24}, False),
     ({"localPref": 1, "peers": ["a"]}, {"localPref": 2, "peers": ["b"]}, False),
@@ -360,3 +388,61 @@ def test_nothing_that_an_object_says_can_break_the_reader(kind: str, spec: Any, 
 )
 def test_what_the_load_balancer_writes_is_no_part_of_the_configuration(kind: str) -> None:
     assert parse([{**pool("x"), "kind": kind}]) == Configuration()
+
+
+def nested(depth: int) -> Any:
+    found: Any = "\\"
+    for _level in range(depth):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize("depth", [5, 36, 400, 5000])
+@pytest.mark.parametrize("place", ["addresses", "serviceAllocation", "extra"])
+def test_lists_in_each_other_cost_little_and_are_refused(depth: int, place: str) -> None:
+    """A backslash is there because it doubles in each text of a text."""
+    value = {"namespaces": [nested(depth)]} if place == "serviceAllocation" else [nested(depth)]
+    found = parse([pool("good", "10.9.0.0/24"), thing("IPAddressPool", "bad", {place: value})])
+    assert [each.name for each in found.pools] == ["good"]
+    assert found.refused and {each.object.name for each in found.problems} == {"bad"}
+    assert sum(len(str(each)) for each in found.problems) < 4000
+
+
+LONG = "\x01" * 100_000
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pool("bad", LONG),
+        pool("bad", f"10.0.0.0/{'1' * 100_000}"),
+        thing("IPAddressPool", "bad", {"addresses": ["10.0.0.0/24"], LONG: 1}),
+        thing("IPAddressPool", "bad", {"addresses": [{"x": [LONG] * 10}]}),
+        thing("IPAddressPool", "bad", {"addresses": LONG}),
+        thing("BGPPeer", "bad", {"myASN": 64513, "peerASN": 64512, "peerAddress": LONG}),
+        thing("BGPPeer", "bad", {"myASN": 64513, "peerASN": 64512, "interface": LONG}),
+        thing(
+            "BGPPeer", "bad", {"myASN": 64513, "peerASN": 64512, "peerAddress": "10.0.0.1", "holdTime": LONG}
+        ),
+        thing("BGPAdvertisement", "bad", {"communities": [LONG]}),
+        thing("BGPAdvertisement", "bad", {"communities": [LONG + ":"]}),
+        thing("BGPAdvertisement", "bad", {"ipAddressPools": [LONG]}),
+        thing(
+            "BGPAdvertisement",
+            "bad",
+            {"nodeSelectors": [{"matchExpressions": [{"key": "a", "operator": LONG}]}]},
+        ),
+        thing("BGPAdvertisement", "bad", {"nodeSelectors": [{LONG: LONG}]}),
+        thing("Community", "bad", {"communities": [{"name": LONG, "value": LONG}]}),
+        {**pool("bad", "10.0.0.0/24"), "kind": LONG},
+        {**pool("bad", "10.0.0.0/24"), "apiVersion": LONG},
+        {**pool("bad", "10.0.0.0/24"), "metadata": {"name": LONG, "namespace": LONG, "labels": {LONG: 1}}},
+    ],
+)
+def test_whatever_an_object_says_what_is_said_of_it_stays_short(item: dict[str, Any]) -> None:
+    found = parse([item], namespace="lb")
+    assert found.problems
+    for problem in found.problems:
+        assert len(problem.message) <= 1024 and len(problem.field) <= 253
+        assert len(str(problem)) <= 3000
+        assert "\x01" not in problem.message

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a real API server says to objects of our kinds, and that the model says the same."""
+"""Test what a real API server says to objects of our kinds, and that the model says the same."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ RACK = {"matchLabels": {"rack": "a"}}
 ACCEPTED = [
     ("IPAddressPool", pool("10.9.0.0/16")),
     ("IPAddressPool", pool("10.31.8.100-10.31.8.200", "10.31.9.1 - 10.31.9.1", "fc00:f853::/120")),
-    ("IPAddressPool", pool("2001:db8::1-2001:db8::ffff", "0.0.0.0/0", autoAssign=False, avoidBuggyIPs=True)),
+    ("IPAddressPool", pool("2001:db8::1-2001:db8::ffff", "10.0.0.0/8", autoAssign=False, avoidBuggyIPs=True)),
     (
         "IPAddressPool",
         pool(
@@ -101,8 +101,12 @@ ACCEPTED = [
     ("BGPPeer", peer(password="a", passwordSecret={})),
     ("BGPPeer", peer(keepaliveTime="0s")),
     ("BGPPeer", peer(keepaliveTime="1s")),
+    ("BGPPeer", peer(keepaliveTime="2500ms")),
+    ("BGPPeer", peer(holdTime="4500ms")),
     ("BGPAdvertisement", {}),
     ("BGPAdvertisement", {"weightedByEndpoints": True}),
+    ("BGPAdvertisement", {"asPathPrepend": 10, "med": 0}),
+    ("BGPAdvertisement", {"asPathPrepend": 0, "med": 4294967295}),
     ("BGPAdvertisement", {"communities": ["large:64512:1:4294967295", "0:65535"]}),
     ("L2Advertisement", {}),
     (
@@ -132,6 +136,13 @@ ACCEPTED = [
 ]
 
 REFUSED = [
+    ("BGPAdvertisement", {"asPathPrepend": 11}, "less than or equal to 10"),
+    ("BGPAdvertisement", {"med": -1}, "greater than or equal to 0"),
+    ("BGPPeer", peer(myASN=23456), "AS_TRANS"),
+    ("BGPPeer", peer(peerASN=23456), "AS_TRANS"),
+    ("BGPPeer", peer(localASN=23456), "AS_TRANS"),
+    ("BGPPeer", peer(keepaliveTime="999ms"), "should be 0s, or 1s and more"),
+    ("BGPPeer", unnumbered(sourceAddress="10.31.8.1"), "sourceAddress and interface exclude each other"),
     ("IPAddressPool", pool(), "at least 1 items"),
     ("IPAddressPool", {}, "Required value"),
     ("IPAddressPool", pool("10.9.0.1"), "a single address is 10.9.0.1/32"),

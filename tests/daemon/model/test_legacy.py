@@ -397,3 +397,62 @@ def test_a_password_is_never_shown(value: Any) -> None:
     found = judged({"peers": [peer(password=value)]})
     assert told(found.problems) == [("peers[0].password", Reason.WRONG_TYPE)]
     assert "s3cret" not in found.problems[0].message and "1.5" not in found.problems[0].message
+
+
+# -- a text with a mistake -----------------------------------------------------------------------------------
+
+SECOND = {"name": "second", "protocol": "layer2", "addresses": ["10.8.0.0/24"]}
+WHOLE = {"address-pools": [POOL, SECOND], "peers": [PEER], "bgp-communities": {"far": "64512:1"}}
+MISTAKES: dict[str, dict[str, Any]] = {
+    "a key of the first level": {"adress-pools": WHOLE["address-pools"], "peers": [PEER]},
+    "a key of an entry": {"address-pools": [POOL], "peers": [{**PEER, "peer-adress": "10.0.0.1"}]},
+    "a range": {"address-pools": [POOL, {**SECOND, "name": "renamed", "addresses": ["10.8.0.0/33"]}]},
+    "a value": {"address-pools": [POOL], "peers": [{**PEER, "hold-time": "1s"}]},
+    "a list that is none": {"peers": "none"},
+    "one entry of another name": {"address-pools": [{**SECOND, "name": "new", "protocol": "arp"}]},
+}
+
+
+def names(found: Configuration) -> tuple[list[str], list[str], list[str]]:
+    """Pools, peers and communities in force."""
+    aliases = [alias for each in found.communities for alias in each.aliases]
+    return sorted(each.name for each in found.pools), [each.name for each in found.peers], aliases
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_text_with_a_mistake_removes_nothing(mistake: str) -> None:
+    good = convert(WHOLE)
+    before = parse_both([], good, namespace=NAMESPACE)
+    bad = convert(MISTAKES[mistake], previous=good)
+    now = parse_both([], bad, namespace=NAMESPACE, previous=before)
+    assert names(now) == names(before) == (["default", "second"], ["peer-10.31.254.251"], ["far"])
+    assert now.pools == before.pools
+    assert now.refused and bad.ref in now.stale
+    again = convert(MISTAKES[mistake], previous=bad)
+    assert names(parse_both([], again, namespace=NAMESPACE, previous=now)) == names(before)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_text_without_mistakes_removes_what_it_does_not_say(mistake: str) -> None:
+    bad = convert(MISTAKES[mistake], previous=convert(WHOLE))
+    left = convert({"address-pools": [POOL]}, previous=bad)
+    found = parse_both([], left, namespace=NAMESPACE)
+    assert names(found) == (["default"], [], [])
+    assert not found.problems and not left.kept
+
+
+def test_what_a_text_with_a_mistake_says_new_is_in_force_where_nothing_is_in_its_way() -> None:
+    good = convert({"address-pools": [POOL]})
+    other = {**SECOND, "name": "other"}
+    taken = {**POOL, "name": "taken"}
+    bad = convert({"address-pools": [other, taken], "peer": []}, previous=good)
+    before = parse_both([], good, namespace=NAMESPACE)
+    found = parse_both([], bad, namespace=NAMESPACE, previous=before)
+    assert names(found)[0] == ["default", "other"]
+    assert Reason.OVERLAPPING_ADDRESSES in {each.reason for each in found.refused}
+
+
+def test_without_anything_before_a_mistake_keeps_nothing() -> None:
+    found = convert(MISTAKES["a key of the first level"])
+    assert not found.kept
+    assert [each.section for each in found.entries] == ["peers"]

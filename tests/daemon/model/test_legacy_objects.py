@@ -80,8 +80,10 @@ def test_an_entry_that_lost_its_name_stays_at_its_place() -> None:
     config.says({"peers": [PEER, peer(peer_address="10.0.0.2")]})
     found = config.says({"peers": [PEER, peer(peer_address="10.0.0.")]})
     assert [each.name for each in found.peers] == ["peer-10.0.0.2", "peer-10.31.254.251"]
-    # Moved to the first place by its name, so what was there before is gone.
+    # Moved to the first place by its name: what was there before is gone, when no mistake is left.
     found = config.says({"peers": [peer(peer_address="10.0.0.2"), peer(peer_address="10.0.0.")]})
+    assert [each.name for each in found.peers] == ["peer-10.0.0.2", "peer-10.31.254.251"]
+    found = config.says({"peers": [peer(peer_address="10.0.0.2")]})
     assert [each.name for each in found.peers] == ["peer-10.0.0.2"]
 
 

@@ -282,3 +282,34 @@ def test_a_conflict_is_judged_the_same_when_it_is_judged_again() -> None:
     assert [each.name for each in found.advertisements_for("default")] == ["one"]
     assert parse([POOL, changed, two], previous=found) == found
     assert parse([POOL, changed, two]) == found
+
+
+RACK_A, RACK_B = ({"rack": "a"}, {"rack": "b"})
+
+
+def on(**labels: str) -> list[dict[str, Any]]:
+    return [{"matchLabels": labels}]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "nodes", "conflict"),
+    [
+        (on(rack="a"), on(disk="ssd"), None, True),
+        (on(rack="a"), on(disk="ssd"), [RACK_A, RACK_B], False),
+        (on(rack="a"), on(disk="ssd"), [{"rack": "a", "disk": "ssd"}], True),
+        ([], on(rack="nobody"), [RACK_A, RACK_B], False),
+        ([], on(rack="b"), [RACK_A, RACK_B], True),
+        ([], on(rack="b"), [RACK_A], False),
+        ([], [], [], False),
+    ],
+    ids=["unknown", "apart", "common", "selects nobody", "one of them", "one node's view", "no node at all"],
+)
+def test_advertisements_without_a_common_node_are_in_nobodys_way(
+    one: Any, two: Any, nodes: Any, conflict: bool
+) -> None:
+    objects = [POOL, advert("a", localPref=100, nodeSelectors=one)]
+    found = parse([*objects, advert("b", localPref=200, nodeSelectors=two)], nodes=nodes)
+    announced = [each.name for each in found.advertisements_for("default")]
+    assert announced == (["a"] if conflict else ["a", "b"])
+    reasons = [Reason.CONFLICTING_ADVERTISEMENT] if conflict else []
+    assert [each.reason for each in found.problems] == reasons

@@ -76,7 +76,7 @@ class Cluster:
 
     @property
     def role_path(self) -> str:
-        """Where the Role of the speaker is."""
+        """Return where the Role of the speaker is."""
         return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.name}/roles/speaker"
 
     async def apply(self, kind: str, name: str, **parts: Any) -> Json:
@@ -186,7 +186,7 @@ class Speaker:
         await asyncio.to_thread(processes.stop, self._process)
 
     async def end(self, number: int) -> None:
-        """By a signal, and wait for it."""
+        """End it by a signal, and wait for it."""
         assert self._process
         self._process.send_signal(number)
         await asyncio.to_thread(self._process.wait, 10)
@@ -207,13 +207,13 @@ class Speaker:
         return await self._get(self.metrics_port, "metrics")
 
     async def verdict(self) -> Json:
-        """Of the only address of the only service."""
+        """Return the verdict on the only address of the only service."""
         (service,) = (await self.status())["services"]
         (entry,) = service["addresses"]
         return entry  # type: ignore[no-any-return]
 
     async def _get(self, port: int, page: str) -> str:
-        """From where the speaker is: its network may be another."""
+        """Ask from where the speaker is: its network may be another."""
         url = f"http://127.0.0.1:{port}/{page}"
         program = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=5).read().decode())"
 

@@ -20,16 +20,17 @@ _TCP_MD5SIG = 14
 
 
 class Router:
-    """`routes` is what it has now, `farewells` are the NOTIFICATIONs it got.
+    """`routes` is what it has now, `notifications` are the NOTIFICATIONs it got.
 
-    `sessions` counts the OPENs and `keepalives` the KEEPALIVEs.
+    `sessions` counts the OPENs and `keepalives` the KEEPALIVEs; `opens` are the OPENs.
     """
 
     def __init__(self, asn: int = 64512, password: str | None = None) -> None:
         self.asn = asn
         self.routes: dict[str, Update] = {}
         self.sessions = self.keepalives = 0
-        self.farewells: list[Notification] = []
+        self.opens: list[Open] = []
+        self.notifications: list[Notification] = []
         self._password = password
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -47,11 +48,12 @@ class Router:
             writer.close()
 
     def set_password(self, password: str) -> None:
-        """TCP MD5 from now on (for connections to come)."""
+        """TCP MD5 from now on, for connections that there are and those to come."""
         key = password.encode()
         address = struct.pack("=HH4s", socket.AF_INET, 0, IPv4Address("127.0.0.1").packed).ljust(128, b"\0")
         option = address + struct.pack("=BBHI80s", 0, 0, len(key), 0, key)
-        self._socket.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, option)
+        for sock in (self._socket, *(writer.get_extra_info("socket") for writer in self._writers)):
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, option)
 
     def hang_up(self) -> None:
         """Lose every connection."""
@@ -78,6 +80,7 @@ class Router:
         match message:
             case Open():
                 self.sessions += 1
+                self.opens.append(message)
                 families = (Multiprotocol(family) for family in Family)
                 writer.write(encode(Open.of(self.asn, 9, IPv4Address("10.0.0.1"), *families)))
                 writer.write(encode(Keepalive()))
@@ -85,7 +88,7 @@ class Router:
                 self.keepalives += 1
                 writer.write(encode(Keepalive()))
             case Notification():
-                self.farewells.append(message)
+                self.notifications.append(message)
             case Update():
                 self._learn(message)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which BFD sessions the peers ask for, and which losses are told."""
+"""Test which BFD sessions the peers ask for, and which losses are told."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon.speaker.worlds import configuration, peer
+from daemon.speaker.snapshots import configuration, peer
 
 from vipcast.model.bfd import BfdProfile
 from vipcast.net.bfd import BfdSettings, BfdState, BfdStatus, Diagnostic
-from vipcast.net.onlink import on_link
-from vipcast.speaker.bfd import Losses, bfd_sessions
-from vipcast.speaker.settings import peer_settings
+from vipcast.net.connected_networks import on_link
+from vipcast.speaker.bgp.bfd_sessions import Losses, bfd_sessions
+from vipcast.speaker.bgp.settings import peer_settings
 
 FAST = BfdProfile("fast", receive_interval=0.1, transmit_interval=0.2, detect_multiplier=4, minimum_ttl=250)
 ECHO = replace(FAST, echo_mode=True, echo_interval=0.03)

@@ -132,7 +132,7 @@ async def test_who_may_not_read_is_told_so(cluster: Cluster) -> None:
 
 
 async def test_a_speakers_own_rights_are_enough(cluster: Cluster, router: Router) -> None:
-    """So it can be asked inside of a pod."""
+    """Ask with the credentials that a pod has."""
     kubeconfig = await cluster.prepare()
     await cluster.configure(tor=router.port)
     reports = Reports(cluster)

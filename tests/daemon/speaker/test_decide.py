@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node announces, and the name of why not."""
+"""Test what a node announces, and the name of why not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from daemon.speaker.test_decide_layer2 import LAYER2_ALONE
-from daemon.speaker.worlds import (
+from daemon.speaker.snapshots import (
     HERE,
     THERE,
     WEB,
@@ -25,12 +24,13 @@ from daemon.speaker.worlds import (
     snapshot,
     two_preferences,
 )
+from daemon.speaker.test_decide_layer2 import LAYER2_ALONE
 
 from vipcast.bgp.route import Route
 from vipcast.speaker.decide import Verdict, decide
 from vipcast.speaker.drain import Drain, Phase
+from vipcast.speaker.kube_types import Endpoint, Node, Service
 from vipcast.speaker.reasons import NotAnnounced
-from vipcast.speaker.world import Endpoint, Node, Service
 
 
 def test_an_address_with_an_endpoint_goes_to_the_peer() -> None:
@@ -41,6 +41,7 @@ def test_an_address_with_an_endpoint_goes_to_the_peer() -> None:
     )
 
 
+ENDING_HERE = replace(HERE, ready=False)  # serving while it ends
 REFUSALS = [
     ("no address", {"services": {WEB: Service(WEB)}}, NotAnnounced.NO_ADDRESS),
     ("a host name", {"services": {WEB: Service(WEB, unusable=("lb.example",))}}, NotAnnounced.BAD_ADDRESS),
@@ -73,12 +74,18 @@ REFUSALS = [
     ),
     ("withdrawn in a drain", {"drain": Drain(Phase.WITHDRAWN, 1.0)}, NotAnnounced.NODE_DRAINED),
     ("drained", {"drain": Drain(Phase.ENDED)}, NotAnnounced.NODE_DRAINED),
+    ("its service proxy fails", {"data_plane": "kube-proxy is not well"}, NotAnnounced.DATA_PLANE),
     ("no endpoints", {"endpoints": {}}, NotAnnounced.NO_ENDPOINTS),
     ("none can serve", {"endpoints": {WEB: (Endpoint(4, "n1", False),)}}, NotAnnounced.NO_ENDPOINTS),
     ("only IPv6 endpoints", {"endpoints": {WEB: (Endpoint(6, "n1", True),)}}, NotAnnounced.NO_ENDPOINTS),
     (
         "local, and it is elsewhere",
         {"services": {WEB: service(local=True)}, "endpoints": {WEB: (THERE, Endpoint(4, "n1", False))}},
+        NotAnnounced.NO_LOCAL_ENDPOINTS,
+    ),
+    (
+        "local, and it is ending here while another node has a ready one",
+        {"services": {WEB: service(local=True)}, "endpoints": {WEB: (ENDING_HERE, THERE)}},
         NotAnnounced.NO_LOCAL_ENDPOINTS,
     ),
     (
@@ -134,13 +141,32 @@ def test_a_pool_for_both_is_announced_by_bgp_too() -> None:
     [
         {"endpoints": {WEB: (THERE,)}},
         {"services": {WEB: service(local=True)}, "endpoints": {WEB: (THERE, HERE)}},
+        {"services": {WEB: service(local=True)}, "endpoints": {WEB: (ENDING_HERE, HERE, THERE)}},
+        {  # where nobody has a ready one, who still serves goes on
+            "services": {WEB: service(local=True)},
+            "endpoints": {WEB: (ENDING_HERE, replace(THERE, ready=False))},
+        },
+        {  # one of the other family is no alternative
+            "services": {WEB: service(local=True)},
+            "endpoints": {WEB: (ENDING_HERE, Endpoint(6, "n2", True))},
+        },
+        {"endpoints": {WEB: (ENDING_HERE, THERE)}},
         {
             "node": Node("n1", {"node.kubernetes.io/exclude-from-external-load-balancers": "true"}),
             "ignore_exclude": True,
         },
         {"services": {WEB: service(lb_class="vip")}, "lb_class": "vip"},
     ],
-    ids=["cluster policy", "local policy with one here", "exclusion ignored", "our class"],
+    ids=[
+        "cluster policy",
+        "local policy with one here",
+        "local policy with a ready one and an ending one here",
+        "local policy, and everywhere they are ending",
+        "local policy, and the ready one is of the other family",
+        "cluster policy with an ending one here",
+        "exclusion ignored",
+        "our class",
+    ],
 )
 def test_what_is_announced_after_all(changes: dict[str, Any]) -> None:
     assert prefixes(decide(snapshot(**changes))) == {"10.9.0.1/32"}

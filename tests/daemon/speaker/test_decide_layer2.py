@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may answer for an address at layer 2, and the name of why not."""
+"""Test who may answer for an address at layer 2, and the name of why not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from daemon.speaker.worlds import (
+from daemon.speaker.snapshots import (
     WEB,
     advertisement,
     configuration,
@@ -23,11 +23,11 @@ from daemon.speaker.worlds import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipcast.layer2.wants import Electorate
+from vipcast.layer2.api import Electorate
 from vipcast.speaker.decide import Snapshot
-from vipcast.speaker.decide_layer2 import Layer2Decision, decide_layer2, why_not
+from vipcast.speaker.kube_types import EXCLUDE_LABEL, Endpoint, Node, Service, read_service
+from vipcast.speaker.layer2.decide import Layer2Decision, decide_layer2, why_not
 from vipcast.speaker.reasons import NotAnnounced
-from vipcast.speaker.world import EXCLUDE_LABEL, Endpoint, Node, Service
 
 # Those that BGP has not. The last ones are of the process beside the speaker: `test_layer2_verdicts`.
 LAYER2_ALONE = {
@@ -283,6 +283,18 @@ def test_with_policy_local_both_families_need_the_node_while_one_slice_is_late()
     assert elected(decision, VIP) == elected(decision, SIX) == everyone("b")
 
 
+def test_what_an_answer_of_no_candidate_is_worth_and_whether_it_may_move_is_said() -> None:
+    plain = decide_layer2(world()).addresses[VIP]
+    assert (plain.local, plain.stays) == (False, False)
+    endpoints = {WEB: (on("a"), on("b")), MAIL: (on("a"),)}
+    local = decide_layer2(world(service(local=True), endpoints=endpoints)).addresses[VIP]
+    assert (local.local, local.stays) == (True, False)
+    annotated = {"metadata": {"annotations": {"vipcast.io/layer2-rebalance": "false"}}}
+    assert read_service(WEB, annotated).stays and not read_service(WEB, {"metadata": {}}).stays
+    pair = world(service(shares=True), replace(mail(), stays=True), endpoints=endpoints)
+    assert decide_layer2(pair).addresses[VIP].stays, "one that shares the address is enough"
+
+
 def test_families_without_a_node_in_common_go_their_own_ways() -> None:
     endpoints = {WEB: (on("a"), on("b", 6))}
     decision = decide_layer2(world(service("10.9.0.1", "fd09::1", local=True), endpoints=endpoints))
@@ -329,6 +341,17 @@ def test_equal_electorates_are_one_object() -> None:
     many = [service(f"10.9.0.{number}", key=("default", f"s{number}")) for number in range(1, 30)]
     decision = decide_layer2(world(*many))
     assert len({id(each.electorate) for each in decision.addresses.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"), [(True, ("b",)), (False, ("a", "b"))], ids=["one is ready", "all are ending"]
+)
+def test_with_policy_local_a_node_whose_endpoints_are_ending_gives_the_address_up(
+    there: bool, expected: tuple[str, ...]
+) -> None:
+    """It gives the address up before they are gone, where another node has a ready one (KEP-1669)."""
+    endpoints = {WEB: (replace(on("a"), ready=False), replace(on("b"), ready=there))}
+    assert elected(decide_layer2(world(service(local=True), endpoints=endpoints))) == everyone(*expected)
 
 
 # -- on every node the same ----------------------------------------------------------------------------------

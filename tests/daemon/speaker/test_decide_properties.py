@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds of every decision, and what a slow and simple reading of the rules says of it."""
+"""Test what holds of every decision, and what a slow and simple reading of the rules says of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from daemon.speaker.worlds import advertisement, configuration, labels, peer, pool, two_preferences
+from daemon.speaker.snapshots import advertisement, configuration, labels, peer, pool, two_preferences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from vipcast.model.advertisements import BGPAdvertisement
 from vipcast.model.peers import Peer
 from vipcast.speaker.decide import Snapshot, decide
 from vipcast.speaker.drain import Drain, Phase
-from vipcast.speaker.world import Endpoint, Node, Service
+from vipcast.speaker.kube_types import Endpoint, Node, Service
 
 nodes = st.sampled_from(["n1", "n1", "n2", None])
 pods = st.sampled_from(["a", "b", "c"])
@@ -58,6 +58,14 @@ CONFIGURATIONS = [
         pool(), peer(), advertisement("a"), advertisement("w", weightedByEndpoints=True, peers=["tor"])
     ),
     two_preferences(peerASN=64513),
+    configuration(
+        pool(),
+        peer(),
+        peer("in", "10.0.0.3", peerASN=64513),
+        advertisement("a", med=0, asPathPrepend=2, serviceSelectors=[labels(a="y")]),
+        advertisement("b", serviceSelectors=[labels(b="y")]),
+        advertisement("c", peers=["tor"], aggregationLength=24, asPathPrepend=1, localPref=5),
+    ),
     configuration(pool(), peer(), peer("two", "10.0.0.2"), advertisement(aggregationLength=20)),
     configuration(pool("half", "10.9.0.0/17"), peer(), advertisement(peers=["tor"])),
 ]
@@ -134,6 +142,15 @@ class Fact:
     def preference(self) -> int | None:
         return self.advertisement.local_pref if self.peer.internal else None
 
+    @property
+    def prepend(self) -> int:
+        return 0 if self.peer.internal else self.advertisement.prepend
+
+    @property
+    def single(self) -> tuple[int | None, int | None, int]:
+        """Return what a route has one value of."""
+        return self.preference, self.advertisement.med, self.prepend
+
 
 def pods_here(world: Snapshot, service: Service, version: int) -> set[str]:
     here = [
@@ -151,7 +168,10 @@ def may(world: Snapshot, service: Service, version: int) -> bool:
     if not service.load_balancer or service.lb_class is not None:
         return False
     able = [each for each in world.endpoints[service.key] if each.can_serve and each.family == version]
-    return any(each.node == "n1" for each in able) if service.local else bool(able)
+    if not service.local:
+        return bool(able)
+    ready_somewhere = any(each.ready for each in able)
+    return any(each.node == "n1" and (each.ready or not ready_somewhere) for each in able)
 
 
 def facts_of(world: Snapshot, service: Service, address: ipaddress.IPv4Address) -> Iterator[Fact]:
@@ -193,7 +213,7 @@ def expected_routes(world: Snapshot) -> dict[str, frozenset[Route]]:
 
 def disagree(one: Fact, two: Fact) -> bool:
     same = (one.peer.name, one.prefix) == (two.peer.name, two.prefix)
-    return same and one.preference != two.preference
+    return same and one.single != two.single
 
 
 def route_of(world: Snapshot, facts: list[Fact]) -> Route:
@@ -208,7 +228,8 @@ def route_of(world: Snapshot, facts: list[Fact]) -> Route:
         communities.add(0xFFFF0000)
         preference = 0 if first.peer.internal else None
     large = frozenset(each for fact in facts for each in fact.advertisement.large_communities)
-    return Route(first.prefix, preference, frozenset(communities), large, weight)
+    _preference, med, prepend = first.single
+    return Route(first.prefix, preference, frozenset(communities), large, weight, med, prepend)
 
 
 @settings(max_examples=400, deadline=None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the documentation says can be seen, and what can be."""
+"""Test what the documentation says can be seen, and what can be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from vipcast.daemon.metrics import Registry
-from vipcast.speaker.exposition import SpeakerMetrics
+from vipcast.speaker.metrics import SpeakerMetrics
 from vipcast.speaker.reasons import NotAnnounced
 
 PAGE = (Path(__file__).parents[3] / "docs/observability.md").read_text(encoding="utf-8")

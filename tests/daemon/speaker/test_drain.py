@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from daemon.speaker.worlds import advertisement, configuration, only, peer, pool, snapshot
+from daemon.speaker.snapshots import advertisement, configuration, only, peer, pool, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 

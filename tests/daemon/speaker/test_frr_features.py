@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a BGPPeer and a BGPAdvertisement ask for, from the API to FRR's tables and its kernel."""
+"""Test what a BGPPeer and a BGPAdvertisement ask for, from the API to FRR's tables and its kernel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from daemon.bfd.harness import BfdProcess, BfdRouter
 from daemon.interop.frr import NODE, ROUTER, run
 from daemon.speaker.cluster import Cluster, Speaker
-from daemon.speaker.frr_world import (
+from daemon.speaker.frr_cluster import (
     DRAIN,
     announced,
     communities,
@@ -33,13 +33,13 @@ OTHER_NODE = "10.99.0.3"
 BOTH_FAMILIES = ("address-family ipv6 unicast", f"neighbor {NODE} activate", "exit-address-family")
 
 
-async def test_both_families_and_all_kinds_of_communities_over_one_session(
+async def test_both_families_and_all_that_a_route_can_carry_over_one_session(
     cluster: Cluster, frr: BfdRouter
 ) -> None:
     frr.start(config(*BOTH_FAMILIES))
     kubeconfig = await announced(cluster, dualStackAddressFamily=True)
     await cluster.apply("IPAddressPool", "six", spec={"addresses": ["fd09::/64"]})
-    spec = {"communities": ["64512:7", "large:64512:1:2"]}
+    spec = {"communities": ["64512:7", "large:64512:1:2"], "asPathPrepend": 1, "med": 5}
     await cluster.apply("BGPAdvertisement", "adv", spec=spec)
     await cluster.service("six", "fd09::1")
     await cluster.endpoints("six", "elsewhere", family=6)
@@ -52,6 +52,7 @@ async def test_both_families_and_all_kinds_of_communities_over_one_session(
             (path,) = frr.paths(prefix)
             assert path["community"]["string"] == "64512:7"
             assert path["largeCommunity"]["string"] == "64512:1:2"
+            assert (path["aspath"]["string"], path["metric"]) == ("64513 64513", 5)
         assert frr.paths("fd09::1/128")[0]["nexthops"][0]["ip"] == "fd99::1"
 
 
@@ -81,7 +82,7 @@ async def test_the_router_sends_every_node_its_share(cluster: Cluster, frr: BfdR
 
 
 def _shares(frr: BfdRouter) -> dict[str, float]:
-    """Of the next hops in the router's kernel."""
+    """Return the weights of the next hops in the router's kernel."""
     found = json.loads(run("ip", "-n", frr.router, "-j", "route", "show", "10.9.0.1/32") or "[]")
     hops = [hop for route in found for hop in route.get("nexthops", [route])]
     total = sum(hop.get("weight", 1) for hop in hops)

@@ -10,7 +10,7 @@ import pytest
 from daemon.bfd.harness import BfdProcess, BfdRouter
 from daemon.interop.frr import NODE, ROUTER
 from daemon.speaker.cluster import Cluster, Speaker
-from daemon.speaker.frr_world import (
+from daemon.speaker.frr_cluster import (
     DRAIN,
     announced,
     communities,

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 from daemon.interop.network import lacking, run
-from daemon.layer2d.harness import VIP, Layer2Process, Net
+from daemon.layer2_agent.harness import VIP, Layer2Process, Net
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.namespaces import api_reachable_in
 from daemon.speaker.test_cluster_status import ask
 from daemon.speaker.test_rights import only
 
-from vipcast.k8s import TROUBLE, Json
+from vipcast.k8s import API_ERRORS, Json
 from vipcast.k8s.resource import NODES, SERVICE_L2_STATUSES
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.netns]
@@ -46,11 +46,11 @@ class Fleet:
         self.processes: dict[str, Layer2Process] = {}
 
     def node(self, name: str) -> str:
-        """In the cluster."""
+        """The state in the cluster."""
         return f"{self.cluster.node}-{name}"
 
     def name(self, node: str) -> str:
-        """On the segment."""
+        """The state on the segment."""
         return node.rpartition("-")[2]
 
     def mac(self, name: str) -> str:
@@ -75,7 +75,7 @@ class Fleet:
         await eventually(self.acquainted, 60)
 
     async def acquainted(self) -> bool:
-        """Whether each has read the API, and hears of all: one that has not can not take over yet."""
+        """Return whether each has read the API, and hears of all: one that has not can not take over yet."""
         try:
             found = [(await each.status())["layer2"] for each in self.speakers.values()]
         except (OSError, ValueError, subprocess.CalledProcessError):  # its page is not there yet
@@ -107,7 +107,7 @@ class Fleet:
         async def ask() -> bool:
             try:
                 report = await self.report()
-            except TROUBLE as error:  # the API server has only just come back
+            except API_ERRORS as error:  # the API server has only just come back
                 found.update(trouble=str(error))
                 return False
             name = self.name(report.get("node", ""))
@@ -182,6 +182,32 @@ async def test_a_stranger_that_announces_the_address_is_an_event_with_his_mac(fl
         return metric in await fleet.speakers[name].metrics()
 
     await eventually(counted)
+
+
+async def test_of_a_node_that_receives_nothing_events_on_it_say_where_to_look(fleet: Fleet) -> None:
+    """Its speaker gets to the API server by another way; the other node says it too."""
+    owner, _report = await fleet.owner()
+    deaf = next(each for each in fleet.net.nodes if fleet.net.name(each) != owner)
+    name = fleet.net.name(deaf)
+    await asyncio.to_thread(run, "ip", "-n", deaf, "route", "add", "default", "via", "10.31.8.1")
+    await asyncio.to_thread(fleet.net.deafen, deaf)
+
+    async def told() -> set[str]:
+        listing = await fleet.cluster.client.list("/api/v1/namespaces/default/events")
+        return {
+            each["message"].partition(":")[0].partition(",")[0]
+            for each in listing.items
+            if each["involvedObject"]["name"] == fleet.node(name) and each["reason"] == "layer2NotHearing"
+        }
+
+    expected = {"this node receives nothing", f'node "{fleet.node(owner)}" hears this node'}
+    end = time.monotonic() + 60
+    while (found := await told()) != expected:
+        assert time.monotonic() < end, f"{found} {[await each.status() for each in fleet.speakers.values()]}"
+        await asyncio.sleep(0.2)
+    metrics = await fleet.speakers[name].metrics()
+    assert "vipcast_layer2_deaf 1" in metrics
+    assert "vipcast_layer2_members_one_way 1" in await fleet.speakers[owner].metrics()
 
 
 async def test_the_metrics_have_metallbs_names(fleet: Fleet) -> None:

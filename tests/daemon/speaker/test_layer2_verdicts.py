@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node says of an address at layer 2: to people, in Events and in the object of its owner."""
+"""Test what a node says of an address at layer 2: to people, in Events and in the object of its owner."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from daemon.speaker.snapshots import WEB, configuration, l2_advertisement, labels, nodes, pool, service
 from daemon.speaker.test_decide_layer2 import ABC, VIP, on, world
-from daemon.speaker.worlds import WEB, configuration, l2_advertisement, labels, nodes, pool, service
 
 from vipcast.election import order
 from vipcast.k8s import Json, Key
-from vipcast.layer2.wants import AddressStatus, Holding, InterfaceStatus, Move, MoveKind
-from vipcast.speaker.decide_layer2 import Layer2Decision, decide_layer2
-from vipcast.speaker.layer2_objects import layer2_name, layer2_object
-from vipcast.speaker.layer2_reporter import FOREIGN_SECONDS, Layer2Reporter
-from vipcast.speaker.layer2_verdicts import Layer2Verdict, candidates, layer2_verdicts, others, standby
-from vipcast.speaker.objects import Owner, dated, same, slim
+from vipcast.layer2.api import AddressStatus, Holding, InterfaceStatus, Move, MoveKind
+from vipcast.speaker.layer2.decide import Layer2Decision, decide_layer2
+from vipcast.speaker.layer2.reporter import FOREIGN_SECONDS, Layer2Reporter
+from vipcast.speaker.layer2.status_objects import layer2_name, layer2_object
+from vipcast.speaker.layer2.verdicts import Layer2Verdict, candidates, layer2_verdicts, others, standby
 from vipcast.speaker.reasons import NotAnnounced
+from vipcast.speaker.reporting.status_objects import Owner, equal_ignoring_time, trim, with_timestamp
 
 MAC = "02:00:00:00:00:0a"
 SINCE = 1_767_355_200.0  # 2026-01-02T12:00:00Z
@@ -47,6 +47,7 @@ HOLDINGS = [
     (Holding.NO_KEY, None, NotAnnounced.NO_KEY, False),
     (Holding.PROBING, "a", NotAnnounced.PROBING, True),
     (Holding.DUPLICATE, None, NotAnnounced.DUPLICATE, False),
+    (Holding.UNKNOWN, None, NotAnnounced.STARTING, True),
 ]
 
 
@@ -218,9 +219,11 @@ def test_an_address_that_nobody_answers_for_says_why_beside_one_that_is() -> Non
 def test_since_is_the_owners_and_stays_when_the_object_is_written_again() -> None:
     item = written(("10.9.0.1", OWNED))
     assert item
-    stamped = dated(copy.deepcopy(item), None, "2030-01-01T00:00:00Z")
+    stamped = with_timestamp(copy.deepcopy(item), None, "2030-01-01T00:00:00Z")
     assert stamped == item
-    assert same(stamped, slim({**item, "metadata": {**item["metadata"], "resourceVersion": "1"}}))
+    assert equal_ignoring_time(
+        stamped, trim({**item, "metadata": {**item["metadata"], "resourceVersion": "1"}})
+    )
 
 
 # -- what is told --------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ async def test_session_and_route_come_from_the_config_map_and_go_with_it(
         assert router.sessions == 1
 
         await cluster.client.delete(resources.CONFIG_MAPS.path(cluster.name, "config"))
-        await until(lambda: len(router.farewells) == 1)
+        await until(lambda: len(router.notifications) == 1)
         assert (await speaker.status())["peers"] == []
 
 

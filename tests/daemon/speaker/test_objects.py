@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a node writes into the API about its sessions and services."""
+"""Test what a node writes into the API about its sessions and services."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from vipcast.bgp.wire import Family
 from vipcast.model.peers import Peer
 from vipcast.net.bfd import BfdStatus
 from vipcast.net.status import PeerStatus
+from vipcast.speaker.bgp.session_status import PeerView
 from vipcast.speaker.decide import Verdict
-from vipcast.speaker.objects import (
+from vipcast.speaker.reasons import NotAnnounced, NotWeighted
+from vipcast.speaker.reporting.status_objects import (
     Owner,
-    dated,
+    equal_ignoring_time,
     label_value,
     object_name,
-    same,
     service_object,
     session_object,
-    slim,
+    trim,
+    with_timestamp,
 )
-from vipcast.speaker.reasons import NotAnnounced, NotWeighted
-from vipcast.speaker.session_status import PeerView
 
 OWNER = Owner("n1", "6b8f", "default")
 PEER = Peer(name="tor", address=ipaddress.ip_address("10.31.254.251"), local_asn=64513, remote_asn=64512)
@@ -137,14 +137,16 @@ def test_ten_thousand_withheld_prefixes_are_a_number_and_the_first_ten() -> None
 @pytest.mark.parametrize("item", [
     session_object(OWNER, FULL, "shuttingDown"),
     session_object(OWNER, PeerView(replace(PEER, address=None, interface="eth0", remote_asn=None))),
-    dated(service_object(OWNER, ("web", "shop"), (WEIGHTED, REFUSED)) or {}, None, "2026-01-02T12:00:00Z"),
+    with_timestamp(
+        service_object(OWNER, ("web", "shop"), (WEIGHTED, REFUSED)) or {}, None, "2026-01-02T12:00:00Z"
+    ),
 ])  # fmt: skip
 def test_the_definitions_know_every_field(api_server: ApiServer, item: dict[str, Any]) -> None:
     """Otherwise it would be dropped, and written again for ever."""
     arguments = ("create", "--dry-run=server", "--validate=strict", "--output=json", "--filename=-")
     taken = json.loads(api_server.kubectl(*arguments, stdin=json.dumps(item)))
     assert taken["status"] == item["status"]
-    assert same(item, slim(taken))
+    assert equal_ignoring_time(item, trim(taken))
 
 
 def test_a_service_has_its_peers_and_each_address_its_own_story() -> None:
@@ -178,12 +180,12 @@ def test_since_stays_while_nothing_else_becomes_of_an_address() -> None:
     def written(verdict: Verdict, now: str, present: Any = None) -> Any:
         item = service_object(OWNER, ("web", "shop"), (verdict,))
         assert item is not None
-        return dated(item, slim(present) if present else None, now)
+        return with_timestamp(item, trim(present) if present else None, now)
 
     first = written(ANNOUNCED, "1")
     other = written(replace(ANNOUNCED, peers=("tor", "tor-2")), "2", first)
     assert other["status"]["addresses"][0]["since"] == "1"
-    assert not same(other, slim(first))
+    assert not equal_ignoring_time(other, trim(first))
     refused = written(REFUSED, "3", other)
     assert refused["status"]["addresses"][0]["since"] == "3"
 
@@ -193,10 +195,10 @@ def test_what_others_add_to_an_object_is_no_difference() -> None:
     present = copy.deepcopy(item)
     present["metadata"]["labels"]["somebody"] = "else"
     present["metadata"] |= {"annotations": {"a": "b"}, "resourceVersion": "7", "uid": "x"}
-    assert same(item, slim(present))
+    assert equal_ignoring_time(item, trim(present))
     present["metadata"]["labels"]["metallb.io/node"] = "n2"
-    assert not same(item, slim(present))
-    assert not same(item, None)
+    assert not equal_ignoring_time(item, trim(present))
+    assert not equal_ignoring_time(item, None)
 
 
 def test_that_an_attempt_has_failed_once_more_is_not_worth_a_write() -> None:
@@ -208,9 +210,9 @@ def test_that_an_attempt_has_failed_once_more_is_not_worth_a_write() -> None:
     assert first["status"]["since"] == "2026-01-02T12:06:40Z"
     again = written(state=State.ACTIVE, since_wall=1767355999.0, last_error_wall=1767355999.0)
     assert again["status"]["since"] == first["status"]["since"]
-    assert same(again, slim(first))
-    assert not same(written(last_error="no route to host"), slim(first))
-    assert not same(written(state=State.ESTABLISHED), slim(first))
+    assert equal_ignoring_time(again, trim(first))
+    assert not equal_ignoring_time(written(last_error="no route to host"), trim(first))
+    assert not equal_ignoring_time(written(state=State.ESTABLISHED), trim(first))
 
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", fullmatch=True)

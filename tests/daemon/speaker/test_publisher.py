@@ -17,10 +17,10 @@ from support.apiserver import ApiServer
 from vipcast.k8s import ApiError, Client, Json, find_access
 from vipcast.k8s.client import Listing, WatchEvent
 from vipcast.k8s.resource import NODES, SERVICE_L2_STATUSES
-from vipcast.layer2.wants import AddressStatus, Holding
-from vipcast.speaker.layer2_objects import layer2_name
-from vipcast.speaker.layer2_verdicts import Layer2Verdict
-from vipcast.speaker.publisher import Publisher
+from vipcast.layer2.api import AddressStatus, Holding
+from vipcast.speaker.layer2.status_objects import layer2_name
+from vipcast.speaker.layer2.verdicts import Layer2Verdict
+from vipcast.speaker.reporting.publisher import Publisher
 
 pytestmark = pytest.mark.apiserver
 

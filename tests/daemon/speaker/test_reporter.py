@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is told of sessions: each piece of news once."""
+"""Test what is told of sessions: each piece of news once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemon.speaker.test_objects import status
 
 from vipcast.bgp.fsm import State
 from vipcast.k8s import Json
-from vipcast.speaker.reporter import SessionReporter
+from vipcast.speaker.reporting.reporter import SessionReporter
 
 PEER = {"kind": "BGPPeer", "metadata": {"name": "tor"}}
 UP = status(problem="")

@@ -16,13 +16,13 @@ from support.ports import free_port
 
 from vipcast.k8s import Json, Resource
 from vipcast.k8s.resource import BGP_SESSION_STATES, CONFIG_MAPS, NODES, SERVICE_BGP_STATUSES
-from vipcast.speaker.objects import OURS
+from vipcast.speaker.reporting.status_objects import OURS
 
 pytestmark = pytest.mark.apiserver
 
 
 class Reports:
-    """What the speakers of a namespace have written."""
+    """Return what the speakers of a namespace have written."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -300,7 +300,7 @@ async def test_a_node_that_is_made_again_gets_its_objects_again(
         await eventually(session_is(reports, bgpStatus="Established"))
         await eventually(services_are(reports, "web"))
         await cluster.delete("Node", cluster.node)
-        await until(lambda: len(router.farewells) == 1)
+        await until(lambda: len(router.notifications) == 1)
         node = await cluster.apply("Node", cluster.node)
         await eventually(belong_to(reports, node["metadata"]["uid"]))
         await eventually(session_is(reports, bgpStatus="Established"))
@@ -410,7 +410,7 @@ async def tried_again(speaker: Speaker, times: int) -> None:
 async def test_without_the_right_to_report_a_speaker_announces_and_says_what_is_missing(
     cluster: Cluster, router: Router
 ) -> None:
-    """As with the definitions of an older version: here it lacks the right, which is the same to it."""
+    """A cluster with older definitions: here the speaker lacks the right, which is the same to it."""
     kubeconfig = await cluster.prepare_web(router.port)
     role = await cluster.client.get(cluster.role_path)
     rules = [rule for rule in role["rules"] if "bgpsessionstates" not in rule["resources"]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is reported of a session, with FRR at its other end."""
+"""Test what is reported of a session, with FRR at its other end."""
 
 from __future__ import annotations
 

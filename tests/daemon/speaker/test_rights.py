@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the processes can do with the capabilities that the role gives them, and that they need no more."""
+"""Test that the processes need no more capabilities than the role gives them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from daemon.bfd.harness import BfdProcess, BfdRouter
 from daemon.interop.frr import NODE
 from daemon.speaker.cluster import Cluster, Speaker
-from daemon.speaker.frr_world import announced, config, frr, in_kernel, inside, only_peer
+from daemon.speaker.frr_cluster import announced, config, frr, in_kernel, inside, only_peer
 from daemon.speaker.namespaces import api_reachable_in, until_told
 
 __all__ = ["frr"]
@@ -30,7 +30,7 @@ UNNUMBERED = "\n ".join(
 
 
 def only(*capabilities: str) -> tuple[str, ...]:
-    """As the kubelet starts a container: all is dropped but these, and nothing can be gained."""
+    """Start it as the kubelet does: all capabilities are dropped but these, and none can be gained."""
     kept = ",".join(("-all", *(f"+{name}" for name in capabilities)))
     return ("setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set={kept}", "--")
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.cluster import KINDS, Cluster, Speaker
 from daemon.speaker.router import Router
 from support.following import until
 
@@ -123,14 +123,14 @@ async def test_changed_settings_restart_the_session_of_that_peer_alone(
             await until(lambda: bool(router.routes and other.routes))
             await cluster.peer("other", other.port, holdTime="12s")
             await until(lambda: other.sessions == 2 and bool(other.routes))
-            farewell = other.farewells[0]
-            assert (farewell.code, farewell.subcode) == (6, 6)  # Cease, configuration change
+            cease = other.notifications[0]
+            assert (cease.code, cease.subcode) == (6, 6)  # Cease, configuration change
             await cluster.apply("BGPAdvertisement", "adv", spec={"communities": ["64512:7"]})
             await until(lambda: _communities(router) == {64512 << 16 | 7})
             await cluster.delete("BGPPeer", "other")
-            await until(lambda: len(other.farewells) == 2)
-            assert other.farewells[1].subcode == 3  # peer de-configured
-        assert (router.sessions, len(router.farewells)) == (1, 1)
+            await until(lambda: len(other.notifications) == 2)
+            assert other.notifications[1].subcode == 3  # peer de-configured
+        assert (router.sessions, len(router.notifications)) == (1, 1)
 
 
 def _communities(router: Router) -> frozenset[int]:
@@ -158,7 +158,7 @@ async def test_a_peer_in_a_vrf_that_the_node_does_not_have_has_no_session_and_sa
     async with Speaker(cluster, kubeconfig) as speaker:
         await until(lambda: router.sessions == 1)
         await cluster.peer("tor", router.port, vrf="red")
-        await until(lambda: len(router.farewells) == 1)
+        await until(lambda: len(router.notifications) == 1)
         peer = await eventually(lambda: _failed(speaker))
         assert peer["state"] != "Established" and "red" in peer["lastError"]
     assert router.sessions == 1
@@ -186,8 +186,8 @@ async def test_an_empty_collection_that_is_read_last_holds_nothing_up(
 
 
 async def _only_missing(speaker: Speaker, resource: str) -> bool:
-    copies = (await speaker.status())["copies"]
-    return [each["resource"] for each in copies if not each["synced"]] == [resource]
+    cache = (await speaker.status())["copies"]
+    return [each["resource"] for each in cache if not each["synced"]] == [resource]
 
 
 async def _stale(speaker: Speaker) -> Any:
@@ -206,14 +206,16 @@ async def test_a_password_comes_from_a_secret_and_follows_it(cluster: Cluster) -
             assert event["involvedObject"]["name"] == "tor"
             await _secret(cluster, "first")
             await until(lambda: router.sessions == 1)
-            router.set_password("second")
             await _secret(cluster, "second")
-            await until(lambda: router.sessions == 2)
+            await until(lambda: any(line["event"] == "password_changed" for line in speaker.log()))
+            router.set_password("second")
+            heard = router.keepalives
+            await until(lambda: router.keepalives > heard + 3, 30)  # for longer than the hold time
             await cluster.delete("Secret", "tor-password")
             await eventually(lambda: _peer_reason(speaker, "secretNotFound"))
             (peer,) = (await speaker.status())["peers"]
             assert peer["state"] == "Established"  # with the password that it had
-        assert router.sessions == 2
+        assert router.sessions == 1, "the same session, with another key"
         assert "second" not in str(speaker.log())
 
 
@@ -225,6 +227,41 @@ async def _secret(cluster: Cluster, password: str) -> None:
 async def _peer_reason(speaker: Speaker, reason: str) -> bool:
     (peer,) = (await speaker.status())["peers"]
     return bool(peer.get("reason") == reason)
+
+
+async def test_a_session_goes_on_where_its_new_secret_can_not_be_read(cluster: Cluster) -> None:
+    """An edit that can not be met changes nothing."""
+    async with Router(password="first") as router:
+        kubeconfig = await cluster.prepare()
+        await cluster.configure()
+        await cluster.peer("tor", router.port, password="first")
+        async with Speaker(cluster, kubeconfig) as speaker:
+            await until(lambda: router.sessions == 1)
+            await cluster.peer("tor", router.port, passwordSecret={"name": "hidden"})
+            await eventually(lambda: _peer_reason(speaker, "secretNotRead"))
+            (peer,) = (await speaker.status())["peers"]
+            assert peer["state"] == "Established"
+            assert peer["message"].endswith("the session goes on as it was")
+            assert router.notifications == []
+
+
+async def test_the_bgp_identifier_is_the_node_s_and_stays(cluster: Cluster, router: Router) -> None:
+    kubeconfig = await cluster.prepare_web(router.port)
+    path = KINDS["Node"].path(cluster.name, cluster.node, "status")
+
+    async def has(address: str) -> None:
+        addresses = [{"type": "InternalIP", "address": address}]
+        await cluster.client.patch(path, {"status": {"addresses": addresses}})
+
+    await has("10.31.8.1")
+    async with Speaker(cluster, kubeconfig):
+        await until(lambda: "10.9.0.1/32" in router.routes)
+        assert str(router.opens[0].router_id) == "10.31.8.1", "and not that of the connection, 127.0.0.1"
+        await has("10.31.8.9")
+        await cluster.service("other", "10.9.0.2")
+        await cluster.endpoints("other", "elsewhere")
+        await until(lambda: "10.9.0.2/32" in router.routes)
+        assert router.sessions == 1
 
 
 async def test_a_secret_that_may_not_be_read_is_named(cluster: Cluster, router: Router) -> None:
@@ -247,9 +284,9 @@ async def test_it_takes_leave_when_it_is_told_to_stop(cluster: Cluster, router: 
         started = time.monotonic()
         assert await speaker.terminate() == 0
         assert time.monotonic() - started < 5  # the grace period that its pod has
-        await until(lambda: len(router.farewells) == 1)
-        assert (router.farewells[0].code, router.farewells[0].subcode) == (6, 2)  # Cease, shutdown
-        assert f"{cluster.node} is stopping".encode() in router.farewells[0].data
+        await until(lambda: len(router.notifications) == 1)
+        assert (router.notifications[0].code, router.notifications[0].subcode) == (6, 2)  # Cease, shutdown
+        assert f"{cluster.node} is stopping".encode() in router.notifications[0].data
         assert [line["event"] for line in speaker.log()][-2:] == ["stopping", "stopped"]
 
 

@@ -16,7 +16,7 @@ from vipcast.bgp.framing import MessageType
 from vipcast.daemon.metrics import Registry
 from vipcast.net.bfd import BfdStatus
 from vipcast.net.settings import PeerSettings
-from vipcast.speaker.session_metrics import SessionMetrics
+from vipcast.speaker.bgp.session_metrics import SessionMetrics
 
 SETTINGS = PeerSettings(
     name="tor", address=ipaddress.ip_address("10.31.254.251"), port=179, local_asn=64513, remote_asn=64512

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from daemon.speaker.worlds import HERE, advertisement, configuration, only, peer, pool, service, snapshot
+from daemon.speaker.snapshots import HERE, advertisement, configuration, only, peer, pool, service, snapshot
 
 from vipcast.speaker.decide import Snapshot, decide
+from vipcast.speaker.kube_types import Endpoint
 from vipcast.speaker.reasons import NotWeighted
-from vipcast.speaker.world import Endpoint
 
 WEIGHTED = configuration(pool(), peer(), advertisement(weightedByEndpoints=True))
 MEGABIT = 125_000.0  # octets per second

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How workers share the tests is written down for every file, and no line of it is out of date."""
+"""Test that the shares of workers name every file, and no file that is not there."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the suite asks of every router, whoever wrote it."""
+"""The interface of every router that the suite asks, whoever wrote it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GRACEFUL_SECONDS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How the router meets the speaker; each peer writes its own configuration from it.
+    """The configuration of the router's end; each peer writes its own file from it.
 
     ``over`` link-local: neither side is told the other's address (unnumbered).
     ``dials``: the router opens the connection, and does not wait. ``hold_time`` in seconds.
@@ -91,7 +91,7 @@ class Peer(ABC):
 
     @classmethod
     def missing(cls) -> str | None:
-        """What has to be there and isn't, as an instruction."""
+        """Return what has to be there and isn't, as an instruction."""
         if (lack := lacking()) is not None:
             return lack
         if shutil.which(cls.program, path="/usr/bin:/usr/sbin:/usr/lib/frr") is None:
@@ -100,7 +100,7 @@ class Peer(ABC):
 
     @classmethod
     def version(cls) -> str:
-        """Of Debian's package, without Debian's own revision."""
+        """Return the version of Debian's package, without Debian's own revision."""
         from daemon.interop.network import run
 
         text = run("dpkg-query", "-W", "-f=${Version}", cls.package)
@@ -124,7 +124,7 @@ class Peer(ABC):
 
     @abstractmethod
     def restart(self) -> None:
-        """As after a crash."""
+        """Kill it, as a crash would."""
 
     def pause(self) -> None:
         """Stand still; TCP lives on in the kernel."""
@@ -138,11 +138,11 @@ class Peer(ABC):
 
     @abstractmethod
     def paths(self, prefix: str) -> list[Path]:
-        """What it has of a prefix and could use."""
+        """Return what it has of a prefix and could use."""
 
     @abstractmethod
     def accepted(self) -> int:
-        """How many IPv4 prefixes of the speaker it has let in; cheap."""
+        """Return how many IPv4 prefixes of the speaker it has let in; cheap."""
 
     @abstractmethod
     def shut(self, message: str) -> str:

@@ -1,8 +1,0 @@
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""`vipcast layer2`: who owns an address, and the answers for it, in a process that outlives the speaker.
-
-Reading order: `segment` is an interface with its sockets, `segments` all of them; `holdings` does what the
-membership decides; `node` is both and the heartbeats; `demands` keeps what speakers have said; `report` tells
-what is; `charge` is the process, `estate` what its heir is given, `run` the program.
-"""

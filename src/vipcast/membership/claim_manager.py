@@ -1,0 +1,490 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The claims of this node: who takes an address, and when.
+
+A claim of a living node stays. Of an address without an owner, the first candidate in the order takes it at
+once; each later one waits a grace longer for those before it, and where the address is new a moment besides:
+they may not have heard of it. An owner that is to have it no longer asks to be relieved, and answers until
+another one's claim has come.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from vipcast import election
+from vipcast.layer2.api import AddressWant, Electorate
+from vipcast.membership.balance import offered, unable
+from vipcast.membership.entries import (
+    MAX_SUPPORT,
+    MAX_TERM,
+    Condition,
+    Hold,
+    Kind,
+    Ownership,
+    Reason,
+    Unable,
+)
+from vipcast.membership.replicated_state import ReplicatedState
+from vipcast.membership.types import Address, Profile
+from vipcast.membership.unable import summary
+
+# An owner whose process ends, and that nobody relieves, goes on for so long.
+YIELD_SECONDS = 3.0
+# Of a new address: nobody misses it yet, and the speaker of the first candidate may be busy.
+NEW_PATIENCE = 0.5
+# An owner that is no candidate for us may not have heard of it yet, or may know better.
+CANDIDATE_PATIENCE = 2.0
+# Why a healthy owner loses an address to somebody that has not heard of it.
+OF_A_SPLIT = (Reason.OWNER_DEAD, Reason.OWNER_RELEASED, Reason.VACANT)
+# An orphan, whose speaker has been gone for long, takes what is nobody's after all others.
+ORPHAN_PATIENCE = 2.0
+# An orphan is relieved after so long: where all were without a speaker, the first that has one again is not
+# to take everything.
+RELIEF_PATIENCE = 30.0
+# With pre-emption: who is back waits until it has stayed.
+PREEMPT_PATIENCE = 5.0
+# Of a node that hears others, which do not hear it: they decide first.
+MUTE_PATIENCE = 2.0
+# Who is back, and was missed: others that are back too are heard first.
+BACK_PATIENCE = 0.05
+# Hashes in one go: some milliseconds. Heartbeats have to go out in between.
+BUDGET = 2000
+
+
+class ClaimManager:
+    """``wall``: milliseconds since 1970. ``doubt``: puts off what follows of a member's death.
+    ``side``: how many members we hear, ourselves too.
+
+    ``settled``: everyone who is there has been heard. ``present``: nobody says that we are dead.
+    ``unheard``: we hear others, and they do not hear us. ``above``: those of them that do not depend on us.
+    ``deaf``: nothing at all is heard, so that nothing is known of the others either.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        profile: Profile,
+        state: ReplicatedState,
+        *,
+        wall: Callable[[], int],
+        doubt: Callable[[str, float], float],
+        side: Callable[[], int],
+        contested: Callable[[Address], None] = lambda _address: None,
+    ) -> None:
+        self.name, self.profile = name, profile
+        self.wants: Mapping[Address, AddressWant] = {}
+        self.told = False  # what is wanted: a successor that has not been told gives nothing up
+        self.unable: frozenset[Address] = frozenset()
+        self.settled = self.present = self.leaving = self.unheard = self.deaf = False
+        self.preempt = self.orphaned = False
+        self._keys: defaultdict[str, set[Address]] = defaultdict(set)  # addresses that go to one node
+        self.stable_since = 0.0
+        self.min_partition_size = 0  # lately; 0 while that is not known
+        self._state, self._wall, self._doubt, self._side = state, wall, doubt, side
+        self._say_contested = contested
+        self._support: int | None = None  # of claims that are made now
+        self._holding: set[Address] = set()
+        self._held: frozenset[Address] | None = frozenset()
+        self._queue: deque[Address] = deque()
+        self._queued: set[Address] = set()
+        self._vacant: dict[Address, tuple[Reason, float]] = {}
+        self._listens: dict[Address, float] = {}  # until when nothing is taken
+        self.above: frozenset[str] = frozenset()
+        self._contested: dict[Address, int] = {}  # since when we had them
+        self._deferred: dict[Address, str] = {}  # to whom, though our claim is the newer one
+        self._yields: dict[Address, float] = {}
+        self._spent: set[Address] = set()  # has been taken from a living owner, or by one from us
+        self._posthumous: set[Address] = set()  # claimed by one that we took for dead
+        self._clock: list[tuple[float, int, Address]] = []  # a heap; what is not armed is old
+        self._armed: dict[Address, float] = {}
+        self._alarms = 0
+
+    # ---- inputs ----
+
+    def set_wants(self, wants: Mapping[Address, AddressWant]) -> None:
+        before, self.wants, self.told = self.wants, dict(wants), True
+        changed = [a for a, want in wants.items() if (was := before.get(a)) is not want and was != want]
+        changed += before.keys() - wants.keys()
+        for address in changed:
+            for want in (before.get(address), wants.get(address)):
+                if want is not None:
+                    _change(self._keys, want.key, address, want is wants.get(address))
+        self._spent.difference_update(changed)
+        self._posthumous &= wants.keys()
+        self.look(changed)
+        if self.unable and changed:
+            self.say_unable()
+
+    def set_unable(self, addresses: Collection[Address], now: float) -> None:
+        """Take what cannot be answered; whoever can again listens first, as others may own it by now."""
+        before, self.unable = self.unable, frozenset(addresses)
+        changed = before ^ self.unable
+        self._listens = {address: at for address, at in self._listens.items() if at > now}
+        self._listens |= dict.fromkeys(before - self.unable, now + self.profile.dead_after)
+        self._spent -= changed
+        self.look(changed)
+        self.say_unable()
+
+    def say_unable(self) -> None:
+        """Tell the others: they do not wait for us then."""
+        classes, addresses = summary(self.unable, self.wants)
+        known = self._state.entries.get((Kind.UNABLE, self.name))
+        said = known if isinstance(known, Unable) else None
+        if (said.classes, said.addresses) != (classes, addresses) if said else bool(classes or addresses):
+            version = said.version + 1 if said else 0
+            self._state.merge((Kind.UNABLE, self.name), Unable(version, classes, addresses))
+
+    def set_orphaned(self, orphaned: bool) -> None:
+        """Note whether nobody has told us anything for long.
+
+        Others are then asked to take over, and until they do we go on.
+        """
+        if orphaned is not self.orphaned:
+            self.orphaned = orphaned
+            self.look_everywhere()
+
+    def look(self, addresses: Iterable[Address]) -> None:
+        """Have these addresses looked at: something about them may have changed."""
+        for address in addresses:
+            if address not in self._queued:
+                self._queued.add(address)
+                self._queue.append(address)
+
+    def begin_again(self, now: float) -> None:
+        """Begin again: we are back, or may claim from now on."""
+        self.stable_since = now
+        self._spent.clear()
+        self.look_everywhere()
+
+    def stop(self) -> None:
+        """Stop owning: there is no key."""
+        self.settled = False
+        self.drop_all()
+
+    def drop_all(self) -> None:
+        self._holding.clear()
+        self._held = None
+
+    @property
+    def held(self) -> frozenset[Address]:
+        """The same object for as long as nothing has changed."""
+        if self._held is None:
+            self._held = frozenset(self._holding)
+        return self._held
+
+    def look_everywhere(self) -> None:
+        self.look([*self.wants, *self._state.owned.get(self.name, ())])
+
+    def claim_changed(self, address: Address, old: Ownership | None, new: Ownership) -> None:
+        taken = old is not None and old.owner == self.name != new.owner and old.hold is Hold.HELD
+        self._deferred.pop(address, None)
+        if taken and new.reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
+            self._spent.add(address)
+        if taken and old is not None and new.reason in OF_A_SPLIT and new.support < self.min_partition_size:
+            self._contested[address] = old.since
+        want = self.wants.get(address)
+        if want is not None and len(siblings := self._keys[want.key]) > 1:
+            self.look(sibling for sibling in siblings if sibling in self._vacant)
+        if new.owner == self.name or self._state.is_present(new.owner):
+            self._posthumous.discard(address)
+        elif address in self.wants:
+            self._posthumous.add(address)
+            self._vacant.pop(address, None)
+        self.look([address])
+
+    def heard_older(self, address: Address, said: Ownership) -> None:
+        """A claim that ours has overtaken, and its owner does not know."""
+        known = self._state.claim(address)
+        if known is not None and known.owner == self.name and said.owner in self.above:
+            if said.hold is Hold.HELD:
+                self._deferred[address] = said.owner
+            else:
+                self._deferred.pop(address, None)
+            self.look([address])
+
+    def set_standing(self, unheard: bool, above: frozenset[str], deaf: bool) -> None:
+        """``unheard``, ``above`` and ``deaf``: see the class."""
+        if deaf is not self.deaf:
+            self.deaf = deaf
+            self.look_everywhere()
+        if unheard is not self.unheard:
+            self.unheard = unheard
+            self.look(list(self._vacant))
+        if above != self.above:
+            self.above = above
+            self.look(list(self._deferred))
+
+    def node_changed(self, name: str) -> None:
+        if self._state.is_present(name):
+            self._posthumous.difference_update(self._state.owned.get(name, ()))
+        self.look(self._state.owned.get(name, ()))
+        self.look(list(self._vacant))
+        if self.preempt:
+            self.look(self.wants)
+
+    def look_at_vacant(self) -> None:
+        """Look again at what has no owner: a member can answer for more than before, or for less."""
+        self.look(list(self._vacant))
+
+    # ---- what follows ----
+
+    def timer(self, now: float) -> float | None:
+        if self._queue:
+            return now
+        return self._clock[0][0] if self._clock else None
+
+    def work(self, now: float) -> None:
+        while self._clock and self._clock[0][0] <= now:
+            at, _number, address = heapq.heappop(self._clock)
+            if self._armed.get(address) == at:
+                del self._armed[address]
+                self.look([address])
+        self._support = None
+        budget = BUDGET
+        while self._queue and budget > 0:
+            address = self._queue.popleft()
+            self._queued.discard(address)
+            budget -= self._decide(address, now)
+
+    def _decide(self, address: Address, now: float) -> int:
+        """Decide about an address; return what that cost, in hashes or so."""
+        want, claim = self.wants.get(address), self._state.claim(address)
+        if claim is not None and claim.owner == self.name and claim.hold is not Hold.RELEASED:
+            self._vacant.pop(address, None)
+            self._keep(address, claim, want, now)
+            return 1
+        if self._contest(address, claim, want):
+            return 1
+        self._hold(address, False)
+        self._yields.pop(address, None)
+        if want is None or not self._may_take(address, want):
+            self._vacant.pop(address, None)
+            return 1
+        return self._consider(address, claim, want, now)
+
+    # ---- ours ----
+
+    def _keep(self, address: Address, claim: Ownership, want: AddressWant | None, now: float) -> None:
+        """Keep a claim of ours or give it up.
+
+        Until we are settled, one of an earlier generation stays as it is.
+        """
+        if not self.settled:
+            return
+        if self._defers(address):
+            self._hold(address, False)
+            return
+        if want is None:
+            self._release(address, claim, Reason.NOT_WANTED)
+        elif address in self.unable:
+            self._release(address, claim, Reason.UNABLE)
+        elif self.leaving or self.orphaned or not _within(want.electorate, self.name):
+            self._yield(address, claim, want, now)
+        else:
+            self._yields.pop(address, None)
+            if claim.hold is Hold.YIELDING:
+                self._claim(address, claim, Reason.KEPT)
+            self._hold(address, True)
+
+    def _defers(self, address: Address) -> bool:
+        """We were cut off and are not let in yet, and somebody whom we hear has it."""
+        owner = self._deferred.get(address)
+        if owner is None:
+            return False
+        if owner in self.above and self._state.is_present(owner):
+            return True
+        del self._deferred[address]
+        return False
+
+    def _yield(self, address: Address, claim: Ownership, want: AddressWant, now: float) -> None:
+        orphaned = self.orphaned and _within(want.electorate, self.name)
+        waiting = Reason.ORPHANED if orphaned else Reason.NOT_CANDIDATE
+        reason = Reason.LEAVING if self.leaving else waiting
+        until = self._yields.setdefault(address, now + YIELD_SECONDS)
+        if self._gives_up(want) and (now >= until or not self._somebody_else(address, want)):
+            self._release(address, claim, reason)
+            return
+        self._hold(address, True)
+        if now < until:
+            self._wake(address, until)
+        if claim.hold is Hold.HELD:
+            self._put(address, claim._replace(hold=Hold.YIELDING, reason=reason))
+
+    def _release(self, address: Address, claim: Ownership, reason: Reason) -> None:
+        self._hold(address, False)
+        self._yields.pop(address, None)
+        self._put(address, claim._replace(hold=Hold.RELEASED, reason=reason))
+
+    def _gives_up(self, want: AddressWant) -> bool:
+        """Return whether it is given up though nobody takes it: answers of ours would be worth nothing.
+
+        Of who is no candidate any more they are worth something, unless its packets would be dropped, or
+        nobody at all may answer.
+        """
+        nobody = not any(group for _preference, group in want.electorate)
+        return self.leaving or nobody or (want.local and not _within(want.electorate, self.name))
+
+    def _somebody_else(self, address: Address, want: AddressWant) -> bool:
+        names = (name for _preference, group in want.electorate for name in group)
+        return any(name != self.name and self._can(name, address, want) for name in names)
+
+    def _can(self, name: str, address: Address, want: AddressWant) -> bool:
+        return self._present(name) and not unable(self._state, name, address, want)
+
+    # ---- others', or nobody's ----
+
+    def _contest(self, address: Address, claim: Ownership | None, want: AddressWant | None) -> bool:
+        """A smaller part of a split took us for dead, and what it took stays where it was."""
+        since = self._contested.pop(address, None)
+        if since is None or claim is None or want is None or not self._may_take(address, want):
+            return False
+        self._claim(address, claim._replace(since=since), Reason.CONTESTED)
+        self._hold(address, True)
+        self._say_contested(address)
+        return True
+
+    def _may_take(self, address: Address, want: AddressWant) -> bool:
+        return self.present and self._can_take(address, want)
+
+    def _can_take(self, address: Address, want: AddressWant) -> bool:
+        return (
+            self.settled
+            and not self.leaving
+            and not self.deaf
+            and address not in self.unable
+            and _within(want.electorate, self.name)
+        )
+
+    def _consider(self, address: Address, claim: Ownership | None, want: AddressWant, now: float) -> int:
+        cost = sum(len(group) for _preference, group in want.electorate)
+        reason = self._vacancy(address, claim, want)
+        if reason is None:
+            self._vacant.pop(address, None)
+            return 1
+        known = self._vacant.get(address)
+        if known is None or known[0] is not reason:
+            known = self._vacant[address] = reason, now
+        at = self._turn(address, claim, want, reason, known[1])
+        if at is not None and claim is not None and reason is Reason.OWNER_DEAD:
+            at = self._doubt_of(address, claim.owner, at)
+        if at is not None:
+            at = max(at, self._listens.get(address, at))
+        if at is None:
+            self._vacant.pop(address, None)
+        elif now < at:
+            self._wake(address, at)
+        else:
+            self._take(address, claim, reason)
+        return cost
+
+    def _vacancy(self, address: Address, claim: Ownership | None, want: AddressWant) -> Reason | None:
+        """Return why somebody else should have it, or None."""
+        if claim is None or (claim.hold is Hold.RELEASED and claim.reason is Reason.NOT_WANTED):
+            return Reason.VACANT
+        unspent = address not in self._spent
+        ours = offered(self._state, claim.owner, address, self.name)
+        reasons = {
+            Reason.OFFERED: ours and claim.hold is Hold.HELD,
+            Reason.OWNER_RELEASED: claim.hold is Hold.RELEASED,
+            Reason.OWNER_DEAD: not self._state.is_present(claim.owner),
+            Reason.OWNER_YIELDED: claim.hold is Hold.YIELDING,
+            Reason.OWNER_NO_CANDIDATE: unspent and not _within(want.electorate, claim.owner),
+            Reason.PREEMPTED: unspent and self.preempt,
+        }
+        if self.orphaned and self._state.is_present(claim.owner) and claim.hold is not Hold.RELEASED:
+            return None  # whoever has it knows no less than we do
+        return next((reason for reason, true in reasons.items() if true), None)
+
+    def _turn(
+        self, address: Address, claim: Ownership | None, want: AddressWant, reason: Reason, since: float
+    ) -> float | None:
+        """Return when this node takes it, if no other one has; None for never."""
+        if reason is Reason.OFFERED:
+            return since
+        out = claim.owner if claim is not None and reason not in (Reason.VACANT, Reason.PREEMPTED) else None
+        place = election.rank(
+            want.key,
+            want.electorate,
+            self.name,
+            lambda name: name != out and self._can(name, address, want),
+        )
+        if place is not None and reason is not Reason.PREEMPTED:
+            place = self._beside(address, want, place)
+        if place is None or (reason is Reason.PREEMPTED and place > 0):
+            return None
+        at = since + place * self.profile.grace + (MUTE_PATIENCE if self.unheard else 0.0)
+        at += ORPHAN_PATIENCE if self.orphaned else 0.0
+        if reason is Reason.OWNER_YIELDED and claim is not None and claim.reason == Reason.ORPHANED:
+            at += RELIEF_PATIENCE
+        if reason is Reason.VACANT and place > 0:
+            at += NEW_PATIENCE
+        if claim is not None:
+            if self._state.condition(claim.owner) is None:
+                at += 2 * self.profile.dead_after  # its claim may have come before the owner's own entry
+            at = max(at, self.stable_since + BACK_PATIENCE)
+        if reason is Reason.OWNER_NO_CANDIDATE:
+            return at + CANDIDATE_PATIENCE
+        return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at
+
+    def _beside(self, address: Address, want: AddressWant, place: int) -> int:
+        """Return our place, where whoever has the service's other address comes first."""
+        for sibling in self._keys[want.key]:
+            claim = self._state.claim(sibling) if sibling != address else None
+            if claim is None or claim.hold is not Hold.HELD or not _within(want.electorate, claim.owner):
+                continue
+            if self._can(claim.owner, address, want):
+                return 0 if claim.owner == self.name else place + 1
+        return place
+
+    def _doubt_of(self, address: Address, owner: str, at: float) -> float:
+        """A claim that has come after its owner's death: it was dead for us alone, and is heard soon."""
+        return at + self.profile.dead_after if address in self._posthumous else self._doubt(owner, at)
+
+    def _present(self, name: str) -> bool:
+        return self._state.condition(name) is Condition.ALIVE
+
+    def _take(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
+        if reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
+            self._spent.add(address)
+        self._vacant.pop(address, None)
+        self._claim(address, claim, reason)
+        self._hold(address, True)
+
+    def _claim(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
+        term = 1 if claim is None else min(claim.term + 1, MAX_TERM)
+        keeps = reason in (Reason.KEPT, Reason.CONTESTED)
+        since = claim.since if claim is not None and keeps else self._wall()
+        if self._support is None:
+            self._support = self._side()
+        support = self.min_partition_size if reason is Reason.CONTESTED else self._support
+        self._put(address, Ownership(term, self.name, Hold.HELD, reason, since, min(support, MAX_SUPPORT)))
+
+    def _hold(self, address: Address, held: bool) -> None:
+        if held is not (address in self._holding):
+            self._holding ^= {address}
+            self._held = None
+
+    def _put(self, address: Address, claim: Ownership) -> None:
+        self._state.merge((Kind.CLAIM, address), claim)
+
+    def _wake(self, address: Address, at: float) -> None:
+        if self._armed.get(address) != at:
+            self._armed[address] = at
+            self._alarms += 1
+            heapq.heappush(self._clock, (at, self._alarms, address))
+
+
+def _change(keys: defaultdict[str, set[Address]], key: str, address: Address, there: bool) -> None:
+    if there:
+        keys[key].add(address)
+        return
+    keys[key].discard(address)
+    if not keys[key]:
+        del keys[key]
+
+
+def _within(electorate: Electorate, name: str) -> bool:
+    return any(name in group for _preference, group in electorate)
