@@ -31,27 +31,26 @@ _SHARED = OPTIONAL | TRANSITIVE
 
 def encode_attributes(attributes: PathAttributes, *, asn4: bool = True) -> bytes:
     """Encode in order of type (RFC 4271 section 5), multiprotocol ones first (RFC 7606 section 5.1)."""
-    return b"".join(
-        (
-            *_multiprotocol(attributes),
-            *_well_known(attributes, asn4),
-            *_communities(attributes),
-            *map(encode_raw, attributes.others),
-        )
-    )
+    return encode_multiprotocol(attributes) + encode_shared(attributes, asn4=asn4)
+
+
+def encode_multiprotocol(attributes: PathAttributes) -> bytes:
+    """Encode MP_REACH_NLRI and MP_UNREACH_NLRI, whose prefixes differ from message to message."""
+    reach, unreach = attributes.mp_reach, attributes.mp_unreach
+    parts = b"" if reach is None else _attribute(OPTIONAL, Code.MP_REACH_NLRI, _encode_reach(reach))
+    if unreach is not None:
+        parts += _attribute(OPTIONAL, Code.MP_UNREACH_NLRI, _encode_unreach(unreach))
+    return parts
+
+
+def encode_shared(attributes: PathAttributes, *, asn4: bool) -> bytes:
+    """Encode all others, which are the same in each message of a group of routes."""
+    own = (*_well_known(attributes, asn4), *_communities(attributes))
+    return b"".join((*own, *map(encode_raw, attributes.others)))
 
 
 def encode_raw(raw: RawAttribute) -> bytes:
     return _attribute(raw.flags, raw.code, raw.value)
-
-
-def _multiprotocol(a: PathAttributes) -> list[bytes]:
-    parts = []
-    if a.mp_reach is not None:
-        parts.append(_attribute(OPTIONAL, Code.MP_REACH_NLRI, _encode_reach(a.mp_reach)))
-    if a.mp_unreach is not None:
-        parts.append(_attribute(OPTIONAL, Code.MP_UNREACH_NLRI, _encode_unreach(a.mp_unreach)))
-    return parts
 
 
 def _well_known(a: PathAttributes, asn4: bool) -> list[bytes]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from vipcast.bgp.route import Address, LargeCommunity, Prefix
+from vipcast.bgp.route import LargeCommunity, Prefix
 from vipcast.bgp.wire import Family
+from vipcast.model.addresses import IPAddress
 
 AS_TRANS = 23456  # RFC 6793 section 9
 MAX_TWO_OCTET_ASN = 0xFFFF
@@ -67,7 +68,7 @@ class MpReach:
     """MP_REACH_NLRI (RFC 4760 section 3); ``link_local`` as in RFC 2545 section 3."""
 
     family: Family
-    next_hop: Address
+    next_hop: IPAddress
     nlri: Sequence[Prefix]
     link_local: IPv6Address | None = None
 

@@ -21,8 +21,9 @@ from vipcast.bgp.attributes import (
 from vipcast.bgp.extended_communities import link_bandwidth
 from vipcast.bgp.framing import HEADER_LENGTH, MAX_LENGTH
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
-from vipcast.bgp.route import Address, LargeCommunity, Route
+from vipcast.bgp.route import LargeCommunity, Route
 from vipcast.bgp.wire import Family, family_of
+from vipcast.model.addresses import IPAddress
 
 DEFAULT_LOCAL_PREF = 100
 
@@ -46,12 +47,12 @@ class Withheld(Enum):
 class NextHop:
     """``link_local`` beside a global address: RFC 2545 section 3."""
 
-    address: Address
+    address: IPAddress
     link_local: IPv6Address | None = None
 
 
 def choose_next_hops(
-    local: Address, others: Mapping[Family, Address], *, ipv6_for_ipv4: bool
+    local: IPAddress, others: Mapping[Family, IPAddress], *, ipv6_for_ipv4: bool
 ) -> dict[Family, NextHop]:
     """A next hop for each family that has one: our address on the connection where it is of that family.
 
@@ -72,7 +73,7 @@ def choose_next_hops(
     return found
 
 
-def _ipv6_next_hop(local: Address, other: Address | None) -> NextHop | None:
+def _ipv6_next_hop(local: IPAddress, other: IPAddress | None) -> NextHop | None:
     if isinstance(local, IPv6Address) and not local.is_link_local:
         return NextHop(_plain(local))
     link_local = _plain(local) if isinstance(local, IPv6Address) else None
@@ -110,8 +111,8 @@ class Export:
         cls,
         settings: SessionSettings,
         negotiated: Negotiated,
-        local: Address,
-        others: Mapping[Family, Address],
+        local: IPAddress,
+        others: Mapping[Family, IPAddress],
     ) -> Export:
         """``local`` and ``others`` as for ``choose_next_hops``."""
         return cls(

@@ -9,7 +9,7 @@ carried is a LocalError, octets that are no message are a RemoteError with the N
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from ipaddress import IPv4Address
 
@@ -54,12 +54,14 @@ class Update:
     """``withdrawn`` and ``nlri`` are IPv4 unicast; the other family is inside the attributes.
 
     ``problems`` are what was wrong with a received one and needs no reset; they are never sent.
+    ``encoded``: the octets of ``attributes`` where they are known already, for the ``asn4`` of the session.
     """
 
     withdrawn: Sequence[Prefix] = ()
     attributes: PathAttributes = NO_ATTRIBUTES
     nlri: Sequence[Prefix] = ()
     problems: tuple[Problem, ...] = ()
+    encoded: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def announced(self) -> tuple[Prefix, ...]:
@@ -174,7 +176,9 @@ def _encode_parameters(capabilities: bytes) -> bytes:
 
 def _encode_update(message: Update, asn4: bool) -> bytes:
     withdrawn = encode_prefixes(message.withdrawn)
-    attributes = encode_attributes(message.attributes, asn4=asn4)
+    attributes = message.encoded
+    if attributes is None:
+        attributes = encode_attributes(message.attributes, asn4=asn4)
     return update_body(withdrawn, attributes, encode_prefixes(message.nlri))
 
 

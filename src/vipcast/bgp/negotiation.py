@@ -27,8 +27,8 @@ from vipcast.bgp.error_codes import ErrorCode, OpenError
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH
 from vipcast.bgp.messages import Open
-from vipcast.bgp.route import Address
 from vipcast.bgp.wire import Family
+from vipcast.model.addresses import IPAddress
 
 MIN_HOLD_TIME = 3
 MAX_HOLD_TIME = 0xFFFF
@@ -141,7 +141,7 @@ def _acceptable_hold_time(seconds: int) -> bool:
     return seconds == 0 or MIN_HOLD_TIME <= seconds <= MAX_HOLD_TIME
 
 
-def make_open(settings: SessionSettings, local: Address) -> Open:
+def make_open(settings: SessionSettings, local: IPAddress) -> Open:
     router_id = settings.router_id or derive_router_id(local, settings.node_name)
     return Open.of(settings.speaking_asn, int(settings.hold_time), router_id, *_offered(settings))
 
@@ -160,7 +160,7 @@ def _offered(settings: SessionSettings) -> Iterator[Capability]:
     yield EnhancedRefresh()
 
 
-def derive_router_id(local: Address, node_name: str) -> IPv4Address:
+def derive_router_id(local: IPAddress, node_name: str) -> IPv4Address:
     """Return our address on the connection; over IPv6 a number made of the name, or of the address."""
     if isinstance(local, IPv4Address):
         return local

@@ -20,7 +20,7 @@ among them has its last octets and events, and nothing after them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from types import MappingProxyType
 
@@ -29,9 +29,10 @@ from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Notification, Open, encode
 from vipcast.bgp.negotiation import SessionSettings
 from vipcast.bgp.peer_state import PeerState
-from vipcast.bgp.route import Address
+from vipcast.bgp.route import Route
 from vipcast.bgp.session import Session
 from vipcast.bgp.wire import Family
+from vipcast.model.addresses import IPAddress
 
 # A peer that comes back at once is welcome; one that has failed more often in a row waits as we do.
 _FORGIVEN = 1
@@ -77,6 +78,10 @@ class PeerSessions:
     def start(self, now: float) -> None:
         self.current.start(now)
 
+    def set_routes(self, routes: Collection[Route]) -> None:
+        """Set what the peer should have, whichever session carries it; see `Session.set_routes`."""
+        self.current.set_routes(routes)
+
     def stop(
         self,
         now: float,
@@ -91,7 +96,7 @@ class PeerSessions:
         self.settle(now)
 
     def reset(self, now: float, subcode: Cease, why: str) -> None:
-        """End all for a reason of our own, and come back; see `Session.abandon`."""
+        """End all for a reason of our own, and come back; see `Session.reset`."""
         for session in self.sessions:
             session.reset(now, subcode, why)
         self.settle(now)
@@ -103,7 +108,7 @@ class PeerSessions:
             self.settle(now)
 
     def accept(
-        self, now: float, local: Address, next_hops: Mapping[Family, Address] = MappingProxyType({})
+        self, now: float, local: IPAddress, next_hops: Mapping[Family, IPAddress] = MappingProxyType({})
     ) -> Session | Refusal:
         """The peer has dialled: the session that serves its connection. Arguments as `Session.connected`."""
         if (refusal := self.refusal(now)) is not None:

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from vipcast.bgp.attribute_encoder import encode_attributes
-from vipcast.bgp.attributes import MpReach, MpUnreach, PathAttributes
+from vipcast.bgp.attribute_encoder import encode_multiprotocol, encode_shared
+from vipcast.bgp.attributes import MpUnreach, PathAttributes
 from vipcast.bgp.errors import LocalError
 from vipcast.bgp.export import Export, Group, Withheld
 from vipcast.bgp.messages import RefreshMark, RouteRefresh, Update
@@ -185,13 +185,14 @@ class AdjRibOut:
     def _take_announcements(self, export: Export) -> Update:
         key, group = next(iter(self._announce.items()))
         attributes = export.attributes(next(iter(group.values())))
-        used = len(encode_attributes(attributes, asn4=export.asn4)) + _EXTENDED_LENGTH
+        shared = encode_shared(attributes, asn4=export.asn4)
+        used = len(encode_multiprotocol(attributes)) + _EXTENDED_LENGTH + len(shared)
         routes = _fitting(group.values(), export.room - used)
         for route in routes:
             self._sent[route.key] = group.pop(route.key)
         if not group:
             del self._announce[key]
-        return _announcement(attributes, _packed(routes, family_of(routes[0].prefix)))
+        return _announcement(attributes, _packed(routes, family_of(routes[0].prefix)), shared)
 
     def _take_end_of_rib(self) -> Update | None:
         """RFC 4724 section 2: sent without the graceful restart capability as well; convergence profits."""
@@ -231,12 +232,13 @@ def _packed(routes: list[Route], family: Family) -> PackedPrefixes:
     return PackedPrefixes(b"".join([route.key[1:] for route in routes]), family)
 
 
-def _announcement(attributes: PathAttributes, prefixes: PackedPrefixes) -> Update:
+def _announcement(attributes: PathAttributes, prefixes: PackedPrefixes, shared: bytes) -> Update:
+    """Return the UPDATE; ``shared``: the octets of all attributes but MP_REACH_NLRI."""
     reach = attributes.mp_reach
     if reach is None:
-        return Update(attributes=attributes, nlri=prefixes)
-    full = MpReach(reach.family, reach.next_hop, prefixes, reach.link_local)
-    return Update(attributes=replace(attributes, mp_reach=full))
+        return Update(attributes=attributes, nlri=prefixes, encoded=shared)
+    full = replace(attributes, mp_reach=replace(reach, nlri=prefixes))
+    return Update(attributes=full, encoded=encode_multiprotocol(full) + shared)
 
 
 def _fitting(routes: Collection[Route] | Iterator[Route], room: int) -> list[Route]:

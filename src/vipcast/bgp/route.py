@@ -8,9 +8,9 @@ import struct
 from dataclasses import dataclass, field
 
 from vipcast.bgp.errors import LocalError
-from vipcast.bgp.wire import Address, Prefix, encode_prefix
+from vipcast.bgp.wire import Prefix, encode_prefix
 
-__all__ = ["GRACEFUL_SHUTDOWN", "MAX_PREPEND", "Address", "LargeCommunity", "Prefix", "Route"]
+__all__ = ["GRACEFUL_SHUTDOWN", "MAX_PREPEND", "LargeCommunity", "Prefix", "Route"]
 
 GRACEFUL_SHUTDOWN = 0xFFFF0000  # RFC 8326 section 5: 65535:0
 

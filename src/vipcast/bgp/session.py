@@ -31,9 +31,10 @@ from vipcast.bgp.fsm import ERROR_EVENTS, FSM_SUBCODES, TCP_UP, Action, Event, S
 from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RefreshMark, RouteRefresh, Update
 from vipcast.bgp.negotiation import Negotiated, SessionSettings
 from vipcast.bgp.peer_state import PeerState
-from vipcast.bgp.route import Address, Route
+from vipcast.bgp.route import Route
 from vipcast.bgp.timers import EXPIRED, Timers
 from vipcast.bgp.wire import Family
+from vipcast.model.addresses import IPAddress
 
 # So old a session is before a new connection can mean that the peer has restarted: no router is back sooner,
 # and a connection that was dialled before this session was up arrives within a round trip or two.
@@ -69,15 +70,12 @@ class Session:
         self._backoff = self.memory.backoff
         self._yields = yields
         self._established_at = 0.0
-        self._local: Address | None = None
-        self._next_hops: dict[Family, Address] = {}
+        self._local: IPAddress | None = None
+        self._next_hops: dict[Family, IPAddress] = {}
         self._frames = FrameBuffer()
         self._outbox = bytearray()
         self._events: deque[SessionEvent] = deque()
         self._timers = Timers(self._backoff, delay_open_time=settings.delay_open_time, passive=passive)
-        self._notification = Notification(ErrorCode.CEASE, Cease.UNSPECIFIC)
-        self._update = Update()
-        self._refresh = RouteRefresh(0, 0)
 
     # ---- inputs ----
 
@@ -101,21 +99,18 @@ class Session:
         """
         notification = cease_notification(self.negotiated, subcode, message, preserve=preserve)
         if notification is None:
-            self._handle_event(Event.TcpConnectionFails, now, "we left, to come back: graceful restart")
-        else:
-            self._notification = notification
-        self._handle_event(Event.ManualStop, now)
+            self._handle_event(Event.TcpConnectionFails, now, why="we left, to come back: graceful restart")
+        self._handle_event(Event.ManualStop, now, notification)
 
     def reset(self, now: float, subcode: Cease, why: str) -> None:
         """End it for a reason of our own; it comes back by itself. Without a connection nothing happens."""
         if self.state in (State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED):
-            self._notification = Notification(ErrorCode.CEASE, subcode)
-            self._handle_event(Event.AutomaticStop, now, f"we ended the session: {self._notification}: {why}")
+            cease = Notification(ErrorCode.CEASE, subcode)
+            self._handle_event(Event.AutomaticStop, now, cease, why=f"we ended the session: {cease}: {why}")
 
     def close_collision(self, now: float) -> None:
         """Another connection is preferred (RFC 4271 section 6.8, RFC 4486 section 4). Nobody's fault."""
-        self._notification = Notification(ErrorCode.CEASE, Cease.COLLISION)
-        self._handle_event(Event.OpenCollisionDump, now)
+        self._handle_event(Event.OpenCollisionDump, now, Notification(ErrorCode.CEASE, Cease.COLLISION))
 
     def start_passive(self, now: float) -> None:
         """Leave the rest in Idle early: the peer is there."""
@@ -130,8 +125,8 @@ class Session:
     def connected(
         self,
         now: float,
-        local: Address,
-        next_hops: Mapping[Family, Address] = MappingProxyType({}),
+        local: IPAddress,
+        next_hops: Mapping[Family, IPAddress] = MappingProxyType({}),
         *,
         accepted: bool = False,
     ) -> None:
@@ -149,7 +144,7 @@ class Session:
 
     def connection_failed(self, now: float, why: str) -> None:
         """The dialled connection did not come up, or the one that was up is gone."""
-        self._handle_event(Event.TcpConnectionFails, now, why)
+        self._handle_event(Event.TcpConnectionFails, now, why=why)
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Whatever the octets are, the answer is an event or a NOTIFICATION, never an exception.
@@ -224,7 +219,7 @@ class Session:
             if event is Event.IdleHoldTimer_Expires and (waiting or self._timers.passive):
                 self.start_passive(now)
             else:
-                self._handle_event(event, now, EXPIRED.get(event, ""))
+                self._handle_event(event, now, why=EXPIRED.get(event, ""))
 
     # ---- to look at ----
 
@@ -272,17 +267,15 @@ class Session:
             case Open():
                 self._receive_open(message, now)
             case Keepalive():
-                self._handle_event(Event.KeepAliveMsg, now, "KEEPALIVE")
+                self._handle_event(Event.KeepAliveMsg, now, message, why="KEEPALIVE")
             case Update():
-                self._update = message
-                self._handle_event(Event.UpdateMsg, now, "UPDATE")
+                self._handle_event(Event.UpdateMsg, now, message, why="UPDATE")
             case RouteRefresh():
-                self._refresh = message
-                self._handle_event(Event.RouteRefreshMsg, now, "ROUTE-REFRESH")
+                self._handle_event(Event.RouteRefreshMsg, now, message, why="ROUTE-REFRESH")
             case Notification(code, subcode):
                 version = (code, subcode) == (ErrorCode.OPEN, 1)
                 event = Event.NotifMsgVerErr if version else Event.NotifMsg
-                self._handle_event(event, now, f"the peer ended the session: {message}")
+                self._handle_event(event, now, message, why=f"the peer ended the session: {message}")
 
     def _receive_open(self, message: Open, now: float) -> None:
         delayed = self._delayed(Event.BGPOpen)
@@ -299,23 +292,30 @@ class Session:
                 self.close_collision(now)
                 return
         event = Event.BGPOpen_with_DelayOpenTimer_running if delayed else Event.BGPOpen
-        self._handle_event(event, now, "OPEN")
+        self._handle_event(event, now, message, why="OPEN")
 
     def _refuse(self, error: RemoteError, now: float) -> None:
         """Answer what was wrong with what the peer sent."""
-        self._notification = Notification(error.code, error.subcode, error.data)
-        self._handle_event(ERROR_EVENTS[error.code], now, f"we ended the session: {error}")
+        answer = Notification(error.code, error.subcode, error.data)
+        self._handle_event(ERROR_EVENTS[error.code], now, answer, why=f"we ended the session: {error}")
 
     # ---- transitions ----
 
-    def _handle_event(self, event: Event, now: float, why: str = "") -> None:
+    def _handle_event(
+        self, event: Event, now: float, message: Message | None = None, *, why: str = ""
+    ) -> None:
+        """Change the state and do what the table says.
+
+        ``message``: the one received, or the NOTIFICATION that an event of our own sends. ``why``: the error
+        in words, where the event ends the session.
+        """
         old = self.state
         self.state, actions = transition(old, event, delayed=self._delayed(event))
         bad = event is not Event.OpenCollisionDump and not _BAD_NEWS.isdisjoint(actions)
         if bad:
             self._note_error(old, event, why, now)
         for action in actions:
-            self._perform(action, event, old, now)
+            self._perform(action, event, message, old, now)
         if self.state is not old:
             self._events.append(StateChanged(old, self.state, self.last_error if bad else ""))
 
@@ -331,7 +331,9 @@ class Session:
         self.memory.last_error = why or event.name
         self.memory.last_error_at = now
 
-    def _perform(self, action: Action, event: Event, old: State, now: float) -> None:  # noqa: PLR0912 - one arm for each action
+    def _perform(  # noqa: PLR0912 - one arm for each action
+        self, action: Action, event: Event, message: Message | None, old: State, now: float
+    ) -> None:
         match action:
             case Action.CONNECT:
                 self._events.append(Connect())
@@ -342,7 +344,8 @@ class Session:
             case Action.SEND_KEEPALIVE:
                 self._send_keepalive(old)
             case Action.NOTIFY_CEASE | Action.NOTIFY_RECEIVED_ERROR:
-                self._send(self._notification)
+                assert isinstance(message, Notification)
+                self._send(message)
             case Action.NOTIFY_HOLD_TIMER | Action.NOTIFY_SEND_HOLD_TIMER:
                 self._send(HOLD_TIMER_NOTIFICATIONS[action])
             case Action.NOTIFY_FSM_ERROR:
@@ -356,9 +359,11 @@ class Session:
             case Action.SEND_ROUTES:
                 self._established(now)
             case Action.PROCESS_UPDATE:
-                self.counters.count_received(self._update)
+                assert isinstance(message, Update)
+                self.counters.count_received(message)
             case Action.RESEND_ROUTES:
-                self._resend_routes()
+                assert isinstance(message, RouteRefresh)
+                self._resend_routes(message)
             case _:
                 self._timers.do(action, now, old, self.negotiated)
 
@@ -400,10 +405,10 @@ class Session:
         if old is State.ESTABLISHED:
             self.rib.close()
 
-    def _resend_routes(self) -> None:
+    def _resend_routes(self, refresh: RouteRefresh) -> None:
         """The marks of RFC 7313 are about a refresh of the peer's own, and we keep nothing of it."""
-        if self._refresh.family is not None and self._refresh.subtype == RefreshMark.REQUEST:
-            self.rib.resend(self._refresh.family)
+        if refresh.family is not None and refresh.subtype == RefreshMark.REQUEST:
+            self.rib.resend(refresh.family)
 
 
 _BAD_NEWS = frozenset((Action.START_IDLE_HOLD, Action.COUNT_RETRY))

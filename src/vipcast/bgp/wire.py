@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import overload
 
 Prefix = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
 
 
 class MalformedError(Exception):

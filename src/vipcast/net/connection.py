@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vipcast.bgp.events import Connect, Disconnect, StateChanged
-from vipcast.bgp.route import Address
 from vipcast.bgp.session import Session
+from vipcast.model.addresses import IPAddress
 from vipcast.net import sockets
 from vipcast.net.settings import PeerSettings
 from vipcast.net.tcp_stream import TcpStream
@@ -21,13 +21,17 @@ _CHUNK = 16384
 
 
 class Host(Protocol):
-    """The owner of a peer's connections. ``run_step`` makes one step, and then all that follows from it."""
+    """The owner of a peer's connections.
+
+    ``run_step`` makes one step, and then all that follows from it; ``pump`` does only the latter.
+    """
 
     settings: PeerSettings
 
     def run_step(self, step: Callable[[], None]) -> None: ...
+    def pump(self) -> None: ...
     def now(self) -> float: ...
-    def peer_address(self) -> Address: ...
+    def peer_address(self) -> IPAddress: ...
     def linked(self, connection: Connection, link: TcpStream) -> None: ...
     def changed(self, event: StateChanged) -> None: ...
     def dropped(self, connection: Connection) -> None: ...
@@ -59,7 +63,7 @@ class Connection:
                 case StateChanged():
                     self._host.changed(event)
 
-    def set_key(self, peer: Address, password: str) -> None:
+    def set_key(self, peer: IPAddress, password: str) -> None:
         """Sign with another password from now on. Raises OSError: the kernel does not take it."""
         if self.link is not None:
             self.link.set_key(peer, password)
@@ -133,7 +137,7 @@ class Connection:
 
     def _write_more(self) -> None:
         self._more = None
-        self._host.run_step(lambda: None)
+        self._host.pump()
 
     async def _dial(self) -> None:
         try:

@@ -25,9 +25,10 @@ from vipcast.bgp.events import StateChanged
 from vipcast.bgp.export import Withheld
 from vipcast.bgp.fsm import State
 from vipcast.bgp.peer import PeerSessions, Refusal, refusal_message
-from vipcast.bgp.route import Address, Route
+from vipcast.bgp.route import Route
 from vipcast.bgp.session import Session
 from vipcast.bgp.wire import Family
+from vipcast.model.addresses import IPAddress
 from vipcast.net import sockets
 from vipcast.net.addresses import next_hops, read_addresses
 from vipcast.net.connection import Connection
@@ -46,12 +47,16 @@ _NOBODY_LISTENS = "this peer is waited for, and nothing listens for it"
 _Routes = tuple[frozenset[Route], frozenset[Route], dict[Route, Withheld]]
 
 
+def _no_input() -> None:
+    """The step of a pump."""
+
+
 def _jitter() -> float:
     """RFC 4271 section 10."""
     return random.uniform(0.75, 1.0)
 
 
-def _next_hops(local: Address, index: int) -> dict[Family, Address]:
+def _next_hops(local: IPAddress, index: int) -> dict[Family, IPAddress]:
     """A kernel that does not tell costs the other family, which is then withheld with its reason."""
     try:
         return next_hops(local, index, read_addresses())
@@ -82,7 +87,7 @@ class Peering:
         self._alarm: asyncio.TimerHandle | None = None
         self._finished: asyncio.Future[None] | None = None
         self._closed = False
-        self._local: Address | None = None
+        self._local: IPAddress | None = None
         self._state = State.IDLE
         self._since = (time.monotonic(), time.time())
         self._error_wall: float | None = None
@@ -94,9 +99,9 @@ class Peering:
 
     def set_routes(self, routes: frozenset[Route]) -> None:
         """The whole desired set; the difference is sent. Raises LocalError for two routes of one prefix."""
-        self._peer_sessions.memory.rib.set_desired(routes)
+        self._peer_sessions.set_routes(routes)
         if self._running:
-            self.run_step(lambda: None)
+            self.pump()
 
     def status(self) -> PeerStatus:
         session, memory = self._peer_sessions.current, self._peer_sessions.memory
@@ -208,20 +213,24 @@ class Peering:
         try:
             step()
             self._peer_sessions.settle(self.now())
-            self._pump()
+            self._serve()
         except Exception as exc:
             if not self._running:
                 raise
             assert self._finished is not None
             self._finished.set_exception(exc)
 
-    def peer_address(self) -> Address:
+    def pump(self) -> None:
+        """Do what follows from earlier inputs: write what is to be said, and perform events."""
+        self.run_step(_no_input)
+
+    def peer_address(self) -> IPAddress:
         if (address := self._remote) is None:
             raise OSError(f"no router has advertised itself on {self.settings.interface} (RFC 4861)")
         return address
 
     @property
-    def _remote(self) -> Address | None:
+    def _remote(self) -> IPAddress | None:
         if self.settings.address is not None or self._discovery is None:
             return self.settings.address
         return self._discovery.address
@@ -282,7 +291,7 @@ class Peering:
             connection.take(sock)
 
     def _accept(
-        self, connection: Connection, link: TcpStream, local: Address, hops: dict[Family, Address]
+        self, connection: Connection, link: TcpStream, local: IPAddress, hops: dict[Family, IPAddress]
     ) -> None:
         answer = self._peer_sessions.accept(self.now(), local, hops)
         if isinstance(answer, Session):
@@ -309,7 +318,7 @@ class Peering:
     def _running(self) -> bool:
         return self._finished is not None and not self._finished.done()
 
-    def _pump(self) -> None:
+    def _serve(self) -> None:
         for session in self._peer_sessions.sessions:
             if all(connection.session is not session for connection in self._connections):
                 self._connections.append(Connection(self, session))
@@ -356,7 +365,7 @@ class Peering:
             self._discovery.stop()
         if self._peer_sessions.current.state is not State.IDLE:
             self._peer_sessions.stop(self.now(), message, subcode=subcode, preserve=preserve)
-            self._pump()
+            self._serve()
         if self._alarm is not None:
             self._alarm.cancel()
         self._drop_waiting()

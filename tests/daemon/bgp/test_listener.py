@@ -15,7 +15,8 @@ from support.ports import free_port
 from vipcast.bgp.fsm import State
 from vipcast.bgp.messages import Keepalive, Notification, Open, encode
 from vipcast.bgp.peer import refusal_message
-from vipcast.bgp.route import Address, Route
+from vipcast.bgp.route import Route
+from vipcast.model.addresses import IPAddress
 from vipcast.net.listener import Listener
 from vipcast.net.peering import Peering, PeerSettings
 
@@ -119,7 +120,7 @@ async def test_both_dial_and_both_listen_and_one_session_comes_of_it(
 
 
 async def test_strangers_are_refused_and_counted(simulated_network: SimulatedNetwork) -> None:
-    met: list[Address] = []
+    met: list[IPAddress] = []
     listener = Listener(free_port(), met=met.append)
     peering = simulated_network.start(peer_settings(listener.port, passive=True), listener)
     await until(lambda: peering.status().state is State.ACTIVE)

@@ -111,7 +111,7 @@ def test_a_session_that_is_stopped_takes_no_connection() -> None:
 
 def test_routes_go_out_on_whichever_connection_stays() -> None:
     left, right = hosts()
-    left.neighbour.memory.rib.set_desired({ROUTE})
+    left.neighbour.set_routes({ROUTE})
     made = simulated_network(left, right)
     made.start(left)
     made.start(right)

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from support.bounds import at_most
 
+from vipcast.bgp.attribute_encoder import encode_attributes
 from vipcast.bgp.attributes import MpUnreach, Origin, PathAttributes, SegmentKind
 from vipcast.bgp.errors import LocalError
 from vipcast.bgp.export import Export, NextHop, Withheld, choose_next_hops
 from vipcast.bgp.framing import FrameBuffer
 from vipcast.bgp.messages import Message, RouteRefresh, Update, decode, encode
 from vipcast.bgp.rib import AdjRibOut
-from vipcast.bgp.route import GRACEFUL_SHUTDOWN, Address, Route
+from vipcast.bgp.route import GRACEFUL_SHUTDOWN, Route
 from vipcast.bgp.wire import Family
+from vipcast.model.addresses import IPAddress
 
 BOTH = frozenset(Family)
 
@@ -43,20 +45,22 @@ def hosts(count: int, start: int = 0x0A090000) -> list[Route]:
     return [Route(IPv4Network((start + i, 32))) for i in range(count)]
 
 
-def through_octets(message: Message) -> Message:
+def through_octets(message: Message, *, asn4: bool = True) -> Message:
     buffer = FrameBuffer()
     buffer.max_length = 65535
-    buffer.receive(encode(message, max_length=65535))
+    buffer.receive(encode(message, asn4=asn4, max_length=65535))
     (frame,) = buffer
-    return decode(frame)
+    return decode(frame, asn4=asn4)
 
 
-def drain(rib: AdjRibOut) -> list[Update]:
-    """Everything it wants to say, through octets and back."""
+def drain(rib: AdjRibOut, *, asn4: bool = True) -> list[Update]:
+    """Return everything it wants to say, through octets and back. `asn4`: as in its `Export`."""
     updates = []
     more = at_most()
     while more() and (update := rib.take()) is not None:
-        decoded = through_octets(update)
+        assert isinstance(update, Update)
+        assert update.encoded in (None, encode_attributes(update.attributes, asn4=asn4))
+        decoded = through_octets(update, asn4=asn4)
         assert isinstance(decoded, Update)
         assert decoded.problems == ()
         updates.append(decoded)
@@ -169,7 +173,7 @@ LINK_ALONE = IPv6Address("fe80::1")
     ],
 )
 def test_each_family_has_a_next_hop_where_there_is_an_address_for_it(
-    local: Address, others: list[Address], extended: bool, ipv4: NextHop | None, ipv6: NextHop | None
+    local: IPAddress, others: list[IPAddress], extended: bool, ipv4: NextHop | None, ipv6: NextHop | None
 ) -> None:
     """RFC 2545 section 3 and RFC 8950 section 3."""
     found = choose_next_hops(
@@ -395,7 +399,7 @@ def test_our_as_stands_in_the_path_as_often_as_it_is_asked_for(
     rib = AdjRibOut()
     rib.open(export(asn=ASN4, asn4=asn4, internal=internal))
     rib.set_desired([Route(V4.prefix, prepend=2, med=7)])
-    found = drain(rib)[0].attributes
+    found = drain(rib, asn4=asn4)[0].attributes
     assert tuple(asn for segment in found.as_path or () for asn in segment.asns) == path
     shown = None if found.as4_path is None else tuple(asn for each in found.as4_path for asn in each.asns)
     assert (shown, found.med) == (as4_path, 7)

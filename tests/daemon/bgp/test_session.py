@@ -76,11 +76,22 @@ def session_in(state: State, **others: object) -> Session:
     return session
 
 
+def message_of(event: Event) -> Message | None:
+    """Return what comes with an event: the message received, or the NOTIFICATION to send."""
+    match event:
+        case Event.UpdateMsg:
+            return Update()
+        case Event.RouteRefreshMsg:
+            return RouteRefresh(1, 1)
+        case _:
+            return Notification(ErrorCode.CEASE, Cease.UNSPECIFIC)
+
+
 @pytest.mark.parametrize(("state", "event"), list(product(State, Event)))
 def test_every_event_in_every_state_leaves_a_session_that_makes_sense(state: State, event: Event) -> None:
     session = session_in(state)
     session._local = session._local or LOCAL
-    session._handle_event(event, 1.0, "test")
+    session._handle_event(event, 1.0, message_of(event), why="test")
     after, actions = transition(state, event)
     messages = said(session)
     assert session.state is after
@@ -112,7 +123,7 @@ def test_every_event_while_the_open_is_delayed_leaves_a_session_that_makes_sense
     state: State, event: Event
 ) -> None:
     session = delayed(state)
-    session._handle_event(event, 1.0, "test")
+    session._handle_event(event, 1.0, message_of(event), why="test")
     after, actions = transition(state, event, delayed=True)
     assert session.state is after
     assert not any(isinstance(message, Notification) for message in said(session))
