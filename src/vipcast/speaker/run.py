@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The main loop of a speaker: cached objects of the API -> `decide` -> sessions, status and Events.
 
-    informers ──changed──> a moment's pause ──> parse, decide ──> Sessions.want ──> Peering
-                                                     └──> events, log, /status, metrics
+    informers, Secrets, drain ──inputs changed──> a moment's pause ──> parse, decide ──> Sessions.want
+                                                                            │
+    sessions, BFD, layer 2 ───status changed────> a moment's pause ─────────┴──> Events, objects, log
+
+What a session becomes changes no decision, so that a router that flaps costs a report and no more.
 
 The API server may go away: then nothing changes, and everything goes on being announced.
 """
@@ -15,28 +18,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from vipcast.bgp.errors import LocalError
-from vipcast.bgp.route import Address
 from vipcast.daemon.log import log_for
 from vipcast.daemon.options import DATA_PLANE_NONE, Options
 from vipcast.daemon.run import Daemon, run
 from vipcast.k8s import Informer, Json, Key, Recorder
+from vipcast.model.addresses import IPAddress
 from vipcast.model.advertisements import Nodes
 from vipcast.model.configuration import Configuration
 from vipcast.model.legacy_objects import parse_both
 from vipcast.model.peers import Peer
 from vipcast.net.listener import Listener
-from vipcast.net.settings import PeerSettings
 from vipcast.net.status import PeerStatus
 from vipcast.speaker.bgp.bfd_manager import BfdManager
-from vipcast.speaker.bgp.passwords import STILL_READING, Passwords, UnusableSecretError
+from vipcast.speaker.bgp.passwords import STILL_READING, Passwords
 from vipcast.speaker.bgp.session_status import PeerView, views
 from vipcast.speaker.bgp.sessions import CeaseReason, Sessions
-from vipcast.speaker.bgp.settings import node_router_id, peer_settings
+from vipcast.speaker.bgp.settings import BAD_SETTINGS, SessionsWanted, node_router_id, sessions_wanted
 from vipcast.speaker.cache import Cache, Part
 from vipcast.speaker.data_plane_watch import DataPlaneWatch
 from vipcast.speaker.decide import Decision, Snapshot, Verdict, decide
-from vipcast.speaker.drain import Drain, Request, follow, judge
+from vipcast.speaker.drain import Drain
+from vipcast.speaker.drain_follower import DrainFollower
 from vipcast.speaker.layer2.manager import Layer2Manager
 from vipcast.speaker.layer2.reception_reporter import HearingReporter
 from vipcast.speaker.layer2.reporter import Layer2Reporter
@@ -70,34 +72,39 @@ class Speaker:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon, self._options = daemon, daemon.options
         self._wake = asyncio.Event()
-        self.cache = Cache(daemon.client, daemon.options, self._wake.set)
+        self._undecided = True  # an input is another one than the last decision was made of
+        self.cache = Cache(daemon.client, daemon.options, self._inputs_changed)
         self.configuration = Configuration()
         self.decision = Decision()
-        self.refused: dict[str, tuple[str, str]] = {}  # peers without a session: reason, message
+        self._sessions_wanted = SessionsWanted()
         self._layer2_told: dict[Key, tuple[Layer2Verdict, ...]] = {}
         self._loaded = False
         self._judged_for: Nodes | None = None  # the nodes that the configuration was read for
         self._alarm: asyncio.TimerHandle | None = None
-        self._drain_request: Request | None = None
-        self._drain_alarm: asyncio.TimerHandle | None = None
-        self._node_seen = False
+        self._drain = DrainFollower(self._inputs_changed)
         self._router_id: IPv4Address | None = None
         port = self._options.bgp_listen
         # Who is dialled may dial as well: a router that comes back doesn't have to wait for us.
         self._listener = Listener(port, always=True, met=_say_stranger) if port is not None else None
-        self.sessions = Sessions(spawn=self._spawn_ending, notify=self._wake.set, listener=self._listener)
+        self.sessions = Sessions(
+            spawn=self._spawn_ending, notify=self._status_changed, listener=self._listener
+        )
         self._bfd = BfdManager(
             self._options.namespace,
             spawn=daemon.spawn,
             peerings=lambda: self.sessions.peerings,
-            on_change=self._wake.set,
+            on_change=self._status_changed,
         )
         self.layer2 = Layer2Manager(
-            daemon.client, self._options, spawn=self._spawn_ending, on_change=self._wake.set
+            daemon.client,
+            self._options,
+            spawn=self._spawn_ending,
+            on_input=self._inputs_changed,
+            on_status=self._status_changed,
         )
-        self._data_plane = DataPlaneWatch(self._options.data_plane_health, on_change=self._wake.set)
+        self._data_plane = DataPlaneWatch(self._options.data_plane_health, on_change=self._inputs_changed)
         self._passwords = Passwords(
-            daemon.client, self._options.namespace, spawn=daemon.spawn, on_change=self._wake.set
+            daemon.client, self._options.namespace, spawn=daemon.spawn, on_change=self._inputs_changed
         )
         self._register_metrics_and_status()
 
@@ -150,6 +157,13 @@ class Speaker:
     async def _tell_when_read(self, informer: Informer) -> None:
         await informer.synced.wait()
         self.cache.configuration_changed = True
+        self._inputs_changed()
+
+    def _inputs_changed(self) -> None:
+        self._undecided = True
+        self._wake.set()
+
+    def _status_changed(self) -> None:
         self._wake.set()
 
     async def _decide_for_ever(self) -> None:
@@ -160,27 +174,46 @@ class Speaker:
             self._wake.clear()
             started = loop.time()
             if self.cache.lacks(Part.ALL) is None and not self._daemon.stopping.is_set():
-                self._decide()
+                if self._undecided:
+                    self._decide()
+                self._want_bfd()
+                self._report()
             took = loop.time() - started
 
     def _decide(self) -> None:
+        self._undecided = False
         if self.cache.configuration_changed or self._nodes() != self._judged_for:
             self._read_configuration()
-        snapshot = self._snapshot()
+        snapshot = self._snapshot(self._drain.update(self.cache.node))
         if snapshot.node and self._router_id is None:  # another one later would be another speaker
             self._router_id = node_router_id(snapshot.node, snapshot.node_name)
         self.decision = self._decided(snapshot)
         if self.cache.lacks(Part.LAYER2) is None:
             self.layer2.want(snapshot)
         self._passwords.need(frozenset(_secrets(self.decision.sessions)))
-        self.refused = {}
+        self._want_sessions()
+
+    def _want_sessions(self) -> None:
+        """Set the sessions, their settings and routes."""
+        running = {name: peering.settings for name, peering in self.sessions.peerings.items()}
+        self._sessions_wanted = sessions_wanted(
+            self.decision.sessions, self._passwords.get, running, self._options.node_name, self._router_id
+        )
+        for reason, _message in self._sessions_wanted.refused.values():
+            if reason == BAD_SETTINGS:
+                self._metrics.failed()
         drained = CeaseReason(f"node {self._options.node_name} is drained") if self.decision.drain else None
-        settings = list(self._settings())
-        self.sessions.want(settings, self.decision.routes, cease=drained)
-        closing = self.sessions.closing
+        self.sessions.want(self._sessions_wanted.settings, self.decision.routes, cease=drained)
+
+    def _want_bfd(self) -> None:
+        """Set the BFD sessions. They depend on statuses too: who is closing, where an unnumbered peer is."""
         if self.cache.lacks(Part.BFD) is None and self.cache.lacks(Part.BGP) is None:
-            self._bfd.want(self.decision.sessions, settings, self.configuration, closing=closing)
-        self._report()
+            self._bfd.want(
+                self.decision.sessions,
+                self._sessions_wanted.settings,
+                self.configuration,
+                closing=self.sessions.closing,
+            )
 
     def _decided(self, snapshot: Snapshot) -> Decision:
         """Return the decision, without its part for BGP while something of that was not read yet.
@@ -211,7 +244,7 @@ class Speaker:
         """
         return None if self.cache.node is None else (self.cache.node.labels,)
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, drain: Drain | None) -> Snapshot:
         return Snapshot(
             node_name=self._options.node_name,
             node=self.cache.node,
@@ -220,56 +253,15 @@ class Speaker:
             configuration=self.configuration,
             lb_class=self._options.lb_class,
             ignore_exclude=self._options.ignore_exclude_lb,
-            drain=self._drain(),
+            drain=drain,
             data_plane=self._data_plane.problem,
             layer2_read=self.cache.lacks(Part.LAYER2) is None,
         )
 
-    def _drain(self) -> Drain | None:
-        """Return where a drain is now; a decision is due when its next phase begins."""
-        loop = asyncio.get_running_loop()
-        if node := self.cache.node:
-            first, self._node_seen = not self._node_seen, True
-            self._drain_request = follow(self._drain_request, node.drain, loop.time(), first=first)
-        drain = judge(self._drain_request, loop.time())
-        if drain != self.decision.drain:
-            phase = drain.phase.value if drain else "none"
-            problem = drain.problem if drain else None
-            (_log.warning if problem else _log.info)("drain", phase=phase, problem=problem)
-        if self._drain_alarm:
-            self._drain_alarm.cancel()
-        until = drain.until if drain else None
-        self._drain_alarm = loop.call_at(until, self._wake.set) if until is not None else None
-        return drain
-
-    def _settings(self) -> Iterator[PeerSettings]:
-        """Settings of every peer that can have a session; the others are refused by name. A session that runs
-        goes on as it is where what is asked for now can not be.
-        """
-        for peer in self.decision.sessions:
-            try:
-                name, router_id = self._options.node_name, self._router_id
-                yield peer_settings(peer, self._password(peer), name, router_id)
-            except UnusableSecretError as error:
-                yield from self._kept(peer, error.reason, str(error))
-            except LocalError as error:
-                self._metrics.failed()
-                yield from self._kept(peer, "badSettings", str(error))
-
-    def _kept(self, peer: Peer, reason: str, message: str) -> Iterator[PeerSettings]:
-        running = self.sessions.peerings.get(peer.name)
-        kept = "; the session goes on as it was" if running else ""
-        self.refused[peer.name] = reason, f"{message}{kept}"
-        if running:
-            yield running.settings
-
-    def _password(self, peer: Peer) -> str | None:
-        if peer.password_secret is None:
-            return peer.password
-        password, trouble = self._passwords.get(peer.password_secret)
-        if trouble:
-            self.refused[peer.name] = trouble.reason, f"{trouble}; the session keeps the password it had"
-        return password
+    @property
+    def refused(self) -> Mapping[str, tuple[str, str]]:
+        """Return by peer what is wrong with its session: reason, message."""
+        return self._sessions_wanted.refused
 
     def _report(self) -> None:
         loop = asyncio.get_running_loop()
@@ -293,7 +285,7 @@ class Speaker:
         again = min((each for each in alarms if each is not None), default=None)
         if self._alarm:
             self._alarm.cancel()
-        self._alarm = loop.call_at(again, self._wake.set) if again is not None else None
+        self._alarm = loop.call_at(again, self._status_changed) if again is not None else None
         self._publish(statuses)
 
     def _publish(self, statuses: Mapping[str, PeerStatus]) -> None:
@@ -361,7 +353,7 @@ class Speaker:
         return self._daemon.spawn(name, work, lasting=False)  # type: ignore[arg-type]
 
 
-def _say_stranger(address: Address) -> None:
+def _say_stranger(address: IPAddress) -> None:
     """Once for each: whoever is configured to dial us does it for ever."""
     _log.warning("connection_refused", address=str(address), why="no BGPPeer of this node has this address")
 

@@ -106,7 +106,8 @@ def test_more_addresses_than_the_process_takes_cost_none_that_it_has(monkeypatch
     def nothing(*_: object) -> None:
         return
 
-    watch = manager.Layer2Manager(client, Options(), spawn=nothing, on_change=nothing)  # type: ignore[arg-type]
+    callbacks: dict[str, Any] = {"spawn": nothing, "on_input": nothing, "on_status": nothing}
+    watch = manager.Layer2Manager(client, Options(), **callbacks)
     want = AddressWant(((0, frozenset({"node"})),), "10.9.0.0")
     first = {ip_address(f"10.9.1.{number}"): want for number in range(90)}
     watch.decision = Layer2Decision(addresses=first)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import Any
 
@@ -12,10 +13,14 @@ from daemon.speaker.router import Router
 from daemon.speaker.test_run import eventually
 from support.following import until
 
-from vipcast.daemon.options import Options
+from vipcast.daemon.options import DATA_PLANE_NONE, Options
+from vipcast.daemon.run import Daemon
 from vipcast.k8s import Access, Client
 from vipcast.k8s.resource import BGP_ADVERTISEMENTS, IP_ADDRESS_POOLS
+from vipcast.speaker import decide as decide_module
+from vipcast.speaker import run
 from vipcast.speaker.cache import WITHOUT, Cache, Part
+from vipcast.speaker.decide import Decision, Snapshot
 
 Json = dict[str, Any]
 
@@ -131,6 +136,42 @@ async def test_reports_of_one_kind_do_not_wait_for_another(cluster: Cluster, rou
 
             await eventually(reported)
         assert "servicel2statuses" in (await speaker.status())["reports"]["problem"]
+
+
+@pytest.mark.apiserver
+async def test_a_session_that_comes_and_goes_decides_nothing_anew(
+    cluster: Cluster, router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions: list[None] = []
+
+    def decide(snapshot: Snapshot) -> Decision:
+        decisions.append(None)
+        return decide_module.decide(snapshot)
+
+    await cluster.prepare_web(router.port)
+    monkeypatch.setattr(run, "decide", decide)
+    options = Options(
+        namespace=cluster.name,
+        lb_class=f"test.io/{cluster.name}",
+        node_name=cluster.node,
+        data_plane_health=DATA_PLANE_NONE,
+    )
+    daemon = Daemon("speaker", options, cluster.client)
+    speaking = asyncio.create_task(run.speak(daemon))
+    await until(lambda: "10.9.0.1/32" in router.routes)
+    await asyncio.sleep(1)  # what came with the session
+    made, sessions = len(decisions), router.sessions
+    assert made
+    router.hang_up()
+    await until(lambda: router.sessions > sessions and "10.9.0.1/32" in router.routes)
+    assert daemon.status is not None
+    assert len(decisions) == made
+    await cluster.service("more", "10.9.0.2")
+    await cluster.endpoints("more", "elsewhere")
+    await until(lambda: "10.9.0.2/32" in router.routes)
+    assert len(decisions) > made
+    daemon.stopping.set()
+    await speaking
 
 
 async def decided(speaker: Speaker) -> bool:

@@ -12,17 +12,17 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from vipcast.daemon.log import log_for
+from vipcast.model.addresses import IPAddress
 from vipcast.model.configuration import Configuration
 from vipcast.model.peers import Peer
 from vipcast.net.bfd import BfdClient, BfdStatus
 from vipcast.net.connected_networks import on_link as ask_on_link
 from vipcast.net.peering import Peering, PeerSettings
-from vipcast.speaker.bgp.bfd_sessions import Address, Losses, bfd_sessions
+from vipcast.speaker.absence_timer import AbsenceTimer
+from vipcast.speaker.bgp.bfd_sessions import Losses, bfd_sessions
 
 __all__ = ["BfdManager"]
 
-# The process may be on its way: both start with the node, and one takes over from another.
-PATIENCE_SECONDS = 10.0
 LINKS_SECONDS = 10.0
 
 _log = log_for("speaker")
@@ -30,7 +30,7 @@ _Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class BfdManager:
-    """`on_change` is called when there is something new to say of a session."""
+    """The sessions that are asked for. `on_change` is called when there is something new to say of one."""
 
     def __init__(
         self,
@@ -46,9 +46,8 @@ class BfdManager:
         self._losses = Losses()
         self._impossible: dict[str, str] = {}
         self._wanted: frozenset[str] = frozenset()
-        self._patience: asyncio.TimerHandle | None = None
-        self._patient = True
-        self._links: dict[Address, tuple[float, bool]] = {}  # when it was asked, and the answer
+        self._absence = AbsenceTimer(on_change)
+        self._links: dict[IPAddress, tuple[float, bool]] = {}  # when it was asked, and the answer
 
     def want(
         self,
@@ -71,7 +70,7 @@ class BfdManager:
         if sessions and self._task is None:
             self._task = self._spawn("bfd", self._client.run())
         self._client.want(sessions)
-        self._wait()
+        self._look_for_process()
 
     def leave(self, preserved: frozenset[str]) -> None:
         """Leave at the end: the agent keeps these sessions up for a while, and takes down the others."""
@@ -84,19 +83,19 @@ class BfdManager:
     def problems(self) -> dict[str, str]:
         """Peers without the BFD that they should have, and why; `statuses` has what the process says."""
         found = dict(self._impossible)
-        if not self._patient and self._client.problem:
+        if self._absence.absent and self._client.problem:
             message = f"{self._client.problem}; only the hold timer finds a dead router"
             found |= dict.fromkeys(self._wanted, message)
         return found
 
-    def _address(self, settings: PeerSettings) -> Address | None:
+    def _address(self, settings: PeerSettings) -> IPAddress | None:
         """Return the peer's address; for a peer on an interface it is that of the session."""
         if settings.address is not None:
             return settings.address
         peering = self._peerings().get(settings.name)
         return peering.status().remote_address if peering else None
 
-    def _on_link(self, address: Address) -> bool:
+    def _on_link(self, address: IPAddress) -> bool:
         """Decisions come many times a second, and the kernel's table may be long."""
         now = asyncio.get_running_loop().time()
         asked, answer = self._links.get(address, (now, False))
@@ -111,19 +110,8 @@ class BfdManager:
             _log.warning("bfd_down", peer=name, why=why)
             if name in peerings:
                 peerings[name].bfd_down(why)
-        self._wait()
+        self._look_for_process()
         self._on_change()
 
-    def _wait(self) -> None:
-        """Be patient for a while whenever the process is missed."""
-        if self._client.connected or not self._wanted:
-            self._patient = True
-            if self._patience:
-                self._patience.cancel()
-                self._patience = None
-        elif self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
-
-    def _lose_patience(self) -> None:
-        self._patient = False
-        self._on_change()
+    def _look_for_process(self) -> None:
+        self._absence.update(missed=not self._client.connected and bool(self._wanted))

@@ -9,22 +9,20 @@ iBGP with a router that is not on a network of this node.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv4Address, IPv6Address
 
+from vipcast.model.addresses import IPAddress
 from vipcast.model.bfd import BfdProfile
 from vipcast.net.bfd import BadSettingsError, BfdSettings, BfdStatus
 from vipcast.net.settings import PeerSettings
 
 __all__ = ["Losses", "bfd_sessions", "bfd_settings"]
 
-Address = IPv4Address | IPv6Address
-
 
 def bfd_sessions(
     profiles: Mapping[str, BfdProfile],
     settings: Iterable[PeerSettings],
-    address: Callable[[PeerSettings], Address | None],
-    on_link: Callable[[Address], bool],
+    address: Callable[[PeerSettings], IPAddress | None],
+    on_link: Callable[[IPAddress], bool],
 ) -> tuple[dict[str, BfdSettings], dict[str, str]]:
     """Sessions by the peer's name, and what is wrong with those that can not be.
 
@@ -45,7 +43,7 @@ def bfd_sessions(
 
 
 def bfd_settings(
-    profile: BfdProfile, peer: PeerSettings, address: Address, on_link: Callable[[Address], bool]
+    profile: BfdProfile, peer: PeerSettings, address: IPAddress, on_link: Callable[[IPAddress], bool]
 ) -> BfdSettings:
     """One session. Raises BadSettingsError."""
     external = peer.multihop or peer.ttl_security_hops is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 from vipcast.k8s import Client, Informer, Json, Key
 from vipcast.k8s.resource import SECRETS
-from vipcast.net.settings import MAX_PASSWORD
+from vipcast.model.defaults import MAX_PASSWORD
 
 __all__ = ["STILL_READING", "Passwords", "UnusableSecretError", "read_password"]
 

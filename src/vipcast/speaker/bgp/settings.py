@@ -3,17 +3,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import Literal, cast
 
+from vipcast.bgp.errors import LocalError
 from vipcast.bgp.negotiation import checksum_router_id
 from vipcast.bgp.wire import Family
 from vipcast.model.peers import Peer
 from vipcast.net.settings import PeerSettings
+from vipcast.speaker.bgp.passwords import UnusableSecretError
 from vipcast.speaker.kube_types import Node
 
-__all__ = ["node_router_id", "peer_settings", "same_router"]
+__all__ = [
+    "BAD_SETTINGS",
+    "SessionsWanted",
+    "node_router_id",
+    "peer_settings",
+    "same_router",
+    "sessions_wanted",
+]
+
+BAD_SETTINGS = "badSettings"  # the reason of a peer that can have no session on this node
+# Returns the password of a Secret, and what is wrong with the Secret if it is an older one. Raises
+# UnusableSecretError where there is none.
+PasswordOf = Callable[[str], tuple[str, UnusableSecretError | None]]
 
 _FAMILIES = {4: Family.IPV4_UNICAST, 6: Family.IPV6_UNICAST}
 
@@ -59,6 +74,47 @@ def peer_settings(
         restart_time=peer.restart_time if peer.graceful_restart else None,
         families=frozenset(_FAMILIES[version] for version in peer.families),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsWanted:
+    """The settings of all sessions, and by peer what is wrong: a reason and a message."""
+
+    settings: tuple[PeerSettings, ...] = ()
+    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def sessions_wanted(
+    peers: Iterable[Peer],
+    password_of: PasswordOf,
+    running: Mapping[str, PeerSettings],
+    node_name: str,
+    router_id: IPv4Address | None,
+) -> SessionsWanted:
+    """Return the settings of every peer that can have a session; the others are refused by name.
+
+    A session that runs goes on as it is where what is asked for now can not be.
+    """
+    settings: list[PeerSettings] = []
+    refused: dict[str, tuple[str, str]] = {}
+    for peer in peers:
+        try:
+            password, older = _password(peer, password_of)
+            if older is not None:
+                refused[peer.name] = older.reason, f"{older}; the session keeps the password it had"
+            settings.append(peer_settings(peer, password, node_name, router_id))
+        except (UnusableSecretError, LocalError) as error:
+            reason = error.reason if isinstance(error, UnusableSecretError) else BAD_SETTINGS
+            old = running.get(peer.name)
+            refused[peer.name] = reason, f"{error}; the session goes on as it was" if old else str(error)
+            settings += [old] if old else []
+    return SessionsWanted(tuple(settings), refused)
+
+
+def _password(peer: Peer, password_of: PasswordOf) -> tuple[str | None, UnusableSecretError | None]:
+    if peer.password_secret is None:
+        return peer.password, None
+    return password_of(peer.password_secret)
 
 
 def same_router(old: PeerSettings, new: PeerSettings) -> bool:

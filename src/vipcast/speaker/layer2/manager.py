@@ -16,9 +16,11 @@ from typing import Any
 
 from vipcast.daemon.options import Options
 from vipcast.k8s import Client, Informer, Key
-from vipcast.layer2.api import Address, AddressWant, Layer2Status, Layer2Wants, Move
+from vipcast.layer2.api import AddressWant, Layer2Status, Layer2Wants, Move
+from vipcast.model.addresses import IPAddress
 from vipcast.net.layer2 import Layer2Client
 from vipcast.net.layer2_protocol import MAX_ADDRESSES
+from vipcast.speaker.absence_timer import AbsenceTimer
 from vipcast.speaker.decide import Snapshot
 from vipcast.speaker.layer2.cache import Layer2Cache
 from vipcast.speaker.layer2.decide import Layer2Decision, decide_layer2
@@ -27,30 +29,38 @@ from vipcast.speaker.layer2.verdicts import Layer2Verdict, layer2_verdicts
 
 __all__ = ["Layer2Manager"]
 
-# The process may be on its way: both start with the node, and one takes over from another.
-PATIENCE_SECONDS = 10.0
 # The kubelet puts a changed Secret into the folder within a minute or two.
 KEYS_SECONDS = 10.0
 _Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Layer2Manager:
-    """`on_change` is called when there is something new to decide or to say."""
+    """Layer 2 of this node.
+
+    `on_input` is called when there is something new to decide, `on_status` when the process says something.
+    """
 
     def __init__(
-        self, client: Client, options: Options, *, spawn: _Spawn, on_change: Callable[[], None]
+        self,
+        client: Client,
+        options: Options,
+        *,
+        spawn: _Spawn,
+        on_input: Callable[[], None],
+        on_status: Callable[[], None],
     ) -> None:
         self.decision = Layer2Decision()
-        self.cache = Layer2Cache(client, options, on_change)
-        self._options, self._spawn, self._on_change = options, spawn, on_change
-        self._client = Layer2Client(self._changed, namespace=options.namespace)
+        self.cache = Layer2Cache(client, options, on_input)
+        self._options, self._spawn = options, spawn
+        self._on_input, self._on_status = on_input, on_status
+        self._client = Layer2Client(self._process_changed, namespace=options.namespace)
         self._keys = MembershipKeys(options.layer2_key_dir)
         self._read: tuple[bytes, ...] = ()  # decisions come many times a second, and keys change once a year
-        self._wanted: Mapping[Address, AddressWant] = {}  # what the process was told
-        self._needed = self._patient = True
+        self._wanted: Mapping[IPAddress, AddressWant] = {}  # what the process was told
+        self._needed = True
         self._following = False
         self._task: asyncio.Task[None] | None = None
-        self._patience: asyncio.TimerHandle | None = None
+        self._absence = AbsenceTimer(self._process_absent)
 
     def want(self, snapshot: Snapshot) -> None:
         """Decide, and say it. Nothing is said before everything was read: what was said before counts."""
@@ -63,7 +73,7 @@ class Layer2Manager:
         elif self.cache.synced:
             self.decision = decide_layer2(replace(snapshot, nodes=self.cache.nodes))
             self._tell({name: node.addresses for name, node in self.cache.nodes.items()})
-        self._wait()
+        self._look_for_process()
 
     def verdicts(self) -> dict[Key, tuple[Layer2Verdict, ...]]:
         """Return what becomes of each address of each service of ours that is for layer 2."""
@@ -77,12 +87,12 @@ class Layer2Manager:
 
         None while it is there, or not missed yet.
         """
-        return None if self._patient else self._client.problem
+        return self._client.problem if self._absence.absent else None
 
     @property
     def known(self) -> bool:
         """Return whether `verdicts` is so. While the process is missed another node may have taken over."""
-        return self._client.connected or not (self._patient and self._needed)
+        return self._client.connected or self._absence.absent or not self._needed
 
     @property
     def connected(self) -> bool:
@@ -132,7 +142,7 @@ class Layer2Manager:
             # Also where nothing is for layer 2: an earlier speaker may have said otherwise.
             self._task = self._spawn("layer2", self._client.run())
 
-    def _bounded(self) -> Mapping[Address, AddressWant]:
+    def _bounded(self) -> Mapping[IPAddress, AddressWant]:
         """Not more addresses than the process takes: it refuses the whole. Those that it has go first."""
         wanted = self.decision.addresses
         if len(wanted) > MAX_ADDRESSES:
@@ -158,7 +168,7 @@ class Layer2Manager:
         """A collection without objects is read without a change."""
         for informer in self.cache.informers:
             await informer.synced.wait()
-        self._on_change()
+        self._on_input()
 
     async def _follow_keys(self) -> None:
         while True:
@@ -166,26 +176,26 @@ class Layer2Manager:
             before = self._read, self._keys.problem
             self._read = self._keys.read()
             if self._needed and (self._read, self._keys.problem) != before:
-                self._on_change()
+                self._on_input()
 
-    def _changed(self) -> None:
-        self._wait()
-        self._on_change()
+    def _process_changed(self) -> None:
+        self._look_for_process()
+        self._on_status()
 
-    def _wait(self) -> None:
-        """Be patient for a while whenever the process is missed."""
-        if self._client.connected:
-            self._patient = True
-            if self._patience:
-                self._patience.cancel()
-                self._patience = None
-        elif self._patience is None and self._task is not None:
-            self._patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._lose_patience)
+    def _look_for_process(self) -> None:
+        self._absence.update(missed=not self._client.connected and self._task is not None)
+        if self._absence.absent and not self._needed:
+            self._stop_asking()
 
-    def _lose_patience(self) -> None:
-        self._patience, self._patient = None, not self._needed
+    def _process_absent(self) -> None:
         if self._needed:
-            self._on_change()
-        elif self._task is not None:  # there is no process, and none is missed
+            self._on_status()
+        else:
+            self._stop_asking()
+
+    def _stop_asking(self) -> None:
+        """There is no process, and nothing is for layer 2."""
+        if self._task is not None:
             self._task.cancel()
             self._task = None
+        self._absence.update(missed=False)

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from vipcast.bgp.route import Address, Prefix
+from vipcast.bgp.route import Prefix
 from vipcast.k8s import Informer, Json, Key
+from vipcast.model.addresses import IPAddress
 from vipcast.model.configuration import Configuration
 from vipcast.net.listener import UnknownPeer
 from vipcast.net.status import PeerStatus
@@ -64,7 +65,7 @@ def document(
     drain: str | None = None,
     layer2: Json | None = None,
     layer2_services: Mapping[Key, list[Json]] = MappingProxyType({}),
-    strangers: Mapping[Address, UnknownPeer] = MappingProxyType({}),
+    strangers: Mapping[IPAddress, UnknownPeer] = MappingProxyType({}),
 ) -> Json:
     """The whole document.
 
