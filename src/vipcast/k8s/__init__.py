@@ -4,7 +4,7 @@ to say something in it (`events`), to ask who may (`review`), to agree on who le
 Below them `http`, which is h11 over asyncio.
 """
 
-from vipcast.k8s.access import Access, find_access, in_cluster
+from vipcast.k8s.access import find_access, in_cluster
 from vipcast.k8s.client import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -14,6 +14,7 @@ from vipcast.k8s.client import (
     Listing,
     WatchEvent,
 )
+from vipcast.k8s.credentials import Access
 from vipcast.k8s.errors import API_ERRORS, AccessError, ApiError, UnreachableError
 from vipcast.k8s.events import Recorder
 from vipcast.k8s.informer import Informer

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from vipcast.k8s.access import Access
+from vipcast.k8s.credentials import Access
 from vipcast.k8s.errors import ApiError, UnreachableError
 from vipcast.k8s.http import Http, Into, Response
 from vipcast.k8s.pages import MAX_ITEM, MOST, PAGE_BYTES, Page, PageTooLargeError, next_limit

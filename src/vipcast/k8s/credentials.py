@@ -1,132 +1,133 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plugins of a kubeconfig (``user.exec``): a program that prints a token or a certificate.
+"""Credentials for an API server, and the address that they are for.
 
-The interface is client.authentication.k8s.io: what the program prints is an ExecCredential. It is asked once,
-and again when what it gave has expired.
+Tokens and certificates are files that somebody else renews (the kubelet a token about hourly), so each is
+read again when its file changed, and a symlink that moved counts as a change.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import time
-from datetime import datetime
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from vipcast.jsontext import BadDocumentError, read_json
-from vipcast.k8s.access import CredentialFile
 from vipcast.k8s.errors import AccessError
-from vipcast.model.texts import cut, echo, plain
 
-__all__ = ["Plugin"]
+__all__ = ["Access", "CredentialFile", "Stamp", "Tls", "Token", "load_pair"]
 
-GROUP = "client.authentication.k8s.io/"
-PATIENCE_SECONDS = 60.0  # somebody may have to log in
-MAX_OUTPUT = 1024 * 1024
-EARLY_SECONDS = 10.0  # asked anew so long before what it gave expires
-
-Json = dict[str, Any]
+Stamp = tuple[int, int, int]
 
 
-class Plugin:
-    """The program, and what it gave last; called, it gives the token, or an empty text."""
+@dataclass(frozen=True, slots=True)
+class CredentialFile:
+    """A token, key or certificate: in a file, or given inline."""
 
-    def __init__(self, path: Path, said: Any, server: str, cluster: Json) -> None:
-        self._path = path
-        self._said: Json = said if isinstance(said, dict) else {}
-        command = self._said.get("command")
-        if not isinstance(command, str) or not command:
-            raise AccessError(f"{path}: exec has {echo(command)} as command, which should name a program")
-        # As kubectl does: with a slash it is a file, relative to the kubeconfig.
-        self._command = str(path.parent / command) if "/" in command else command
-        self._server, self._cluster = server, cluster
-        self._given: Json | None = None
-        self._until = float("inf")
+    path: Path | None = None
+    data: bytes = b""
+
+    def read(self) -> bytes:
+        """Return what it is now. Raises AccessError when the file cannot be read."""
+        try:
+            return self.data if self.path is None else self.path.read_bytes()
+        except (OSError, ValueError) as error:  # a name with a NUL in it
+            raise AccessError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+    def stamp(self) -> Stamp | None:
+        """Differs when the file differs; None for what is inline or momentarily missing."""
+        try:
+            status = self.path.stat() if self.path else None
+        except (OSError, ValueError):
+            return None
+        return (status.st_ino, status.st_mtime_ns, status.st_size) if status else None
+
+
+@dataclass(slots=True)
+class Token:
+    """A bearer token."""
+
+    credential_file: CredentialFile
+    _stamp: Stamp | None = field(default=None, init=False)
+    _value: str = field(default="", init=False)
 
     def __call__(self) -> str:
-        """The token as it is now."""
-        return self._text("token")
+        """The token as it is now; the last one known while its file is missing."""
+        stamp = self.credential_file.stamp()
+        if not self._value or (stamp is not None and stamp != self._stamp):
+            self._value, self._stamp = self.credential_file.read().decode(errors="replace").strip(), stamp
+        return self._value
 
-    def pair(self) -> tuple[CredentialFile, CredentialFile] | None:
-        """Certificate and key, where it gives them; None where it gives a token."""
-        certificate, key = self._text("clientCertificateData"), self._text("clientKeyData")
-        if not certificate or not key:
-            return None
-        return CredentialFile(data=certificate.encode()), CredentialFile(data=key.encode())
 
-    def _text(self, name: str) -> str:
-        if self._given is None or time.time() > self._until - EARLY_SECONDS:
-            self._given = self._ask()
-            self._until = _expires(self._given)
-        value = self._given.get(name) or ""
-        if not isinstance(value, str):
-            raise self._refuse(f"gave {echo(value, 40)} as {name}, which should be text")
-        return value
+@dataclass(slots=True)
+class Tls:
+    """The certificate authority that is trusted, and the client certificate."""
 
-    def _ask(self) -> Json:
+    authority: CredentialFile | None = None
+    certificate: CredentialFile | None = None
+    key: CredentialFile | None = None
+    server_name: str | None = None
+    insecure: bool = False
+    _context: ssl.SSLContext | None = field(default=None, init=False)
+    _stamps: tuple[Stamp | None, ...] = field(default=(), init=False)
+
+    def context(self) -> ssl.SSLContext:
+        """A context for a new connection; made again when a file changed."""
+        stamps = tuple(each.stamp() for each in (self.authority, self.certificate, self.key) if each)
+        if self._context is None or stamps != self._stamps:
+            self._context, self._stamps = self._make(), stamps
+        return self._context
+
+    def _make(self) -> ssl.SSLContext:
         try:
-            done = subprocess.run(
-                [self._command, *self._arguments()],
-                env=self._environment(),
-                stdout=subprocess.PIPE,
-                timeout=PATIENCE_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise self._refuse(f"gave no answer in {PATIENCE_SECONDS:g} seconds") from None
-        except (OSError, ValueError) as error:
-            hint = cut(plain(str(self._said.get("installHint") or "")))
-            raise self._refuse(f"can not be run: {error}" + (f". {hint}" if hint else "")) from error
-        if done.returncode:
-            raise self._refuse(f"ended with status {done.returncode}")
-        return self._status(done.stdout)
-
-    def _status(self, output: bytes) -> Json:
-        try:
-            found = read_json(output[:MAX_OUTPUT].decode())
-            given = found["status"]
-            if found["kind"] != "ExecCredential" or not isinstance(given, dict):
-                raise TypeError
-        except (ValueError, BadDocumentError, TypeError, KeyError):
-            raise self._refuse("did not print an ExecCredential with a status") from None
-        if not given.get("token") and not given.get("clientCertificateData"):
-            raise self._refuse("gave neither a token nor a certificate")
-        return given
-
-    def _arguments(self) -> list[str]:
-        given = self._said.get("args") or []
-        if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._trust(context)
+            self._identify(context)
+        except (ssl.SSLError, UnicodeDecodeError) as error:
             raise AccessError(
-                f"{self._path}: exec has {echo(given)} as args, which should be a list of texts"
-            )
-        return given
+                f"the certificate authority, certificate or key is not usable PEM: {error}"
+            ) from error
+        return context
 
-    def _environment(self) -> dict[str, str]:
-        given = self._said.get("env") or []
-        pairs = [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
-        added = {str(each.get("name")): str(each.get("value", "")) for each in pairs}
-        return {**os.environ, **added, "KUBERNETES_EXEC_INFO": json.dumps(self._question())}
+    def _trust(self, context: ssl.SSLContext) -> None:
+        if self.insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        elif self.authority:
+            context.load_verify_locations(cadata=self.authority.read().decode("ascii"))
+        else:
+            context.load_default_certs()
 
-    def _question(self) -> Json:
-        version = self._said.get("apiVersion")
-        if not isinstance(version, str) or not version.startswith(GROUP):
-            raise AccessError(f"{self._path}: exec has {echo(version)} as apiVersion, not {GROUP}v1")
-        question: Json = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-        if self._said.get("provideClusterInfo") is True:
-            names = ("tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data")
-            known = {name: self._cluster[name] for name in names if name in self._cluster}
-            question["spec"]["cluster"] = {"server": self._server, **known}
-        return question
-
-    def _refuse(self, why: str) -> AccessError:
-        return AccessError(f"{self._path}: the exec plugin {echo(self._command)} {why}")
+    def _identify(self, context: ssl.SSLContext) -> None:
+        if self.certificate:
+            load_pair(context, self.certificate.read(), self.key.read() if self.key else b"")
 
 
-def _expires(given: Json) -> float:
-    """The time in seconds since 1970; infinite where none is given or it can not be read."""
+def load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Let `context` show a certificate; both are PEM. Raises ssl.SSLError when they are not, or no pair.
+
+    OpenSSL wants a file: ours has no name and lives in memory only, so a key never reaches a disk.
+    """
+    descriptor = os.memfd_create("vipcast-certificate")
     try:
-        return datetime.fromisoformat(str(given["expirationTimestamp"])).timestamp()
-    except (KeyError, ValueError):
-        return float("inf")
+        os.write(descriptor, certificate + b"\n" + key)
+        # Without a password a key that needs one is refused; OpenSSL would ask for it on a terminal.
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="")
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everything needed to send a request."""
+
+    server: str  # URL: https://10.8.0.1:443, perhaps with a path
+    tls: Tls | None = None
+    token: Callable[[], str] | None = None
+    namespace: str | None = None  # of the service account or the context
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Return who we are, as HTTP headers. Raises AccessError for a token that can not stand in one."""
+        token = self.token() if self.token else ""
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            raise AccessError(f"{self.server}: the token for it has characters that no token has")
+        return [("authorization", f"Bearer {token}")] if token else []

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import h11
 
-from vipcast.k8s.access import Access
+from vipcast.k8s.credentials import Access
 from vipcast.k8s.errors import UnreachableError
 
 __all__ = ["Http", "Into", "Response", "Stream"]

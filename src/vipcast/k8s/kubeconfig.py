@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from vipcast.jsontext import BadDocumentError, read_json
-from vipcast.k8s.access import Access, CredentialFile, Tls, Token
-from vipcast.k8s.credentials import Plugin
+from vipcast.k8s.credentials import Access, CredentialFile, Tls, Token
 from vipcast.k8s.errors import AccessError
+from vipcast.k8s.exec_plugin import Plugin
 from vipcast.k8s.proxies import refuse_proxy
 from vipcast.model.texts import echo, listed
 from vipcast.yamltext import NotYamlError, read_yaml

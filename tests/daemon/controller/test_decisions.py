@@ -20,7 +20,7 @@ from vipcast.ipam import Allocation, Request
 from vipcast.ipam.decide import Decider
 from vipcast.ipam.service import View, read_service
 from vipcast.k8s import Client, Key
-from vipcast.k8s.access import Access
+from vipcast.k8s.credentials import Access
 from vipcast.k8s.elector import Timing
 
 MANY = 4000

@@ -13,7 +13,7 @@ import yaml
 from support.apiserver import ApiServer
 
 from vipcast.k8s import AccessError, Client, find_access, in_cluster
-from vipcast.k8s.access import Access
+from vipcast.k8s.credentials import Access
 
 pytestmark = pytest.mark.apiserver
 

@@ -12,8 +12,8 @@ from support.following import CONFIG_MAPS, config_map
 
 from vipcast.k8s import JSON_PATCH, ApiError, Client, UnreachableError, find_access
 from vipcast.k8s import client as module
-from vipcast.k8s.access import Access, CredentialFile, Tls
 from vipcast.k8s.client import SKIPPED
+from vipcast.k8s.credentials import Access, CredentialFile, Tls
 
 pytestmark = pytest.mark.apiserver
 
@@ -177,7 +177,7 @@ def _replace(file: object, text: str) -> None:
 def test_a_missing_token_file_keeps_the_last_token(tmp_path: object) -> None:
     from pathlib import Path
 
-    from vipcast.k8s.access import Token
+    from vipcast.k8s.credentials import Token
 
     path = Path(str(tmp_path)) / "token"
     path.write_text("first\n")

@@ -13,7 +13,7 @@ import yaml
 from support.apiserver import ApiServer
 
 from vipcast.k8s import AccessError, Client, find_access
-from vipcast.k8s.access import Access
+from vipcast.k8s.credentials import Access
 from vipcast.k8s.proxies import proxy_of
 
 Json = dict[str, Any]
