@@ -44,10 +44,8 @@ from ._declaration_values import (
     range_of,
 )
 from .model.addresses import AddressRange, IPAddress, IPNetwork
+from .model.defaults import MAX_PASSWORD, NAMESPACE
 from .model.peers import keepalive_problem
-
-# The kernel's TCP_MD5SIG_MAXKEYLEN (include/uapi/linux/tcp.h): a longer key is refused by setsockopt.
-LONGEST_PASSWORD = 80
 
 
 def read_declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> Declaration:
@@ -62,7 +60,7 @@ def read_declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[
     names = _peer_names(routers, peers)
     declaration = Declaration(
         cluster_asn=asn,
-        namespace=as_name(inventory.shared("namespace")[0] or "metallb-system", Place(PREFIX + "namespace")),
+        namespace=as_name(inventory.shared("namespace")[0] or NAMESPACE, Place(PREFIX + "namespace")),
         kubeconfig=_kubeconfig(inventory),
         context=_optional_text(inventory, "context"),
         timers=timers,
@@ -205,8 +203,8 @@ def _password(inventory: Inventory, host: str) -> str | None:
         return None
     place = Place(PREFIX + "bgp_password", f"host {host}")
     text = as_text(value, place, secret=True)
-    if len(text.encode()) > LONGEST_PASSWORD or re.search(r"\s", text):
-        why = f"it has to be at most {LONGEST_PASSWORD} bytes long and without spaces"
+    if len(text.encode()) > MAX_PASSWORD or re.search(r"\s", text):
+        why = f"it has to be at most {MAX_PASSWORD} bytes long and without spaces"
         raise DeclarationError(Refusal.OUT_OF_RANGE, place, why)
     return text
 

@@ -171,13 +171,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.allocation import plan, read_cluster
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.api import Api
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import CLUSTER_SPEC, run
+from ansible_collections.vipcast.baremetal.plugins.module_utils.model.defaults import NAMESPACE
 
 SPEC: dict[str, t.Any] = {
     **CLUSTER_SPEC,
     "objects": {"type": "list", "elements": "dict", "default": []},
     "prune": {"type": "str", "choices": ["none", "set", "all"], "default": "none"},
     "set_name": {"type": "str", "default": "configuration"},
-    "namespace": {"type": "str", "default": "metallb-system"},
+    "namespace": {"type": "str", "default": NAMESPACE},
     "config_map": {"type": "str", "default": "config"},
     "lb_class": {"type": "str"},
     "within_namespace": {"type": "bool", "default": False},

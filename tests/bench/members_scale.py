@@ -27,13 +27,13 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 from daemon.membership.simulation import Cable, Node, Segment, addresses, want  # noqa: E402
 
 from vipcast.membership import PROFILES, MemberChanged, MemberState  # noqa: E402
-from vipcast.membership.types import Address  # noqa: E402
+from vipcast.model.addresses import IPAddress  # noqa: E402
 
 # So many are started all at once; more begin as some time after it, or it would take an hour.
 STARTED = 200
 
 
-def segment(count: int, profile: str, wanted: list[Address], seed: int = 1, loss: float = 0.0) -> Segment:
+def segment(count: int, profile: str, wanted: list[IPAddress], seed: int = 1, loss: float = 0.0) -> Segment:
     names = [f"node-{number:04}" for number in range(count)]
     made = Segment(names, profile, seed=seed, cable=Cable(loss=loss))
     made.want({address: want(address, names) for address in wanted})
@@ -79,7 +79,7 @@ def size(count: int, deaths: int) -> None:
     )
 
 
-def death(made: Segment, wanted: list[Address]) -> tuple[float, float]:
+def death(made: Segment, wanted: list[IPAddress]) -> tuple[float, float]:
     """Return the seconds until everything is owned again, and until everyone knows."""
     made.run(made.random.uniform(1.0, 1.5))
     victim = made.owners(made.random.choice(wanted))[0]
@@ -230,7 +230,7 @@ def partial(seconds: float = 5.0) -> None:
         )
 
 
-def segment_of(names: list[str], wanted: list[Address]) -> Segment:
+def segment_of(names: list[str], wanted: list[IPAddress]) -> Segment:
     made = Segment(names)
     made.want({address: want(address, names) for address in wanted})
     made.start()

@@ -15,6 +15,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..model.configuration import Configuration, parse
+from ..model.defaults import NAMESPACE
 from ..model.problems import Problem
 from .api import Api, ClusterError, Json
 from .entries import Entry, Step, diff_of, drift_of, entries, title_of
@@ -29,7 +30,7 @@ REMOVAL_SECONDS = 120.0
 OBJECT_SPEC: dict[str, t.Any] = {
     **CLUSTER_SPEC,
     "name": {"type": "str", "required": True},
-    "namespace": {"type": "str", "default": "metallb-system"},
+    "namespace": {"type": "str", "default": NAMESPACE},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "labels": {"type": "dict"},
 }

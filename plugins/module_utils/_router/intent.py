@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..model.defaults import MAX_PASSWORD
 from ..model.peers import keepalive_problem
 from . import bfd
 from .settings import FAMILIES
@@ -329,11 +330,11 @@ def _word(value: str | None, where: str) -> str | None:
 
 
 def _password(value: str | None, where: str) -> str | None:
-    """RFC 2385 keys are at most 80 bytes in Linux and FRR. The message must not show the value."""
+    """Return the key of TCP MD5 (RFC 2385). The message must not show the value."""
     if not value:
         return None
-    if not re.fullmatch(r"[!-~]{1,80}", value):
-        raise _refuse(f"{where}: expected 1 to 80 printable ASCII characters without spaces")
+    if not re.fullmatch(r"[!-~]+", value) or len(value) > MAX_PASSWORD:
+        raise _refuse(f"{where}: expected 1 to {MAX_PASSWORD} printable ASCII characters without spaces")
     return value
 
 

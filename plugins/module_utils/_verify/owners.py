@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..model.defaults import HEARTBEAT_PORT
 from .difference import Difference
 from .expectations import Data
 from .layer2 import Macs, Vip
 
 SEVERAL_NODES = (
     "in kube-proxy's IPVS mode without strictARP every node's kernel answers (role kube_proxy); or the nodes "
-    "do not hear each other on UDP port 7946"
+    f"do not hear each other on UDP port {HEARTBEAT_PORT}"
 )
 STRANGER = "somebody else on the segment has this address"
 UNHEARD = "its answers do not get here: another VLAN or segment, or a switch that filters them"
@@ -99,7 +100,10 @@ def _claimed(vip: Vip) -> list[Difference]:
         return [Difference("cluster", f"owner of {_what(vip)}", "a node", "none", reason)]
     if vip.rivals:
         found = ", ".join([vip.owner or "", *vip.rivals])
-        reason = "they do not hear each other on UDP port 7946, or one of them is gone and could not say so"
+        reason = (
+            f"they do not hear each other on UDP port {HEARTBEAT_PORT}, or one of them is gone and could not "
+            "say so"
+        )
         return [Difference("cluster", f"owner of {_what(vip)}", "one node", found, reason)]
     if vip.owner is not None and vip.owner not in vip.candidates:
         reason = f"the node is {vip.without.get(vip.owner, 'not in the cluster')}"

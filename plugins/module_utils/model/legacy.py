@@ -26,6 +26,7 @@ from typing import Any, Callable
 
 from .addresses import parse_address
 from .communities import is_alias, parse_community
+from .defaults import NAMESPACE
 from .fields import Fields, nearest, parse_duration
 from .legacy_objects import (
     ADVERTISEMENT,
@@ -66,7 +67,7 @@ def convert(
     document: Any,
     *,
     name: str = "config",
-    namespace: str = "metallb-system",
+    namespace: str = NAMESPACE,
     created: str = "",
     previous: Conversion | None = None,
     rename: Callable[[str], str] = str,

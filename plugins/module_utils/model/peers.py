@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .addresses import IPAddress, parse_address
+from .defaults import MAX_PASSWORD
 from .fields import Fields
 from .problems import Report
 from .reasons import Reason
@@ -31,8 +32,6 @@ DEFAULT_CONNECT_TIME = 10.0
 MAX_ASN = 2**32 - 1
 AS_TRANS = 23456  # RFC 6793: in the place of a number that an old speaker cannot read; nobody has it
 MIN_KEEPALIVE_TIME = 1.0  # RFC 4271 section 4.4: not more than one KEEPALIVE in a second
-# What Linux takes as the key of a TCP MD5 signature (TCP_MD5SIG_MAXKEYLEN).
-MAX_PASSWORD = 80
 # The restart time in the capability has 12 bits of seconds (RFC 4724 section 3); FRR's default is ours.
 DEFAULT_RESTART_TIME, MAX_RESTART_TIME = 120, 4095
 # The hold time is a 16-bit number of seconds in the OPEN message.

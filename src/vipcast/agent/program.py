@@ -15,6 +15,7 @@ from vipcast.agent.scheduling import set_realtime_priority
 from vipcast.agent.server import AgentServer
 from vipcast.daemon.address import BadAddressError
 from vipcast.daemon.log import Log, configure
+from vipcast.model.defaults import NAMESPACE
 from vipcast.net.ipc import USERS, ProtocolError
 
 __all__ = ["Options", "run"]
@@ -24,7 +25,7 @@ __all__ = ["Options", "run"]
 class Options:
     """The flags; each program has its own ``health_address``."""
 
-    namespace: str = "metallb-system"
+    namespace: str = NAMESPACE
     log_level: str = "info"
     health_address: str = ""
     orphan_seconds: float = ORPHAN_SECONDS

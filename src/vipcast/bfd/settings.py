@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
-
-Address = IPv4Address | IPv6Address
+from vipcast.model.addresses import IPAddress
 
 # RFC 5881 section 5: a packet of a neighbour has made no hop.
 SINGLE_HOP_TTL = 255
@@ -33,8 +32,8 @@ class BfdSettings:
     Raises BadSettingsError for what cannot work.
     """
 
-    peer: Address
-    local: Address | None = None
+    peer: IPAddress
+    local: IPAddress | None = None
     interface: str | None = None
     multihop: bool = False
     transmit_interval: float = 0.3

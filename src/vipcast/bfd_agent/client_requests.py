@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from vipcast.agent.limits import ORPHAN_SECONDS
-from vipcast.bfd.settings import Address, BfdSettings
+from vipcast.bfd.settings import BfdSettings
+from vipcast.model.addresses import IPAddress
 
 # A new client may not know all its peers at once: for so long, what it has not asked for yet goes on too.
 SETTLE_SECONDS = 30.0
@@ -22,8 +23,8 @@ SETTLE_SECONDS = 30.0
 class Identity:
     """The key of a session: RFC 5880 section 6.3 has one session for a pair of systems and a path."""
 
-    peer: Address
-    local: Address | None
+    peer: IPAddress
+    local: IPAddress | None
     interface: str | None
     multihop: bool
     vrf: str | None

@@ -14,6 +14,7 @@ from vipcast.agent.takeover import Agent, take_over
 from vipcast.bfd_agent.handover_state import BfdHandoverState, ask
 from vipcast.bfd_agent.server import BfdServer
 from vipcast.daemon.log import log_for
+from vipcast.model.defaults import BFD_HEALTH_PORT
 from vipcast.net import bfd_protocol as protocol
 
 __all__ = ["Options", "main"]
@@ -25,7 +26,7 @@ _log = log_for("bfd")
 class Options(program.Options):
     """The flags."""
 
-    health_address: str = "127.0.0.1:17473"
+    health_address: str = f"127.0.0.1:{BFD_HEALTH_PORT}"
 
 
 def main(options: Options) -> int:

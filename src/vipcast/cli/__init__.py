@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from vipcast import __version__
 from vipcast.cli.layer2_flags import add_layer2, layer2_options
-from vipcast.daemon.options import DATA_PLANE_AUTO, DATA_PLANE_NONE, DEFAULT_NAMESPACE, Options
+from vipcast.daemon.options import DATA_PLANE_AUTO, DATA_PLANE_NONE, Options
+from vipcast.model.defaults import BFD_HEALTH_PORT, HEALTH_PORT, LAYER2_HEALTH_PORT, NAMESPACE
 
 __all__ = ["main"]
 
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_controller(parser: argparse.ArgumentParser) -> None:
     # Probes reach a controller at its pod's address, a speaker in its node's loopback.
-    _add_daemon(parser, health=":17472")
+    _add_daemon(parser, health=f":{HEALTH_PORT}")
     parser.add_argument(
         "--release-node-ports",
         action="store_true",
@@ -83,7 +84,7 @@ def _add_share(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_speaker(parser: argparse.ArgumentParser) -> None:
-    _add_daemon(parser, health="127.0.0.1:17472")
+    _add_daemon(parser, health=f"127.0.0.1:{HEALTH_PORT}")
     host = socket.gethostname().lower()
     _add(parser, "--node-name", "NAME", host, "this node's name in the cluster (default: the host's name)")
     _add(parser, "--pod-name", "NAME", "", "this program's Pod in --namespace (default: it runs in none)")
@@ -116,7 +117,7 @@ def _add_speaker(parser: argparse.ArgumentParser) -> None:
 def _add_bfd(parser: argparse.ArgumentParser) -> None:
     _add_agent(
         parser,
-        health="127.0.0.1:17473",
+        health=f"127.0.0.1:{BFD_HEALTH_PORT}",
         wanted="it asks for sessions by this name",
         orphan="so long the sessions of a speaker that is gone go on",
     )
@@ -126,7 +127,7 @@ def _add_bfd(parser: argparse.ArgumentParser) -> None:
 def _add_layer2(parser: argparse.ArgumentParser) -> None:
     _add_agent(
         parser,
-        health="127.0.0.1:17474",
+        health=f"127.0.0.1:{LAYER2_HEALTH_PORT}",
         wanted="it says by this name what is to be answered for",
         orphan="so long after the speaker has gone the others are asked to take over",
     )
@@ -135,7 +136,7 @@ def _add_layer2(parser: argparse.ArgumentParser) -> None:
 
 def _add_agent(parser: argparse.ArgumentParser, *, health: str, wanted: str, orphan: str) -> None:
     """A process beside the speaker, which goes on without it."""
-    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, f"the speaker's: {wanted}")
+    _add(parser, "--namespace", "NAME", NAMESPACE, f"the speaker's: {wanted}")
     _add(parser, "--log-level", "LEVEL", "info", "debug, info, warning or error", choices=_LEVELS)
     _add(parser, "--health-address", "ADDRESS", health, "serve /healthz, /readyz, /status here")
     parser.add_argument(
@@ -181,7 +182,7 @@ def _add_daemon(parser: argparse.ArgumentParser, health: str) -> None:
 
 def _add_place(parser: _Flags) -> None:
     """Add the options that name the cluster and the load balancer's namespace."""
-    _add(parser, "--namespace", "NAME", DEFAULT_NAMESPACE, "where the configuration's objects are")
+    _add(parser, "--namespace", "NAME", NAMESPACE, "where the configuration's objects are")
     text = "services of this loadBalancerClass (default: those without)"
     _add(parser, "--lb-class", "CLASS", None, text)
     _add(parser, "--kubeconfig", "FILE", None, "default: $KUBECONFIG, the pod's account, ~/.kube/config")
@@ -197,7 +198,13 @@ def _add_metrics_access(parser: argparse.ArgumentParser) -> None:
 
 def _add_status(parser: argparse.ArgumentParser) -> None:
     parser.description = "Asks the daemon on this machine, or with --cluster the API server for all nodes."
-    _add(parser, "--health-address", "ADDRESS", "127.0.0.1:17472", "where the daemon serves its status")
+    _add(
+        parser,
+        "--health-address",
+        "ADDRESS",
+        f"127.0.0.1:{HEALTH_PORT}",
+        "where the daemon serves its status",
+    )
     outputs = ("table", "wide", "json")
     text = "wide: every session with its timers and capabilities (default: table)"
     parser.add_argument("-o", "--output", choices=outputs, default="table", help=text)

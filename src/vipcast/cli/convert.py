@@ -14,8 +14,8 @@ from typing import Any
 
 from vipcast.cli.files import UnreadableError, flat, read_documents
 from vipcast.daemon.legacy import KEY, read_config_map
-from vipcast.daemon.options import DEFAULT_NAMESPACE
 from vipcast.model.configuration import parse
+from vipcast.model.defaults import NAMESPACE
 from vipcast.model.legacy import convert as convert_document
 from vipcast.model.legacy import object_name
 from vipcast.model.legacy_objects import Conversion, Entry, Manifest, parse_both
@@ -74,12 +74,12 @@ def _items(file: str, document: Any) -> Iterator[Any]:
 def _conversion(item: Any, namespace: str | None) -> Conversion | None:
     """Return the object, or None for one that is something else."""
     if not isinstance(item, dict) or "kind" not in item:
-        return convert_document(item, namespace=namespace or DEFAULT_NAMESPACE, rename=object_name)
+        return convert_document(item, namespace=namespace or NAMESPACE, rename=object_name)
     data, metadata = item.get("data"), item.get("metadata")
     if item["kind"] != "ConfigMap" or not isinstance(data, dict) or KEY not in data:
         return None
     metadata = metadata if isinstance(metadata, dict) else {}
-    where = namespace or metadata.get("namespace") or DEFAULT_NAMESPACE
+    where = namespace or metadata.get("namespace") or NAMESPACE
     known = {"name": str(metadata.get("name") or "config"), "namespace": str(where)}
     return read_config_map({"metadata": known, "data": data}, rename=object_name)
 

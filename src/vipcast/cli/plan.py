@@ -11,9 +11,9 @@ from typing import Any
 from vipcast.cli.files import UnreadableError, read_objects
 from vipcast.cli.table import table
 from vipcast.daemon.legacy import read_config_map
-from vipcast.daemon.options import DEFAULT_NAMESPACE
 from vipcast.ipam.preview import Preview, Row, Usage, preview
 from vipcast.ipam.snapshot import Source, combine
+from vipcast.model.defaults import NAMESPACE
 from vipcast.model.texts import plain
 
 __all__ = ["plan"]
@@ -41,7 +41,7 @@ def plan(
     except UnreadableError as error:
         print(error, file=sys.stderr)
         return 2
-    snapshot = combine(sources, config_map=(namespace or DEFAULT_NAMESPACE, config_map))
+    snapshot = combine(sources, config_map=(namespace or NAMESPACE, config_map))
     found = preview(
         snapshot,
         lb_class=lb_class,

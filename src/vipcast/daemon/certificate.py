@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vipcast.daemon.log import log_for
-from vipcast.k8s.access import CredentialFile, Stamp, load_pair
+from vipcast.k8s.credentials import CredentialFile, Stamp, load_pair
 from vipcast.k8s.errors import AccessError
 
 __all__ = ["CertificateError", "from_folder", "self_signed"]

@@ -6,18 +6,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from vipcast.layer2.api import EXCLUDED_INTERFACES, Settings
+from vipcast.model.defaults import HEALTH_PORT, NAMESPACE
 
-__all__ = ["DATA_PLANE_AUTO", "DATA_PLANE_NONE", "DEFAULT_NAMESPACE", "EXCLUDED_INTERFACES", "Options"]
+__all__ = ["DATA_PLANE_AUTO", "DATA_PLANE_NONE", "EXCLUDED_INTERFACES", "Options"]
 
 DATA_PLANE_AUTO, DATA_PLANE_NONE = "auto", "none"
-DEFAULT_NAMESPACE = "metallb-system"  # so that manifests written for MetalLB fit
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The flags, resolved; addresses as `server.parse_address` takes them."""
 
-    namespace: str = DEFAULT_NAMESPACE  # of the configuration's objects
+    namespace: str = NAMESPACE  # of the configuration's objects
     config_map: str = "config"  # MetalLB's old ConfigMap there; empty: none is looked at
     lb_class: str | None = None  # None: services without a class; otherwise those of exactly this one
     node_name: str = ""  # the speaker's node
@@ -30,7 +30,7 @@ class Options:
     kubeconfig: str | None = None  # None: the pod's own access, or ~/.kube/config
     context: str | None = None
     log_level: str = "info"
-    health_address: str = "127.0.0.1:17472"
+    health_address: str = f"127.0.0.1:{HEALTH_PORT}"
     metrics_address: str = ":9120"
     metrics_access: str = "authorized"  # or "open": who may read the metrics
     metrics_cert_dir: str | None = None  # None: a certificate made at the start

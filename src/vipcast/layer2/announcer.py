@@ -25,17 +25,18 @@ from typing import Any
 from zlib import crc32
 
 from vipcast.layer2 import arp, ndp
-from vipcast.layer2.api import ANNOUNCE_RATE, Address
+from vipcast.layer2.api import ANNOUNCE_RATE
 from vipcast.layer2.frames import Mac, mac_text
 from vipcast.layer2.timer_queue import TimerQueue
 from vipcast.layer2.token_bucket import TokenBucket
+from vipcast.model.addresses import IPAddress
 
 # RFC 5227 section 2.4: nobody defends an address more often (section 1.1, DEFEND_INTERVAL).
 DEFEND_INTERVAL = 10.0
 # Refreshes of one tick go out together: a process that wakes for each of many addresses never sleeps.
 TICK = 0.5
 
-_Key = tuple[str, Address]
+_Key = tuple[str, IPAddress]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,13 @@ class Announcer:
 
     def __init__(self, settings: AnnouncerSettings | None = None) -> None:
         self.settings = settings or AnnouncerSettings()
-        self.sent: dict[Address, int] = {}
+        self.sent: dict[IPAddress, int] = {}
         # The first time has two parts, for IPv4: while frames are scarce, all requests go before any reply.
         self._repeats = (0.0, *self.settings.repeats)
         self._refresh = self.settings.refresh
         self._macs: dict[str, Mac] = {}
-        self._claims: dict[Address, frozenset[str] | None] = {}
-        self._defended: dict[Address, float] = {}
+        self._claims: dict[IPAddress, frozenset[str] | None] = {}
+        self._defended: dict[IPAddress, float] = {}
         self._said: dict[_Key, int] = {}  # how often
         # What has not been said at all goes before every repeat.
         self._first: TimerQueue[_Key] = TimerQueue()
@@ -74,7 +75,7 @@ class Announcer:
         self.set_rate(self.settings.frames_per_second)
 
     @property
-    def claimed(self) -> Mapping[Address, frozenset[str] | None]:
+    def claimed(self) -> Mapping[IPAddress, frozenset[str] | None]:
         return self._claims
 
     # ---- what is wanted ----
@@ -89,7 +90,7 @@ class Announcer:
                     if interfaces is None or name in interfaces:
                         self._begin((name, address), now)
 
-    def claim(self, address: Address, now: float, interfaces: frozenset[str] | None = None) -> None:
+    def claim(self, address: IPAddress, now: float, interfaces: frozenset[str] | None = None) -> None:
         self._claims[address] = interfaces
         self.sent.setdefault(address, 0)
         for name in self._macs:
@@ -98,7 +99,7 @@ class Announcer:
             else:
                 self._end((name, address))
 
-    def place(self, address: Address, now: float, interfaces: frozenset[str]) -> None:
+    def place(self, address: IPAddress, now: float, interfaces: frozenset[str]) -> None:
         """It is claimed on these from now on; where it was claimed before nothing is said anew."""
         self._claims[address] = interfaces
         for name in self._macs:
@@ -108,14 +109,14 @@ class Announcer:
             elif key not in self._said:
                 self._begin(key, now)
 
-    def release(self, address: Address) -> None:
+    def release(self, address: IPAddress) -> None:
         self._claims.pop(address, None)
         self.sent.pop(address, None)
         self._defended.pop(address, None)
         for name in self._macs:
             self._end((name, address))
 
-    def defend(self, address: Address, now: float) -> bool:
+    def defend(self, address: IPAddress, now: float) -> bool:
         """Another one says that he has it: say once that we do, if not in the last ten seconds.
 
         RFC 5227 section 2.4 (c): a VIP is not given up, whoever takes it. What is said often anyway suffices.
@@ -129,7 +130,7 @@ class Announcer:
                 self._first.put(key, now)
         return True
 
-    def again(self, address: Address, now: float) -> None:
+    def again(self, address: IPAddress, now: float) -> None:
         """Say it once more on all interfaces where it was said, as soon as may be."""
         for key in [(name, address) for name in self._macs if (name, address) in self._said]:
             self._later.drop(key)

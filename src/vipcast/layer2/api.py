@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address
+
+from vipcast.model.addresses import IPAddress
+from vipcast.model.defaults import HEARTBEAT_PORT
 
 __all__ = [
     "EXCLUDED_INTERFACES",
     "OFFERED",
-    "Address",
     "AddressCounters",
     "AddressStatus",
     "AddressWant",
@@ -29,7 +30,6 @@ __all__ = [
     "Traffic",
 ]
 
-Address = IPv4Address | IPv6Address
 
 Electorate = tuple[tuple[int, frozenset[str]], ...]
 """Who may answer: nodes by preference, the highest first. Addresses with the same nodes share one."""
@@ -74,7 +74,7 @@ class Settings:
     """
 
     profile: str = "default"
-    port: int = 7946
+    port: int = HEARTBEAT_PORT
     preempt: bool = False
     rebalance: str = "gentle"
     announce_rate: int = ANNOUNCE_RATE
@@ -96,8 +96,8 @@ class Layer2Wants:
     """Everything. ``members``: the nodes that may run the program, with their addresses; ours too."""
 
     node: str
-    members: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
-    addresses: Mapping[Address, AddressWant] = field(default_factory=dict)
+    members: Mapping[str, tuple[IPAddress, ...]] = field(default_factory=dict)
+    addresses: Mapping[IPAddress, AddressWant] = field(default_factory=dict)
     settings: Settings = Settings()
     keys: tuple[bytes, ...] = ()  # the first one signs, each is believed
 
@@ -182,7 +182,7 @@ class MoveKind(Enum):
 class Move:
     """``owner``: by the shared map, after it; ``mac``: the stranger's; ``wall``: when."""
 
-    address: Address
+    address: IPAddress
     kind: MoveKind
     owner: str | None = None
     mac: str | None = None
@@ -219,10 +219,10 @@ class Layer2Status:
     ``deaf``: nothing is received, neither from other nodes nor else.
     """
 
-    addresses: Mapping[Address, AddressStatus] = field(default_factory=dict)
+    addresses: Mapping[IPAddress, AddressStatus] = field(default_factory=dict)
     members: Mapping[str, MemberStatus] = field(default_factory=dict)
     links: Mapping[str, LinkStatus] = field(default_factory=dict)
-    counters: Mapping[Address, AddressCounters] = field(default_factory=dict)
+    counters: Mapping[IPAddress, AddressCounters] = field(default_factory=dict)
     traffic: Traffic = Traffic()
     problems: tuple[str, ...] = ()
     deaf: bool = False

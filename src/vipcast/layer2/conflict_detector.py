@@ -17,15 +17,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vipcast.layer2.announcer import DEFEND_INTERVAL
-from vipcast.layer2.api import Address
 from vipcast.layer2.frames import Mac
 from vipcast.layer2.responder import MOST_FOREIGN, Foreign
 from vipcast.layer2.timer_queue import TimerQueue
+from vipcast.model.addresses import IPAddress
 
 # Seconds: see the module; and for how long the status shows a MAC that is not heard any more.
 GRACE, REMEMBERED = 1.0, 300.0
 
-_Key = tuple[Address, Mac]
+_Key = tuple[IPAddress, Mac]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class ConflictDetector:
     """See the module. Every suspect is on the timer queue: to be judged, or to be forgotten."""
 
     def __init__(self) -> None:
-        self._since: dict[Address, float] = {}
-        self._suspects: dict[Address, dict[Mac, _Suspect]] = {}
+        self._since: dict[IPAddress, float] = {}
+        self._suspects: dict[IPAddress, dict[Mac, _Suspect]] = {}
         self._timers: TimerQueue[_Key] = TimerQueue()
 
-    def claimed(self, address: Address, now: float) -> None:
+    def claimed(self, address: IPAddress, now: float) -> None:
         self._since[address] = now
 
-    def released(self, address: Address) -> None:
+    def released(self, address: IPAddress) -> None:
         self._since.pop(address, None)
         for mac in self._suspects.pop(address, ()):
             self._timers.drop((address, mac))
@@ -91,7 +91,7 @@ class ConflictDetector:
                 self._forget(key)
         return alarms
 
-    def macs(self, address: Address) -> tuple[Mac, ...]:
+    def macs(self, address: IPAddress) -> tuple[Mac, ...]:
         """Return those that an alarm was about and that were heard lately."""
         return tuple(mac for mac, suspect in self._suspects.get(address, {}).items() if suspect.times)
 

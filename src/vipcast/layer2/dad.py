@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from vipcast.layer2 import arp, ndp
-from vipcast.layer2.api import Address
 from vipcast.layer2.frames import Mac
 from vipcast.layer2.responder import Foreign, How
 from vipcast.layer2.timer_queue import TimerQueue
 from vipcast.layer2.token_bucket import TokenBucket
+from vipcast.model.addresses import IPAddress
 
 MOST_DEFERRALS = 3
 
@@ -56,12 +56,12 @@ RFC_5227 = DadSettings(probe_wait=1.0, probe_min=1.0, probe_max=2.0, announce_wa
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    address: Address
+    address: IPAddress
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    address: Address
+    address: IPAddress
     mac: Mac
 
 
@@ -83,13 +83,13 @@ class DuplicateAddressDetector:
         self.settings = settings or DadSettings()
         self._random = random
         self._macs: dict[str, Mac] = {}
-        self._inquiries: dict[Address, _Inquiry] = {}
-        self._timers: TimerQueue[Address] = TimerQueue()
+        self._inquiries: dict[IPAddress, _Inquiry] = {}
+        self._timers: TimerQueue[IPAddress] = TimerQueue()
         self._verdicts: list[Clear | Duplicate] = []
         self._bucket = TokenBucket(self.settings.frames_per_millisecond * 1000)
 
     @property
-    def asked(self) -> frozenset[Address]:
+    def asked(self) -> frozenset[IPAddress]:
         """Addresses under way, and those that wait to be asked for again."""
         return frozenset(self._inquiries)
 
@@ -102,11 +102,11 @@ class DuplicateAddressDetector:
             if _shared(before, inquiry) != _shared(self._macs, inquiry):
                 self._begin_round(address, now)
 
-    def begin(self, address: Address, now: float, interfaces: frozenset[str] | None = None) -> None:
+    def begin(self, address: IPAddress, now: float, interfaces: frozenset[str] | None = None) -> None:
         self._inquiries[address] = _Inquiry(interfaces)
         self._begin_round(address, now)
 
-    def end(self, address: Address) -> None:
+    def end(self, address: IPAddress) -> None:
         self._inquiries.pop(address, None)
         self._timers.drop(address)
 
@@ -141,7 +141,7 @@ class DuplicateAddressDetector:
 
     # ---- rounds ----
 
-    def _begin_round(self, address: Address, now: float) -> None:
+    def _begin_round(self, address: IPAddress, now: float) -> None:
         """Begin to probe; without an interface nothing can be asked."""
         inquiry = self._inquiries[address]
         inquiry.probes, inquiry.resting = 0, False
@@ -150,7 +150,7 @@ class DuplicateAddressDetector:
         else:
             self._timers.drop(address)
 
-    def _next_step(self, address: Address, now: float) -> list[tuple[str, bytes]]:
+    def _next_step(self, address: IPAddress, now: float) -> list[tuple[str, bytes]]:
         inquiry, settings = self._inquiries[address], self.settings
         if inquiry.probes >= settings.probe_num:
             del self._inquiries[address]
@@ -192,5 +192,5 @@ def _shared(macs: Mapping[str, Mac], inquiry: _Inquiry) -> dict[str, Mac]:
     return {name: mac for name, mac in macs.items() if names is None or name in names}
 
 
-def _probe(mac: Mac, address: Address) -> bytes:
+def _probe(mac: Mac, address: IPAddress) -> bytes:
     return arp.probe(mac, address) if isinstance(address, IPv4Address) else ndp.probe(mac, address)

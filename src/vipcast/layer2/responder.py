@@ -21,8 +21,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from vipcast.layer2 import arp, ndp
-from vipcast.layer2.api import Address
 from vipcast.layer2.frames import FrameError, Ignored, Mac
+from vipcast.model.addresses import IPAddress
 
 # A flood with ever new MACs fills no memory; whoever reads them reads them more often than this.
 MOST_FOREIGN = 1024
@@ -44,7 +44,7 @@ class How(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    address: Address
+    address: IPAddress
     mac: Mac
     how: How
 
@@ -101,26 +101,26 @@ class Responder:
 
     # ---- which addresses ----
 
-    def own(self, address: Address) -> None:
+    def own(self, address: IPAddress) -> None:
         self._answered.setdefault(address.packed, 0)
         self._noticed[address.packed] = False
 
-    def disown(self, address: Address) -> None:
+    def disown(self, address: IPAddress) -> None:
         self._answered.pop(address.packed, None)
         self._noticed.pop(address.packed, None)
 
-    def watch(self, address: Address) -> None:
+    def watch(self, address: IPAddress) -> None:
         self._noticed.setdefault(address.packed, True)
 
-    def unwatch(self, address: Address) -> None:
+    def unwatch(self, address: IPAddress) -> None:
         if address.packed not in self._answered:
             self._noticed.pop(address.packed, None)
 
     @property
-    def owned(self) -> frozenset[Address]:
+    def owned(self) -> frozenset[IPAddress]:
         return frozenset(self.counts())
 
-    def counts(self) -> dict[Address, int]:
+    def counts(self) -> dict[IPAddress, int]:
         """Return how many answers each owned address had here."""
         return {_address(packed): count for packed, count in self._answered.items()}
 
@@ -229,5 +229,5 @@ class Responder:
             self.ignored[error.reason] += 1
 
 
-def _address(packed: bytes) -> Address:
+def _address(packed: bytes) -> IPAddress:
     return IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)

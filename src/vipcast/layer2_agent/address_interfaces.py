@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Set
 
-from vipcast.layer2.api import Address
+from vipcast.model.addresses import IPAddress
 from vipcast.net.interface_networks import Network
 
 __all__ = ["AddressInterfaces"]
@@ -29,7 +29,7 @@ class AddressInterfaces:
             row = int(network.network_address), int(network.netmask), names
             self._rows[network.version].append(row)
         self._same: dict[frozenset[str], frozenset[str]] = {}  # one object for all addresses
-        self._known: dict[tuple[Address, Set[str] | None], frozenset[str]] = {}
+        self._known: dict[tuple[IPAddress, Set[str] | None], frozenset[str]] = {}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AddressInterfaces):
@@ -38,7 +38,7 @@ class AddressInterfaces:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def of(self, address: Address, interfaces: Set[str] | None) -> frozenset[str]:
+    def of(self, address: IPAddress, interfaces: Set[str] | None) -> frozenset[str]:
         """``interfaces``: the names of those that may be, None for all. The longest prefix counts."""
         key = address, interfaces
         found = self._known.get(key)
@@ -47,7 +47,7 @@ class AddressInterfaces:
             found = self._known[key] = self._same.setdefault(names, names)
         return found
 
-    def _find(self, address: Address, interfaces: Set[str] | None) -> frozenset[str]:
+    def _find(self, address: IPAddress, interfaces: Set[str] | None) -> frozenset[str]:
         number = int(address)
         for first, mask, names in self._rows[address.version]:
             if number & mask == first and (found := names if interfaces is None else names & interfaces):

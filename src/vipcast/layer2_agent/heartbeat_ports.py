@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
-from vipcast.layer2.api import Address
+from vipcast.model.addresses import IPAddress
 from vipcast.net.heartbeat_port import Datagram, HeartbeatPort
 
 __all__ = ["FORMER_SECONDS", "Ports"]
@@ -27,7 +27,7 @@ class Ports:
     def __init__(self, port: int) -> None:
         self.port = HeartbeatPort(port)
         self.former: list[tuple[HeartbeatPort, float]] = []
-        self._heard_at: dict[Address, int] = {}
+        self._heard_at: dict[IPAddress, int] = {}
 
     def change(self, number: int, now: float) -> list[socket.socket]:
         """Change to another port; return the sockets that the caller is to forget and then to close."""
@@ -57,7 +57,7 @@ class Ports:
             for sock in port.sockets.values():
                 yield port, sock
 
-    def heard(self, datagram: Datagram, names: set[Address]) -> None:
+    def heard(self, datagram: Datagram, names: set[IPAddress]) -> None:
         """Note where a packet that was believed came from.
 
         ``names``: where members are, which bounds what is kept.
@@ -66,7 +66,7 @@ class Ports:
         if address in names:
             self._heard_at[address] = number
 
-    def send(self, data: bytes, address: Address, number: int) -> None:
+    def send(self, data: bytes, address: IPAddress, number: int) -> None:
         """Send to the port that the last packet of the address came from, or else to ``number``.
 
         It is sent from the port before where another program has taken the new one of ours.
@@ -75,7 +75,7 @@ class Ports:
         able = (port for port in self.all() if address.version in port.sockets)
         next(able, self.port).send(data, address, number)
 
-    def keep(self, addresses: set[Address]) -> None:
+    def keep(self, addresses: set[IPAddress]) -> None:
         """Keep the ports that these addresses, the ones of members, were heard at; forget the others."""
         self._heard_at = {each: number for each, number in self._heard_at.items() if each in addresses}
 

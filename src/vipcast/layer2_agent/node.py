@@ -13,12 +13,13 @@ from typing import Any
 
 from vipcast.agent.loop import Loop
 from vipcast.daemon.log import log_for
-from vipcast.layer2.api import Address, Layer2Wants
+from vipcast.layer2.api import Layer2Wants
 from vipcast.layer2_agent.heartbeat_ports import Ports
 from vipcast.layer2_agent.owned_addresses import OwnedAddresses
 from vipcast.layer2_agent.reception_check import ReceptionCheck
 from vipcast.layer2_agent.segments import Segments
 from vipcast.membership import PROFILES, AddressDoubted, ClaimChanged, MemberChanged, Membership, Profile
+from vipcast.model.addresses import IPAddress
 from vipcast.net.connected_networks import on_link
 from vipcast.net.heartbeat_port import HeartbeatPort
 
@@ -47,9 +48,9 @@ class Node:
         segments.set_rules(wants.settings.excluded_interfaces, wants.settings.allowed_interfaces)
         self._retry_at: float | None = None
         self._due = 0.0  # when the members were to be looked at, as was told last
-        self._held: frozenset[Address] = frozenset()
+        self._held: frozenset[IPAddress] = frozenset()
         self._room: int | None = None
-        self._members_at: set[Address] = set()
+        self._members_at: set[IPAddress] = set()
         self._on_link = False  # all of them
         profile = _profile(wants)
         epoch = time.time() - now

@@ -19,12 +19,13 @@ from typing import Any
 
 from vipcast.daemon.log import log_for
 from vipcast.layer2.announcer import Announcer
-from vipcast.layer2.api import Address, Layer2Wants, Move, MoveKind
+from vipcast.layer2.api import Layer2Wants, Move, MoveKind
 from vipcast.layer2.conflict_detector import AddressConflict, ConflictDetector
 from vipcast.layer2.dad import Clear, Duplicate, DuplicateAddressDetector
 from vipcast.layer2.frames import mac_text
 from vipcast.layer2_agent.segments import Segments
 from vipcast.membership import ClaimChanged, MemberChanged, Membership, MemberState
+from vipcast.model.addresses import IPAddress
 
 __all__ = ["OwnedAddresses"]
 
@@ -41,22 +42,22 @@ class OwnedAddresses:
     """``answering``: what is answered for now. ``moves``: to be told; ``touched``: what to look at again."""
 
     def __init__(self, segments: Segments, members: Membership) -> None:
-        self.answering: dict[Address, Interfaces] = {}
-        self.duplicates: dict[Address, str] = {}  # with the other's MAC
+        self.answering: dict[IPAddress, Interfaces] = {}
+        self.duplicates: dict[IPAddress, str] = {}  # with the other's MAC
         self.moves: deque[Move] = deque(maxlen=_MOST_MOVES)
-        self.touched: set[Address] = set()
-        self.foreign: Counter[Address] = Counter()  # alarms
+        self.touched: set[IPAddress] = set()
+        self.foreign: Counter[IPAddress] = Counter()  # alarms
         self.announcer = Announcer()
         self.watch = ConflictDetector()
         self._detector = DuplicateAddressDetector(random=random.random)
         self._segments, self._members = segments, members
         self._wants = Layer2Wants("")
-        self._first: set[Address] = set()  # nobody had it before us, as far as is known
-        self._from: dict[Address, str] = {}  # from whom this node has it
-        self._cleared: set[Address] = set()
-        self._announced: Counter[Address] = Counter()  # in earlier times
-        self._unable: frozenset[Address] = frozenset()
-        self._deaf: frozenset[Address] = frozenset()  # of these, those that the kernel does not let us hear
+        self._first: set[IPAddress] = set()  # nobody had it before us, as far as is known
+        self._from: dict[IPAddress, str] = {}  # from whom this node has it
+        self._cleared: set[IPAddress] = set()
+        self._announced: Counter[IPAddress] = Counter()  # in earlier times
+        self._unable: frozenset[IPAddress] = frozenset()
+        self._deaf: frozenset[IPAddress] = frozenset()  # of these, those that the kernel does not let us hear
         self._known: frozenset[str] = frozenset()  # interfaces
         # Those that came, or came back, and until when nothing is claimed for them: whoever was cut off has
         # to hear first who owns what now.
@@ -92,7 +93,7 @@ class OwnedAddresses:
         self._say_unable(now)
         self.apply(now)
 
-    def _forget(self, gone: Set[Address]) -> None:
+    def _forget(self, gone: Set[IPAddress]) -> None:
         for address in gone:
             self._detector.end(address)
             for known in (self.duplicates, self.foreign, self._announced):
@@ -127,11 +128,11 @@ class OwnedAddresses:
             self._members.set_unable(unable, now)
 
     @property
-    def unable(self) -> frozenset[Address]:
+    def unable(self) -> frozenset[IPAddress]:
         return self._unable
 
     @property
-    def probing(self) -> frozenset[Address]:
+    def probing(self) -> frozenset[IPAddress]:
         """Return the addresses that are asked for, or wait to be asked for again."""
         return self._detector.asked
 
@@ -159,7 +160,7 @@ class OwnedAddresses:
                 del self._from[address]
                 self.say_again(address, now)
 
-    def say_again(self, address: Address, now: float) -> None:
+    def say_again(self, address: IPAddress, now: float) -> None:
         """Announce an address once more, on all its interfaces."""
         if address in self.answering:
             self.announcer.again(address, now)
@@ -190,7 +191,7 @@ class OwnedAddresses:
         if self._segments.retry_at is not None or self._deaf:
             self._say_unable(now)
 
-    def _ask(self, held: Set[Address], now: float) -> None:
+    def _ask(self, held: Set[IPAddress], now: float) -> None:
         """Ask whether another host has the addresses, but only those without an owner before.
 
         An owner's answers are known.
@@ -207,7 +208,7 @@ class OwnedAddresses:
             self.touched.add(address)
         self._cleared -= held & self.answering.keys()
 
-    def _interfaces(self, address: Address) -> Interfaces:
+    def _interfaces(self, address: IPAddress) -> Interfaces:
         """Return the interfaces of an address.
 
         For what is only held until another node takes it, these are the ones that were wanted last.
@@ -217,20 +218,20 @@ class OwnedAddresses:
             return self.answering.get(address, frozenset())
         return self._segments.places(address, want.interfaces)
 
-    def _by_interfaces(self, addresses: Iterable[Address]) -> dict[Interfaces, list[Address]]:
-        found: dict[Interfaces, list[Address]] = defaultdict(list)
+    def _by_interfaces(self, addresses: Iterable[IPAddress]) -> dict[Interfaces, list[IPAddress]]:
+        found: dict[Interfaces, list[IPAddress]] = defaultdict(list)
         for address in addresses:
             found[self._interfaces(address)].append(address)
         return found
 
-    def _by_segment(self, addresses: Iterable[Address]) -> Mapping[str, Set[Address]]:
-        found: dict[str, set[Address]] = defaultdict(set)
+    def _by_segment(self, addresses: Iterable[IPAddress]) -> Mapping[str, Set[IPAddress]]:
+        found: dict[str, set[IPAddress]] = defaultdict(set)
         for interfaces, some in self._by_interfaces(addresses).items():
             for name in interfaces:
                 found[name].update(some)
         return found
 
-    def _tell(self, kind: MoveKind, addresses: list[Address]) -> None:
+    def _tell(self, kind: MoveKind, addresses: list[IPAddress]) -> None:
         claims, wall = self._members.claims, time.time()
         for address in addresses:
             claim = claims.get(address)
@@ -308,7 +309,7 @@ class OwnedAddresses:
 
     # ---- counters, and the hand-over ----
 
-    def announced(self) -> dict[Address, int]:
+    def announced(self) -> dict[IPAddress, int]:
         """Frames sent unasked, ever."""
         found = dict(self.announcer.sent)
         for address, count in self._announced.items():

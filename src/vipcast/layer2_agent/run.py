@@ -14,6 +14,7 @@ from vipcast.agent.takeover import Agent, take_over
 from vipcast.daemon.log import log_for
 from vipcast.layer2_agent.handover_state import Layer2HandoverState, ask
 from vipcast.layer2_agent.server import Layer2Server
+from vipcast.model.defaults import LAYER2_HEALTH_PORT
 from vipcast.net import layer2_protocol as protocol
 from vipcast.net import packet_sockets
 
@@ -26,7 +27,7 @@ _log = log_for("layer2")
 class Options(program.Options):
     """The flags."""
 
-    health_address: str = "127.0.0.1:17474"
+    health_address: str = f"127.0.0.1:{LAYER2_HEALTH_PORT}"
 
 
 def main(options: Options) -> int:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from vipcast.layer2.api import Address
 from vipcast.layer2.frames import EtherType, Mac
 from vipcast.layer2.kernel_filter import arp_filter, encode, ndp_filter
 from vipcast.layer2.ndp import solicited_node
 from vipcast.layer2.responder import Responder
+from vipcast.model.addresses import IPAddress
 from vipcast.net.interfaces import Interface
 from vipcast.net.packet_sockets import Groups, attach_filter, explain, open_packet_socket
 
@@ -28,8 +28,8 @@ _AT_ONCE = 128
 _GONE = frozenset({errno.ENETDOWN, errno.ENODEV, errno.ENXIO})
 
 Watch = Callable[[socket.socket, Callable[[float], None]], None]
-_NONE: frozenset[Address] = frozenset()
-_UNKNOWN: frozenset[Address] = frozenset({IPv4Address(0)})  # of a filter that another process has set
+_NONE: frozenset[IPAddress] = frozenset()
+_UNKNOWN: frozenset[IPAddress] = frozenset({IPv4Address(0)})  # of a filter that another process has set
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class SegmentState:
     sockets: dict[EtherType, socket.socket] = field(default_factory=dict)
     groups: list[socket.socket] = field(default_factory=list)
     joined: list[tuple[IPv6Address, int]] = field(default_factory=list)
-    past: dict[Address, int] = field(default_factory=dict)
+    past: dict[IPAddress, int] = field(default_factory=dict)
 
     def close(self) -> None:
         for sock in (*self.sockets.values(), *self.groups):
@@ -66,11 +66,11 @@ class Segment:
         self.has_new = False
         self._watch, self._unwatch = watch, unwatch
         self._owned = self._watched = _NONE
-        self._heard: dict[EtherType, frozenset[Address]] = {}  # for which the kernel lets frames through
+        self._heard: dict[EtherType, frozenset[IPAddress]] = {}  # for which the kernel lets frames through
         self._errors: dict[EtherType, str] = {}
         self._sending: str | None = None
         self._by_group: Counter[IPv6Address] = Counter()
-        self._past: Counter[Address] = Counter()  # answers of earlier times
+        self._past: Counter[IPAddress] = Counter()  # answers of earlier times
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class Segment:
         self.link = link
         self.responder.mac = link.mac
 
-    def adopt(self, sockets: Mapping[EtherType, socket.socket], past: Mapping[Address, int]) -> None:
+    def adopt(self, sockets: Mapping[EtherType, socket.socket], past: Mapping[IPAddress, int]) -> None:
         """Take over the sockets of another process: what waits in them is not lost.
 
         ``past``: how often it has answered.
@@ -93,7 +93,7 @@ class Segment:
 
     # ---- which addresses ----
 
-    def want(self, owned: Set[Address], watched: Set[Address]) -> None:
+    def want(self, owned: Set[IPAddress], watched: Set[IPAddress]) -> None:
         """Take the whole sets: what is answered for, and what is only listened for."""
         before, self._owned = self._owned, frozenset(owned)
         watched_before, self._watched = self._watched, frozenset(watched) - self._owned
@@ -110,20 +110,20 @@ class Segment:
         for address in self._watched - (watched_before - before):
             self.responder.watch(address)
 
-    def _disown(self, gone: Set[Address]) -> None:
+    def _disown(self, gone: Set[IPAddress]) -> None:
         counts = self.responder.counts() if gone else {}
         for address in gone:
             self._past[address] += counts[address]
             self.responder.disown(address)
 
-    def answered(self) -> dict[Address, int]:
+    def answered(self) -> dict[IPAddress, int]:
         """Return how many answers each address had here, ever."""
         found = self.responder.counts()
         for address, count in self._past.items():
             found[address] = found.get(address, 0) + count
         return found
 
-    def forget(self, addresses: Set[Address]) -> None:
+    def forget(self, addresses: Set[IPAddress]) -> None:
         """Forget addresses that are not wanted any more."""
         for address in addresses:
             self._past.pop(address, None)
@@ -131,7 +131,7 @@ class Segment:
     # ---- the way in ----
 
     @property
-    def heard(self) -> frozenset[Address]:
+    def heard(self) -> frozenset[IPAddress]:
         """Return the addresses that are to be heard: what is answered for, and what is only watched."""
         return self._owned | self._watched
 
@@ -140,14 +140,14 @@ class Segment:
         return not self._errors and not self.groups.missing
 
     @property
-    def deaf(self) -> frozenset[Address]:
+    def deaf(self) -> frozenset[IPAddress]:
         """Return the addresses that are to be heard and for which a question does not get here."""
         if self.complete:
             return _NONE
         missing, six = self.groups.missing, self._heard.get(EtherType.IPV6, _NONE)
         return frozenset(each for each in self.heard if not self._hears(each, six, missing))
 
-    def _hears(self, address: Address, six: Set[Address], missing: Set[IPv6Address]) -> bool:
+    def _hears(self, address: IPAddress, six: Set[IPAddress], missing: Set[IPv6Address]) -> bool:
         if isinstance(address, IPv6Address):
             return address in six and solicited_node(address) not in missing
         return address in self._heard.get(EtherType.ARP, _NONE)
@@ -161,7 +161,7 @@ class Segment:
         )
         return next(iter(self._errors.values()), groups or self._sending)
 
-    def _count_groups(self, come: Set[Address], gone: Set[Address]) -> None:
+    def _count_groups(self, come: Set[IPAddress], gone: Set[IPAddress]) -> None:
         """Count how many addresses have each group: several may have one."""
         self._by_group.update(solicited_node(each) for each in come if isinstance(each, IPv6Address))
         self._by_group.subtract(solicited_node(each) for each in gone if isinstance(each, IPv6Address))
@@ -177,7 +177,9 @@ class Segment:
         self._reach(EtherType.IPV6, six, lambda: encode(ndp_filter(six)))
         self.groups.reach()
 
-    def _reach(self, ether_type: EtherType, wanted: frozenset[Address], program: Callable[[], bytes]) -> None:
+    def _reach(
+        self, ether_type: EtherType, wanted: frozenset[IPAddress], program: Callable[[], bytes]
+    ) -> None:
         if wanted == self._heard.get(ether_type, _NONE) and ether_type not in self._errors:
             return
         self._errors.pop(ether_type, None)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Set
 
 from vipcast.agent.loop import Loop
 from vipcast.daemon.log import log_for
-from vipcast.layer2.api import Address, LinkStatus
+from vipcast.layer2.api import LinkStatus
 from vipcast.layer2.frames import Mac, mac_text
 from vipcast.layer2.responder import Foreign
 from vipcast.layer2_agent.address_interfaces import AddressInterfaces
 from vipcast.layer2_agent.segment import Segment, SegmentState
+from vipcast.model.addresses import IPAddress
 from vipcast.net.interfaces import WITHOUT_LINK, Interface, InterfaceTable, Refusal, Rules, judge
 
 __all__ = ["Segments"]
@@ -51,7 +52,7 @@ class Segments:
         self._rules = Rules(tuple(map(re.compile, excluded)), tuple(map(re.compile, allowed)))
         self._reconcile()
 
-    def places(self, address: Address, interfaces: Set[str] | None) -> frozenset[str]:
+    def places(self, address: IPAddress, interfaces: Set[str] | None) -> frozenset[str]:
         """The interfaces in use on which an address is answered; ``interfaces``: the named ones, or None."""
         return self._address_interfaces.of(address, interfaces)
 
@@ -70,7 +71,7 @@ class Segments:
             segment.reach()
 
     def want(
-        self, owned: Mapping[str, Set[Address]], watched: Mapping[str, Set[Address]], now: float
+        self, owned: Mapping[str, Set[IPAddress]], watched: Mapping[str, Set[IPAddress]], now: float
     ) -> None:
         """Set by the name of the interface what is answered for there, and what is listened for."""
         for name, segment in self.by_name.items():
@@ -91,9 +92,9 @@ class Segments:
         elif self.retry_at is None or self.retry_at <= now:
             self.retry_at = now + RETRY_SECONDS
 
-    def deaf(self) -> dict[Address, set[str]]:
+    def deaf(self) -> dict[IPAddress, set[str]]:
         """Return the addresses for which questions do not get here, each with the interfaces."""
-        found: dict[Address, set[str]] = {}
+        found: dict[IPAddress, set[str]] = {}
         for name, segment in self.by_name.items():
             for address in segment.deaf:
                 found.setdefault(address, set()).add(name)

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from vipcast.layer2.api import (
-    Address,
     AddressCounters,
     AddressStatus,
     Holding,
@@ -23,6 +22,7 @@ from vipcast.layer2.frames import mac_text
 from vipcast.layer2_agent.node import Node
 from vipcast.layer2_agent.segments import Segments
 from vipcast.membership import PROFILES, Member
+from vipcast.model.addresses import IPAddress
 from vipcast.net.layer2_protocol import PIECE
 
 __all__ = ["StatusReport"]
@@ -37,7 +37,7 @@ class StatusReport:
     def __init__(self, segments: Segments, node: Node, epoch: float) -> None:
         self.status = Layer2Status()
         self._segments, self._node, self._epoch = segments, node, epoch
-        self._addresses: dict[Address, AddressStatus] = {}
+        self._addresses: dict[IPAddress, AddressStatus] = {}
         self.more = False  # addresses that were touched were not looked at yet
         self._known: tuple[Any, ...] | None = None  # what an address's status depends on besides itself
 
@@ -63,7 +63,7 @@ class StatusReport:
             deaf=node.members.deaf,
         )
 
-    def _look_again(self, touched: Iterable[Address]) -> None:
+    def _look_again(self, touched: Iterable[IPAddress]) -> None:
         addresses = dict(self._addresses)
         for address in touched:
             if address in self._node.wants.addresses:
@@ -72,7 +72,7 @@ class StatusReport:
                 addresses.pop(address, None)
         self._addresses = addresses
 
-    def _address(self, address: Address) -> AddressStatus:
+    def _address(self, address: IPAddress) -> AddressStatus:
         owned, claim = self._node.owned_addresses, self._node.members.claims.get(address)
         answering = address in owned.answering
         macs = self._segments.macs
@@ -88,7 +88,7 @@ class StatusReport:
             why="" if claim is None else claim.why,
         )
 
-    def _holding(self, address: Address) -> Holding:
+    def _holding(self, address: IPAddress) -> Holding:
         node, want = self._node, self._node.wants.addresses[address]
         claim, owned = node.members.claims.get(address), node.owned_addresses
         ours = claim is not None and claim.owner == node.wants.node
@@ -122,9 +122,9 @@ class StatusReport:
             one_way=one_way,
         )
 
-    def _counters(self) -> dict[Address, AddressCounters]:
+    def _counters(self) -> dict[IPAddress, AddressCounters]:
         """Return the counters of wanted addresses; one that nothing happened to has none."""
-        answered: dict[Address, int] = {}
+        answered: dict[IPAddress, int] = {}
         for segment in self._segments.by_name.values():
             for address, count in segment.answered().items():
                 answered[address] = answered.get(address, 0) + count
@@ -137,7 +137,7 @@ class StatusReport:
             for address in happened & self._node.wants.addresses.keys()
         }
 
-    def _count(self, address: Address, answered: int, announced: int) -> AddressCounters:
+    def _count(self, address: IPAddress, answered: int, announced: int) -> AddressCounters:
         """The one of last time, where nothing happened: thousands are compared with what was told."""
         now = AddressCounters(answered, announced, self._node.owned_addresses.foreign[address])
         before = self.status.counters.get(address)

@@ -17,8 +17,8 @@ from vipcast import election
 from vipcast.layer2.api import AddressWant
 from vipcast.membership.entries import MAX_OFFERS, Condition, Hold, Kind, Offers, Ownership, Reason, Unable
 from vipcast.membership.replicated_state import ReplicatedState
-from vipcast.membership.types import Address
 from vipcast.membership.unable import class_of
+from vipcast.model.addresses import IPAddress
 
 # For so long after it was first claimed an address is worth nothing to anybody yet.
 BOOT_SECONDS = 60.0
@@ -31,7 +31,7 @@ LEAST_EXCESS, EXCESS = 2, 0.1
 # Reasons of a claim by which nobody was disturbed.
 PEACEFUL = frozenset({Reason.OFFERED, Reason.VACANT, Reason.NOT_WANTED, Reason.KEPT})
 
-Offer = tuple[Address, str]
+Offer = tuple[IPAddress, str]
 
 
 class Balance:
@@ -39,11 +39,11 @@ class Balance:
 
     def __init__(self, name: str, state: ReplicatedState, now: float) -> None:
         self.name, self.gentle = name, False
-        self.wants: Mapping[Address, AddressWant] = {}
+        self.wants: Mapping[IPAddress, AddressWant] = {}
         self._state = state
         self._started_at = self._disturbed_at = self._moved_at = now
-        self._first: dict[Address, float] = {}  # nobody had it before us, and until when that counts
-        self._offered: dict[Address, tuple[str, float]] = {}
+        self._first: dict[IPAddress, float] = {}  # nobody had it before us, and until when that counts
+        self._offered: dict[IPAddress, tuple[str, float]] = {}
         self._refused: dict[Offer, float] = {}
 
     # ---- inputs ----
@@ -52,7 +52,7 @@ class Balance:
         """Note that something happened: a reason to leave everything as it is for a while."""
         self._disturbed_at = now
 
-    def claimed(self, address: Address, claim: Ownership, now: float) -> None:
+    def claimed(self, address: IPAddress, claim: Ownership, now: float) -> None:
         """Note that a member claims the address."""
         self._offered.pop(address, None)
         self._first.pop(address, None)
@@ -72,7 +72,7 @@ class Balance:
 
     # ---- what follows ----
 
-    def work(self, held: Iterable[Address], now: float) -> None:
+    def work(self, held: Iterable[IPAddress], now: float) -> None:
         """Say what is offered now; to be called now and then."""
         for address, (to, since) in list(self._offered.items()):
             if now >= since + OFFER_SECONDS:
@@ -90,11 +90,11 @@ class Balance:
             self._offered.clear()
         self._say()
 
-    def _is_ours(self, address: Address) -> bool:
+    def _is_ours(self, address: IPAddress) -> bool:
         claim, want = self._state.claim(address), self.wants.get(address)
         return want is not None and claim is not None and claim.owner == self.name and claim.hold is Hold.HELD
 
-    def _at_boot(self, mine: list[Address]) -> list[Offer]:
+    def _at_boot(self, mine: list[IPAddress]) -> list[Offer]:
         """Return offers to the first in the order, where that one came a little later than this node."""
         found = []
         for address in mine:
@@ -102,7 +102,7 @@ class Balance:
                 found.append((address, str(to)))
         return [offer for offer in found if offer not in self._refused]
 
-    def _first_in_order(self, address: Address) -> str | None:
+    def _first_in_order(self, address: IPAddress) -> str | None:
         want = self.wants[address]
         for _preference, group in want.electorate:
             able = [name for name in group if self._can(name, address)]
@@ -110,14 +110,14 @@ class Balance:
                 return min(able, key=lambda name: election.digest(name, want.key))
         return None
 
-    def _later(self, mine: list[Address], now: float) -> list[Offer]:
+    def _later(self, mine: list[IPAddress], now: float) -> list[Offer]:
         """Return offers of one service; who has less than others waits longer, so that it comes later."""
         loads = self.loads()
         place = sum((-load, name) < (-loads[self.name], self.name) for name, load in loads.items())
         quiet = now >= self._disturbed_at + QUIET_SECONDS
         if not quiet or self._offered or now < self._moved_at + PAUSE_SECONDS * (1 + place):
             return []
-        services: defaultdict[str, list[Address]] = defaultdict(list)
+        services: defaultdict[str, list[IPAddress]] = defaultdict(list)
         for address in mine:
             services[self.wants[address].key].append(address)
         offers = [
@@ -135,7 +135,7 @@ class Balance:
         names = {self.name, *(name for name in self._state.reach if self._alive(name))}
         return {name: len(self._state.owned.get(name, ())) for name in names}
 
-    def _takers(self, addresses: list[Address], loads: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+    def _takers(self, addresses: list[IPAddress], loads: Mapping[str, int]) -> Iterator[tuple[int, str]]:
         """Yield who may have all of them, is preferred as much, and has clearly less; with its place."""
         wants = [self.wants[address] for address in addresses]
         if any(want.stays for want in wants):
@@ -149,12 +149,12 @@ class Balance:
                 place = election.rank(wants[0].key, electorate, name, self._alive)
                 yield (0 if place is None else place), name
 
-    def _would(self, name: str, address: Address) -> bool:
+    def _would(self, name: str, address: IPAddress) -> bool:
         groups = self.wants[address].electorate
         same = any(name in names and self.name in names for _rank, names in groups)
         return same and self._can(name, address) and (address, name) not in self._refused
 
-    def _can(self, name: str, address: Address) -> bool:
+    def _can(self, name: str, address: IPAddress) -> bool:
         return self._alive(name) and not unable(self._state, name, address, self.wants[address])
 
     def _alive(self, name: str) -> bool:
@@ -169,7 +169,7 @@ class Balance:
             self._state.merge((Kind.OFFERS, self.name), Offers(version, offers))
 
 
-def unable(state: ReplicatedState, name: str, address: Address, want: AddressWant) -> bool:
+def unable(state: ReplicatedState, name: str, address: IPAddress, want: AddressWant) -> bool:
     """Return whether ``name`` has said that it cannot answer for it."""
     said = state.entries.get((Kind.UNABLE, name))
     if not isinstance(said, Unable):
@@ -177,7 +177,7 @@ def unable(state: ReplicatedState, name: str, address: Address, want: AddressWan
     return address.packed in said.addresses or class_of(address, want) in said.classes
 
 
-def offered(state: ReplicatedState, owner: str, address: Address, to: str) -> bool:
+def offered(state: ReplicatedState, owner: str, address: IPAddress, to: str) -> bool:
     """Return whether its owner offers it to that one."""
     said = state.entries.get((Kind.OFFERS, owner))
     return isinstance(said, Offers) and (address.packed, to) in said.offers

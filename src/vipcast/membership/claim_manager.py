@@ -28,8 +28,9 @@ from vipcast.membership.entries import (
     Unable,
 )
 from vipcast.membership.replicated_state import ReplicatedState
-from vipcast.membership.types import Address, Profile
+from vipcast.membership.types import Profile
 from vipcast.membership.unable import summary
+from vipcast.model.addresses import IPAddress
 
 # An owner whose process ends, and that nobody relieves, goes on for so long.
 YIELD_SECONDS = 3.0
@@ -72,39 +73,39 @@ class ClaimManager:
         wall: Callable[[], int],
         doubt: Callable[[str, float], float],
         side: Callable[[], int],
-        contested: Callable[[Address], None] = lambda _address: None,
+        contested: Callable[[IPAddress], None] = lambda _address: None,
     ) -> None:
         self.name, self.profile = name, profile
-        self.wants: Mapping[Address, AddressWant] = {}
+        self.wants: Mapping[IPAddress, AddressWant] = {}
         self.told = False  # what is wanted: a successor that has not been told gives nothing up
-        self.unable: frozenset[Address] = frozenset()
+        self.unable: frozenset[IPAddress] = frozenset()
         self.settled = self.present = self.leaving = self.unheard = self.deaf = False
         self.preempt = self.orphaned = False
-        self._keys: defaultdict[str, set[Address]] = defaultdict(set)  # addresses that go to one node
+        self._keys: defaultdict[str, set[IPAddress]] = defaultdict(set)  # addresses that go to one node
         self.stable_since = 0.0
         self.min_partition_size = 0  # lately; 0 while that is not known
         self._state, self._wall, self._doubt, self._side = state, wall, doubt, side
         self._say_contested = contested
         self._support: int | None = None  # of claims that are made now
-        self._holding: set[Address] = set()
-        self._held: frozenset[Address] | None = frozenset()
-        self._queue: deque[Address] = deque()
-        self._queued: set[Address] = set()
-        self._vacant: dict[Address, tuple[Reason, float]] = {}
-        self._listens: dict[Address, float] = {}  # until when nothing is taken
+        self._holding: set[IPAddress] = set()
+        self._held: frozenset[IPAddress] | None = frozenset()
+        self._queue: deque[IPAddress] = deque()
+        self._queued: set[IPAddress] = set()
+        self._vacant: dict[IPAddress, tuple[Reason, float]] = {}
+        self._listens: dict[IPAddress, float] = {}  # until when nothing is taken
         self.above: frozenset[str] = frozenset()
-        self._contested: dict[Address, int] = {}  # since when we had them
-        self._deferred: dict[Address, str] = {}  # to whom, though our claim is the newer one
-        self._yields: dict[Address, float] = {}
-        self._spent: set[Address] = set()  # has been taken from a living owner, or by one from us
-        self._posthumous: set[Address] = set()  # claimed by one that we took for dead
-        self._clock: list[tuple[float, int, Address]] = []  # a heap; what is not armed is old
-        self._armed: dict[Address, float] = {}
+        self._contested: dict[IPAddress, int] = {}  # since when we had them
+        self._deferred: dict[IPAddress, str] = {}  # to whom, though our claim is the newer one
+        self._yields: dict[IPAddress, float] = {}
+        self._spent: set[IPAddress] = set()  # has been taken from a living owner, or by one from us
+        self._posthumous: set[IPAddress] = set()  # claimed by one that we took for dead
+        self._clock: list[tuple[float, int, IPAddress]] = []  # a heap; what is not armed is old
+        self._armed: dict[IPAddress, float] = {}
         self._alarms = 0
 
     # ---- inputs ----
 
-    def set_wants(self, wants: Mapping[Address, AddressWant]) -> None:
+    def set_wants(self, wants: Mapping[IPAddress, AddressWant]) -> None:
         before, self.wants, self.told = self.wants, dict(wants), True
         changed = [a for a, want in wants.items() if (was := before.get(a)) is not want and was != want]
         changed += before.keys() - wants.keys()
@@ -118,7 +119,7 @@ class ClaimManager:
         if self.unable and changed:
             self.say_unable()
 
-    def set_unable(self, addresses: Collection[Address], now: float) -> None:
+    def set_unable(self, addresses: Collection[IPAddress], now: float) -> None:
         """Take what cannot be answered; whoever can again listens first, as others may own it by now."""
         before, self.unable = self.unable, frozenset(addresses)
         changed = before ^ self.unable
@@ -146,7 +147,7 @@ class ClaimManager:
             self.orphaned = orphaned
             self.look_everywhere()
 
-    def look(self, addresses: Iterable[Address]) -> None:
+    def look(self, addresses: Iterable[IPAddress]) -> None:
         """Have these addresses looked at: something about them may have changed."""
         for address in addresses:
             if address not in self._queued:
@@ -169,7 +170,7 @@ class ClaimManager:
         self._held = None
 
     @property
-    def held(self) -> frozenset[Address]:
+    def held(self) -> frozenset[IPAddress]:
         """The same object for as long as nothing has changed."""
         if self._held is None:
             self._held = frozenset(self._holding)
@@ -178,7 +179,7 @@ class ClaimManager:
     def look_everywhere(self) -> None:
         self.look([*self.wants, *self._state.owned.get(self.name, ())])
 
-    def claim_changed(self, address: Address, old: Ownership | None, new: Ownership) -> None:
+    def claim_changed(self, address: IPAddress, old: Ownership | None, new: Ownership) -> None:
         taken = old is not None and old.owner == self.name != new.owner and old.hold is Hold.HELD
         self._deferred.pop(address, None)
         if taken and new.reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
@@ -195,7 +196,7 @@ class ClaimManager:
             self._vacant.pop(address, None)
         self.look([address])
 
-    def heard_older(self, address: Address, said: Ownership) -> None:
+    def heard_older(self, address: IPAddress, said: Ownership) -> None:
         """A claim that ours has overtaken, and its owner does not know."""
         known = self._state.claim(address)
         if known is not None and known.owner == self.name and said.owner in self.above:
@@ -249,7 +250,7 @@ class ClaimManager:
             self._queued.discard(address)
             budget -= self._decide(address, now)
 
-    def _decide(self, address: Address, now: float) -> int:
+    def _decide(self, address: IPAddress, now: float) -> int:
         """Decide about an address; return what that cost, in hashes or so."""
         want, claim = self.wants.get(address), self._state.claim(address)
         if claim is not None and claim.owner == self.name and claim.hold is not Hold.RELEASED:
@@ -267,7 +268,7 @@ class ClaimManager:
 
     # ---- ours ----
 
-    def _keep(self, address: Address, claim: Ownership, want: AddressWant | None, now: float) -> None:
+    def _keep(self, address: IPAddress, claim: Ownership, want: AddressWant | None, now: float) -> None:
         """Keep a claim of ours or give it up.
 
         Until we are settled, one of an earlier generation stays as it is.
@@ -289,7 +290,7 @@ class ClaimManager:
                 self._claim(address, claim, Reason.KEPT)
             self._hold(address, True)
 
-    def _defers(self, address: Address) -> bool:
+    def _defers(self, address: IPAddress) -> bool:
         """We were cut off and are not let in yet, and somebody whom we hear has it."""
         owner = self._deferred.get(address)
         if owner is None:
@@ -299,7 +300,7 @@ class ClaimManager:
         del self._deferred[address]
         return False
 
-    def _yield(self, address: Address, claim: Ownership, want: AddressWant, now: float) -> None:
+    def _yield(self, address: IPAddress, claim: Ownership, want: AddressWant, now: float) -> None:
         orphaned = self.orphaned and _within(want.electorate, self.name)
         waiting = Reason.ORPHANED if orphaned else Reason.NOT_CANDIDATE
         reason = Reason.LEAVING if self.leaving else waiting
@@ -313,7 +314,7 @@ class ClaimManager:
         if claim.hold is Hold.HELD:
             self._put(address, claim._replace(hold=Hold.YIELDING, reason=reason))
 
-    def _release(self, address: Address, claim: Ownership, reason: Reason) -> None:
+    def _release(self, address: IPAddress, claim: Ownership, reason: Reason) -> None:
         self._hold(address, False)
         self._yields.pop(address, None)
         self._put(address, claim._replace(hold=Hold.RELEASED, reason=reason))
@@ -327,16 +328,16 @@ class ClaimManager:
         nobody = not any(group for _preference, group in want.electorate)
         return self.leaving or nobody or (want.local and not _within(want.electorate, self.name))
 
-    def _somebody_else(self, address: Address, want: AddressWant) -> bool:
+    def _somebody_else(self, address: IPAddress, want: AddressWant) -> bool:
         names = (name for _preference, group in want.electorate for name in group)
         return any(name != self.name and self._can(name, address, want) for name in names)
 
-    def _can(self, name: str, address: Address, want: AddressWant) -> bool:
+    def _can(self, name: str, address: IPAddress, want: AddressWant) -> bool:
         return self._present(name) and not unable(self._state, name, address, want)
 
     # ---- others', or nobody's ----
 
-    def _contest(self, address: Address, claim: Ownership | None, want: AddressWant | None) -> bool:
+    def _contest(self, address: IPAddress, claim: Ownership | None, want: AddressWant | None) -> bool:
         """A smaller part of a split took us for dead, and what it took stays where it was."""
         since = self._contested.pop(address, None)
         if since is None or claim is None or want is None or not self._may_take(address, want):
@@ -346,10 +347,10 @@ class ClaimManager:
         self._say_contested(address)
         return True
 
-    def _may_take(self, address: Address, want: AddressWant) -> bool:
+    def _may_take(self, address: IPAddress, want: AddressWant) -> bool:
         return self.present and self._can_take(address, want)
 
-    def _can_take(self, address: Address, want: AddressWant) -> bool:
+    def _can_take(self, address: IPAddress, want: AddressWant) -> bool:
         return (
             self.settled
             and not self.leaving
@@ -358,7 +359,7 @@ class ClaimManager:
             and _within(want.electorate, self.name)
         )
 
-    def _consider(self, address: Address, claim: Ownership | None, want: AddressWant, now: float) -> int:
+    def _consider(self, address: IPAddress, claim: Ownership | None, want: AddressWant, now: float) -> int:
         cost = sum(len(group) for _preference, group in want.electorate)
         reason = self._vacancy(address, claim, want)
         if reason is None:
@@ -380,7 +381,7 @@ class ClaimManager:
             self._take(address, claim, reason)
         return cost
 
-    def _vacancy(self, address: Address, claim: Ownership | None, want: AddressWant) -> Reason | None:
+    def _vacancy(self, address: IPAddress, claim: Ownership | None, want: AddressWant) -> Reason | None:
         """Return why somebody else should have it, or None."""
         if claim is None or (claim.hold is Hold.RELEASED and claim.reason is Reason.NOT_WANTED):
             return Reason.VACANT
@@ -399,7 +400,7 @@ class ClaimManager:
         return next((reason for reason, true in reasons.items() if true), None)
 
     def _turn(
-        self, address: Address, claim: Ownership | None, want: AddressWant, reason: Reason, since: float
+        self, address: IPAddress, claim: Ownership | None, want: AddressWant, reason: Reason, since: float
     ) -> float | None:
         """Return when this node takes it, if no other one has; None for never."""
         if reason is Reason.OFFERED:
@@ -429,7 +430,7 @@ class ClaimManager:
             return at + CANDIDATE_PATIENCE
         return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at
 
-    def _beside(self, address: Address, want: AddressWant, place: int) -> int:
+    def _beside(self, address: IPAddress, want: AddressWant, place: int) -> int:
         """Return our place, where whoever has the service's other address comes first."""
         for sibling in self._keys[want.key]:
             claim = self._state.claim(sibling) if sibling != address else None
@@ -439,21 +440,21 @@ class ClaimManager:
                 return 0 if claim.owner == self.name else place + 1
         return place
 
-    def _doubt_of(self, address: Address, owner: str, at: float) -> float:
+    def _doubt_of(self, address: IPAddress, owner: str, at: float) -> float:
         """A claim that has come after its owner's death: it was dead for us alone, and is heard soon."""
         return at + self.profile.dead_after if address in self._posthumous else self._doubt(owner, at)
 
     def _present(self, name: str) -> bool:
         return self._state.condition(name) is Condition.ALIVE
 
-    def _take(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
+    def _take(self, address: IPAddress, claim: Ownership | None, reason: Reason) -> None:
         if reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
             self._spent.add(address)
         self._vacant.pop(address, None)
         self._claim(address, claim, reason)
         self._hold(address, True)
 
-    def _claim(self, address: Address, claim: Ownership | None, reason: Reason) -> None:
+    def _claim(self, address: IPAddress, claim: Ownership | None, reason: Reason) -> None:
         term = 1 if claim is None else min(claim.term + 1, MAX_TERM)
         keeps = reason in (Reason.KEPT, Reason.CONTESTED)
         since = claim.since if claim is not None and keeps else self._wall()
@@ -462,22 +463,22 @@ class ClaimManager:
         support = self.min_partition_size if reason is Reason.CONTESTED else self._support
         self._put(address, Ownership(term, self.name, Hold.HELD, reason, since, min(support, MAX_SUPPORT)))
 
-    def _hold(self, address: Address, held: bool) -> None:
+    def _hold(self, address: IPAddress, held: bool) -> None:
         if held is not (address in self._holding):
             self._holding ^= {address}
             self._held = None
 
-    def _put(self, address: Address, claim: Ownership) -> None:
+    def _put(self, address: IPAddress, claim: Ownership) -> None:
         self._state.merge((Kind.CLAIM, address), claim)
 
-    def _wake(self, address: Address, at: float) -> None:
+    def _wake(self, address: IPAddress, at: float) -> None:
         if self._armed.get(address) != at:
             self._armed[address] = at
             self._alarms += 1
             heapq.heappush(self._clock, (at, self._alarms, address))
 
 
-def _change(keys: defaultdict[str, set[Address]], key: str, address: Address, there: bool) -> None:
+def _change(keys: defaultdict[str, set[IPAddress]], key: str, address: IPAddress, there: bool) -> None:
     if there:
         keys[key].add(address)
         return

@@ -44,7 +44,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from vipcast import election
-from vipcast.membership.types import Address
+from vipcast.model.addresses import IPAddress
 
 # A name of a Kubernetes node is a DNS subdomain (RFC 1123): 253 octets at most.
 MAX_NAME = 253
@@ -168,7 +168,7 @@ class Opaque(NamedTuple):
 
 
 # Of a kind that is known, a `Kind`.
-Key = tuple[int, str | Address]
+Key = tuple[int, str | IPAddress]
 Value = Node | Votes | Ownership | Unable | Offers | Opaque
 Entry = tuple[Key, Value]
 
@@ -252,7 +252,7 @@ def write_known(value: Node | Votes | Ownership) -> bytes:
     return _TERM.pack(value.term) + write_name(value.owner) + numbers
 
 
-def write_subject(subject: str | Address) -> bytes:
+def write_subject(subject: str | IPAddress) -> bytes:
     if isinstance(subject, str):
         return bytes((_NAME,)) + write_name(subject)
     return bytes((subject.version,)) + subject.packed
@@ -308,7 +308,7 @@ def _read_opaque(kind: int, reader: Reader) -> Entry:
     return (kind, reader.subject()), Opaque(reader.rest())
 
 
-def _of_its_kind(kind: int, subject: str | Address) -> str | Address:
+def _of_its_kind(kind: int, subject: str | IPAddress) -> str | IPAddress:
     if isinstance(subject, str) is (kind == Kind.CLAIM):
         raise BadEntryError(f"kind {kind} of {subject}")
     return subject
@@ -328,7 +328,7 @@ class Reader:
     def ended(self) -> bool:
         return self._at >= len(self._data)
 
-    def subject(self) -> str | Address:
+    def subject(self) -> str | IPAddress:
         form = self.octet()
         return self.name() if form == _NAME else self.address(form)
 
@@ -376,7 +376,7 @@ class Reader:
         hold, reason, since, support = self._numbers(_CLAIM)
         return Ownership(term, owner, Hold(hold), _REASONS.get(reason, reason), since, support)
 
-    def address(self, version: int) -> Address:
+    def address(self, version: int) -> IPAddress:
         if version == 4:
             return IPv4Address(self._take(4))
         if version == 6:

@@ -37,7 +37,6 @@ from vipcast.membership.peer_link import PeerLink
 from vipcast.membership.reach import lost
 from vipcast.membership.replicated_state import ReplicatedState
 from vipcast.membership.types import (
-    Address,
     AddressDoubted,
     Claim,
     ClaimChanged,
@@ -51,6 +50,7 @@ from vipcast.membership.types import (
 )
 from vipcast.membership.versions import NEWEST, SUPPORTED
 from vipcast.membership.windowed_minimum import WindowedMinimum
+from vipcast.model.addresses import IPAddress
 from vipcast.versions import Versions
 
 # Who has answered and yet does not come to an end with what it tells is waited for no longer than so many
@@ -116,8 +116,8 @@ class Membership:
         self._settled = self._ready = self._waits = False
         self._farewell_at: float | None = None
         self._listed: frozenset[str] = frozenset()
-        self._moved: dict[Address, None] = {}
-        self._claims: dict[Address, Claim] = {}
+        self._moved: dict[IPAddress, None] = {}
+        self._claims: dict[IPAddress, Claim] = {}
         self._members: dict[str, Member] = {}
         self._events: list[Event] = []
         self._detector.say(Condition.ALIVE)
@@ -197,7 +197,7 @@ class Membership:
         """
         return self._detector.deaf
 
-    def set_wants(self, addresses: Mapping[Address, AddressWant], now: float) -> None:
+    def set_wants(self, addresses: Mapping[IPAddress, AddressWant], now: float) -> None:
         if addresses.keys() - self._manager.wants.keys():
             self._ask_again()
         self._manager.set_wants(addresses)
@@ -205,7 +205,7 @@ class Membership:
         self._state.wanted = addresses.keys()
         self._after(now)
 
-    def set_unable(self, addresses: Iterable[Address], now: float) -> None:
+    def set_unable(self, addresses: Iterable[IPAddress], now: float) -> None:
         """Take the whole set of what this node cannot answer for: no interface, or a foreign duplicate."""
         self._manager.set_unable(frozenset(addresses), now)
         self._balance.disturbed(now)
@@ -469,12 +469,12 @@ class Membership:
     # ---- what is ----
 
     @property
-    def claims(self) -> Mapping[Address, Claim]:
+    def claims(self) -> Mapping[IPAddress, Claim]:
         """Return the claims to every address that has an owner, wanted here or not."""
         return self._claims
 
     @property
-    def held(self) -> frozenset[Address]:
+    def held(self) -> frozenset[IPAddress]:
         """Return what this node is to answer for now: the same object for as long as nothing has changed."""
         return self._manager.held
 
@@ -538,7 +538,7 @@ class Membership:
             if value.owner != self.name and value.hold is not Hold.RELEASED:
                 self._doubt(key[1])
 
-    def _doubt(self, address: Address) -> None:
+    def _doubt(self, address: IPAddress) -> None:
         """Report an address of ours that a member that was not heard has had until now."""
         if address in self._manager.held:
             self._events.append(AddressDoubted(address))

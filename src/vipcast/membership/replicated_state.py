@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from vipcast.membership.entries import Condition, Hold, Key, Kind, Node, Ownership, Value, Votes, newer
-from vipcast.membership.types import Address
+from vipcast.model.addresses import IPAddress
 
 # What nobody wants any more is kept for so long, that a late packet does not bring it back as news.
 FORGET_AFTER = 60.0
@@ -38,12 +38,12 @@ class ReplicatedState:
 
     def __init__(self, changed: Changed) -> None:
         self.entries: dict[Key, Value] = {}
-        self.owned: defaultdict[str, set[Address]] = defaultdict(set)
+        self.owned: defaultdict[str, set[IPAddress]] = defaultdict(set)
         self.lists: dict[str, Mapping[str, int]] = {}  # whom each says that it hears
         self.group: frozenset[str] = frozenset()  # whom we hear both ways, by way of others too
         self.reach: frozenset[str] = frozenset()  # the same, or whom who is alone hears one way
         self.names: Collection[str] = frozenset()
-        self.wanted: Collection[Address] = frozenset()
+        self.wanted: Collection[IPAddress] = frozenset()
         self.refused = False  # since it was last asked: somebody knows more
         self._changed = changed
         self._met: set[str] = set()  # who was in reach, ever
@@ -80,7 +80,7 @@ class ReplicatedState:
         found = self.entries.get((Kind.VOTES, name))
         return found if isinstance(found, Votes) else None
 
-    def claim(self, address: Address) -> Ownership | None:
+    def claim(self, address: IPAddress) -> Ownership | None:
         found = self.entries.get((Kind.CLAIM, address))
         return found if isinstance(found, Ownership) else None
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address
 
-Address = IPv4Address | IPv6Address
-Endpoint = tuple[Address, int]
+from vipcast.model.addresses import IPAddress
+
+Endpoint = tuple[IPAddress, int]
 """Where a member is: an address and a UDP port."""
 
 
@@ -83,7 +83,7 @@ class MemberChanged:
 class ClaimChanged:
     """An owner came, changed or went (None: nobody owns it). ``why``: in words."""
 
-    address: Address
+    address: IPAddress
     old: Claim | None
     new: Claim | None
     why: str
@@ -93,7 +93,7 @@ class ClaimChanged:
 class AddressDoubted:
     """Another one may have answered for what is ours, where we were not heard: neighbours may believe it."""
 
-    address: Address
+    address: IPAddress
 
 
 Event = MemberChanged | ClaimChanged | AddressDoubted

@@ -14,17 +14,17 @@ from zlib import crc32
 
 from vipcast.layer2.api import AddressWant
 from vipcast.membership.entries import MAX_UNABLE
-from vipcast.membership.types import Address
+from vipcast.model.addresses import IPAddress
 
 
-def class_of(address: Address, want: AddressWant) -> int:
+def class_of(address: IPAddress, want: AddressWant) -> int:
     """Return the class's number: of the family and the names of the interfaces."""
     names = "*" if want.interfaces is None else ",".join(sorted(want.interfaces))
     return crc32(f"{address.version} {names}".encode())
 
 
 def summary(
-    unable: Collection[Address], wants: Mapping[Address, AddressWant]
+    unable: Collection[IPAddress], wants: Mapping[IPAddress, AddressWant]
 ) -> tuple[tuple[int, ...], tuple[bytes, ...]]:
     """Return whole classes, and single addresses; what there is no room for is not said, and waited for."""
     if not unable:

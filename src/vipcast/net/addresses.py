@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from vipcast.bgp.route import Address
 from vipcast.bgp.wire import Family
+from vipcast.model.addresses import IPAddress
 from vipcast.net import rtnetlink
 
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22
@@ -29,7 +29,7 @@ class InterfaceAddress:
     """``index`` is the interface's; ``flags`` are IFA_F_*; ``everywhere``: it is of global scope."""
 
     index: int
-    address: Address
+    address: IPAddress
     prefix_length: int
     flags: int
     everywhere: bool
@@ -60,7 +60,7 @@ def _address(body: bytes) -> InterfaceAddress | None:
 
 
 def next_hops(
-    local: Address, index: int, addresses: Iterable[InterfaceAddress]
+    local: IPAddress, index: int, addresses: Iterable[InterfaceAddress]
 ) -> dict[Family, IPv4Address | IPv6Address]:
     """Our global addresses for the families that ``local``, our end of a connection, does not serve.
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.bfd.settings import BadSettingsError, BfdCounters, BfdSettings, BfdStatus
+from vipcast.model.defaults import NAMESPACE
 from vipcast.net import bfd_protocol as protocol
 from vipcast.net.ipc import PROTOCOL, Json, ProtocolError
 from vipcast.net.ipc_client import IpcClient
@@ -36,7 +37,7 @@ class BfdClient(IpcClient):
     better.
     """
 
-    def __init__(self, on_change: Callable[[], None], *, namespace: str = "metallb-system") -> None:
+    def __init__(self, on_change: Callable[[], None], *, namespace: str = NAMESPACE) -> None:
         name = protocol.control_name(namespace)
         super().__init__(on_change, name=name, away=_NOT_THERE, limit=protocol.MAX_LINE)
         self._wanted: dict[str, BfdSettings] | None = None  # until we know, what is there goes on

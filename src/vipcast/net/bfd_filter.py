@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 from vipcast.bfd.echo import MARK
 from vipcast.bfd.packet import LENGTH, VERSION
-from vipcast.bfd.settings import SINGLE_HOP_TTL, Address
+from vipcast.bfd.settings import SINGLE_HOP_TTL
+from vipcast.model.addresses import IPAddress
 from vipcast.net.bfd_sockets import ECHO_PORT, SINGLE_HOP_PORT
 
 __all__ = ["Expected", "control_filter", "detach", "echo_filter"]
@@ -55,7 +56,7 @@ class Expected:
     """A session's packets. ``interfaces``: indices, where its first packets come in; None: anywhere."""
 
     discriminator: int
-    source: Address
+    source: IPAddress
     interfaces: frozenset[int] | None
     least_ttl: int
 

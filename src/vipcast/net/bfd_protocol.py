@@ -19,7 +19,8 @@ from ipaddress import ip_address
 from typing import Any
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
-from vipcast.bfd.settings import Address, BadSettingsError, BfdCounters, BfdSettings, BfdStatus
+from vipcast.bfd.settings import BadSettingsError, BfdCounters, BfdSettings, BfdStatus
+from vipcast.model.addresses import IPAddress
 from vipcast.net.ipc import Json, ProtocolError
 
 # A line of 256 sessions is about 200 kB; more is somebody else's mistake.
@@ -71,7 +72,7 @@ def read_settings(written: Mapping[str, Any]) -> BfdSettings:
     return settings
 
 
-def _address(text: object) -> Address:
+def _address(text: object) -> IPAddress:
     try:
         return ip_address(str(text))
     except ValueError as error:

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from vipcast.bfd.settings import SINGLE_HOP_TTL, Address, BfdSettings
+from vipcast.bfd.settings import SINGLE_HOP_TTL, BfdSettings
+from vipcast.model.addresses import IPAddress
 from vipcast.net.route_lookup import interfaces_to
 
 SINGLE_HOP_PORT, MULTIHOP_PORT, ECHO_PORT = 3784, 4784, 3785
@@ -53,7 +54,7 @@ class ReceiverKey:
 @dataclass(frozen=True, slots=True)
 class Datagram:
     data: bytes
-    source: Address  # without a scope
+    source: IPAddress  # without a scope
     interface: int  # index
     ttl: int
 
@@ -123,7 +124,7 @@ def dropped(sock: socket.socket) -> int:
         return 0
 
 
-def unscoped(address: Address) -> Address:
+def unscoped(address: IPAddress) -> IPAddress:
     return ip_address(_bare(address)) if isinstance(address, IPv6Address) and address.scope_id else address
 
 
@@ -189,7 +190,7 @@ def _scope(settings: BfdSettings) -> int:
     return socket.if_nametoindex(name) if name else 0
 
 
-def _bare(address: Address) -> str:
+def _bare(address: IPAddress) -> str:
     return str(address).partition("%")[0]
 
 

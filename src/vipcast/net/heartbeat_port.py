@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
-from vipcast.layer2.api import Address
 from vipcast.layer2.kernel_filter import MOST_HOPS, encode, heartbeat_filter
+from vipcast.model.addresses import IPAddress
 from vipcast.net.packet_sockets import attach_filter
 
 __all__ = ["HeartbeatPort"]
@@ -29,7 +29,7 @@ _KNOWN = 4096
 _SO_DETACH_FILTER = 27
 
 _VERSIONS = {4: socket.AF_INET, 6: socket.AF_INET6}
-Datagram = tuple[bytes, tuple[Address, int]]
+Datagram = tuple[bytes, tuple[IPAddress, int]]
 
 
 class HeartbeatPort:
@@ -45,7 +45,7 @@ class HeartbeatPort:
         self.errors: Counter[str] = Counter()  # by what the kernel said
         self.room: int | None = None
         self._on_link: bool | None = False  # None: there is no filter
-        self._sources: dict[str, Address] = {}
+        self._sources: dict[str, IPAddress] = {}
 
     def open(self) -> list[socket.socket]:
         """Open the sockets that are missing; return the new ones."""
@@ -77,7 +77,7 @@ class HeartbeatPort:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
-    def send(self, data: bytes, address: Address, port: int) -> None:
+    def send(self, data: bytes, address: IPAddress, port: int) -> None:
         sock = self.sockets.get(address.version)
         if sock is None:
             return
@@ -141,7 +141,7 @@ class HeartbeatPort:
             return f"UDP port {self.port} is taken: another program of this node has it (MetalLB's speaker?)"
         return f"cannot use UDP port {self.port}: {os.strerror(error.errno) if error.errno else error}"
 
-    def _source(self, text: str) -> Address:
+    def _source(self, text: str) -> IPAddress:
         found = self._sources.get(text)
         if found is None:
             if len(self._sources) >= _KNOWN:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from vipcast.layer2.api import (
-    Address,
     AddressStatus,
     Layer2Status,
     Layer2Wants,
@@ -20,6 +19,8 @@ from vipcast.layer2.api import (
     Move,
     Traffic,
 )
+from vipcast.model.addresses import IPAddress
+from vipcast.model.defaults import NAMESPACE
 from vipcast.net import layer2_protocol as protocol
 from vipcast.net.ipc import PROTOCOL, Json
 from vipcast.net.ipc_client import IpcClient
@@ -37,7 +38,7 @@ class Layer2Client(IpcClient):
     nobody knows better.
     """
 
-    def __init__(self, on_change: Callable[[], None], *, namespace: str = "metallb-system") -> None:
+    def __init__(self, on_change: Callable[[], None], *, namespace: str = NAMESPACE) -> None:
         name = protocol.control_name(namespace)
         super().__init__(on_change, name=name, away=_NOT_THERE, limit=protocol.MAX_LINE)
         self.status = Layer2Status()
@@ -58,7 +59,7 @@ class Layer2Client(IpcClient):
         """Return what was asked for last."""
         return self._wanted
 
-    def statuses(self) -> Mapping[Address, AddressStatus]:
+    def statuses(self) -> Mapping[IPAddress, AddressStatus]:
         """Return the statuses of wanted addresses that the agent has said something about."""
         wanted = {} if self._wanted is None else self._wanted.addresses
         return {address: each for address, each in self.status.addresses.items() if address in wanted}

@@ -28,7 +28,6 @@ from ipaddress import ip_address
 from typing import Any
 
 from vipcast.layer2.api import (
-    Address,
     AddressCounters,
     AddressStatus,
     AddressWant,
@@ -44,6 +43,7 @@ from vipcast.layer2.api import (
     Settings,
     Traffic,
 )
+from vipcast.model.addresses import IPAddress
 from vipcast.net.ipc import Json, ProtocolError
 
 # 5,000 addresses are 1.5 MB of status; more is somebody else's mistake.
@@ -81,7 +81,7 @@ def write_change(before: Layer2Wants, after: Layer2Wants) -> Json:
     whole = write_wants(replace(after, addresses={}))
     same = write_wants(replace(before, addresses={}))
     change = {word: value for word, value in whole.items() if value != same[word]}
-    different: dict[Address, AddressWant | None] = {
+    different: dict[IPAddress, AddressWant | None] = {
         address: want for address, want in after.addresses.items() if before.addresses.get(address) != want
     }
     different |= dict.fromkeys(before.addresses.keys() - after.addresses.keys())
@@ -131,7 +131,7 @@ def change_in_pieces(wants: Layer2Wants, written: object, known: Layer2Wants | N
 _FLAGS = ("local", "stays")
 
 
-def _write_addresses(wanted: Mapping[Address, AddressWant | None]) -> Json:
+def _write_addresses(wanted: Mapping[IPAddress, AddressWant | None]) -> Json:
     rows: dict[Electorate, int] = {}
     for want in wanted.values():
         if want is not None:
@@ -148,7 +148,7 @@ def _write_addresses(wanted: Mapping[Address, AddressWant | None]) -> Json:
     }
 
 
-def _flagged(wanted: Mapping[Address, AddressWant | None], flag: str) -> list[str]:
+def _flagged(wanted: Mapping[IPAddress, AddressWant | None], flag: str) -> list[str]:
     return [str(address) for address, want in wanted.items() if want is not None and getattr(want, flag)]
 
 
@@ -160,7 +160,7 @@ def _write_want(want: AddressWant, rows: Mapping[Electorate, int]) -> list[Any]:
 
 def _changed_addresses(
     wants: Layer2Wants, written: Json, known: Layer2Wants
-) -> Generator[None, None, dict[Address, AddressWant]]:
+) -> Generator[None, None, dict[IPAddress, AddressWant]]:
     rows = _read_electorates(written["electorates"], known)
     flagged = {flag: frozenset(written.get("flags", {}).get(flag, ())) for flag in _FLAGS}
     addresses = dict(wants.addresses)
@@ -209,7 +209,7 @@ def _pattern(value: object) -> str:
         raise ValueError(f"interfaces: {value!r} is no regular expression: {error}") from error
 
 
-def _read_members(written: Mapping[str, list[str]]) -> dict[str, tuple[Address, ...]]:
+def _read_members(written: Mapping[str, list[str]]) -> dict[str, tuple[IPAddress, ...]]:
     return {name: tuple(map(ip_address, addresses)) for name, addresses in written.items()}
 
 

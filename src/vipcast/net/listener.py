@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 from vipcast.bgp.peer import refusal_message
-from vipcast.bgp.route import Address
+from vipcast.model.addresses import IPAddress
 from vipcast.net import sockets
 from vipcast.net.devices import device_is_gone
 from vipcast.net.settings import PeerSettings
@@ -49,10 +49,10 @@ class Expected:
     settings: PeerSettings
     accept: Callable[[socket.socket], None]
     changed: Callable[[], None] = lambda: None
-    address: Address | None = None
+    address: IPAddress | None = None
     problem: str = ""
 
-    def matches(self, source: IPv6Address | Address, interface: str | None) -> bool:
+    def matches(self, source: IPv6Address | IPAddress, interface: str | None) -> bool:
         if self.address is not None and self.address.packed != source.packed:
             return False
         if self.address is None and not source.is_link_local:
@@ -69,13 +69,13 @@ class Listener:
         port: int = BGP_PORT,
         *,
         always: bool = False,
-        met: Callable[[Address], None] = lambda _address: None,
+        met: Callable[[IPAddress], None] = lambda _address: None,
     ) -> None:
         self.port = port
         self.always = always
         self.refused = 0
         self._met, self._said = met, 0
-        self._strangers: dict[Address, UnknownPeer] = {}
+        self._strangers: dict[IPAddress, UnknownPeer] = {}
         self._doors: dict[tuple[int, str | None], _ListeningSocket] = {}
 
     def expect(
@@ -93,7 +93,7 @@ class Listener:
         door.add(expected)
         return expected
 
-    def found(self, expected: Expected, address: Address) -> None:
+    def found(self, expected: Expected, address: IPAddress) -> None:
         """An unnumbered peer's address is known now."""
         door = self._listening_socket(expected)
         if door is not None and expected.address != address:
@@ -113,11 +113,11 @@ class Listener:
             del self._doors[door.version, door.device]
 
     @property
-    def strangers(self) -> Mapping[Address, UnknownPeer]:
+    def strangers(self) -> Mapping[IPAddress, UnknownPeer]:
         """Return who was refused, the last one last; not more than a few."""
         return self._strangers
 
-    def count_refused(self, source: Address) -> None:
+    def count_refused(self, source: IPAddress) -> None:
         self.refused += 1
         before = self._strangers.pop(source, None)
         self._strangers[source] = UnknownPeer(before.connections + 1 if before else 1, time.time())

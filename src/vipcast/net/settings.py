@@ -11,9 +11,8 @@ from typing import Literal
 from vipcast.bgp.errors import LocalError
 from vipcast.bgp.negotiation import SessionSettings
 from vipcast.bgp.wire import Family
+from vipcast.model.defaults import MAX_PASSWORD
 
-# The kernel's TCP_MD5SIG_MAXKEYLEN.
-MAX_PASSWORD = 80
 MAX_HOPS = 254
 # IFNAMSIZ without the final zero.
 MAX_INTERFACE_NAME = 15

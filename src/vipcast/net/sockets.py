@@ -12,7 +12,9 @@ import socket
 import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from vipcast.net.settings import MAX_PASSWORD, PeerSettings
+from vipcast.model.addresses import IPAddress
+from vipcast.model.defaults import MAX_PASSWORD
+from vipcast.net.settings import PeerSettings
 
 # linux/tcp.h, linux/in.h, linux/in6.h; Python's socket module doesn't have them.
 _TCP_MD5SIG = 14
@@ -24,11 +26,10 @@ _MAX_TTL = 255
 # How many connections the kernel holds for us until they are taken: peers are few.
 _BACKLOG = 64
 
-Address = IPv4Address | IPv6Address
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
-def open_socket(settings: PeerSettings, peer: Address) -> socket.socket:
+def open_socket(settings: PeerSettings, peer: IPAddress) -> socket.socket:
     """Return a socket for ``peer``: non-blocking, not connected.
 
     Raises OSError: the kernel refuses a setting.
@@ -102,7 +103,7 @@ def bind_to_device(sock: socket.socket, device: str) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
 
 
-def set_md5_key(sock: socket.socket, peer: Address, password: str | None) -> None:
+def set_md5_key(sock: socket.socket, peer: IPAddress, password: str | None) -> None:
     """``password`` None: what comes from the peer is not signed any more."""
     key = (password or "").encode()
     if isinstance(peer, IPv4Address):
@@ -114,7 +115,7 @@ def set_md5_key(sock: socket.socket, peer: Address, password: str | None) -> Non
     sock.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, option)
 
 
-def socket_address(address: Address, port: int, interface: str | None = None) -> SocketAddress:
+def socket_address(address: IPAddress, port: int, interface: str | None = None) -> SocketAddress:
     """``interface``: where a link-local address is, unless its scope says so."""
     if isinstance(address, IPv4Address):
         return str(address), port
@@ -137,7 +138,7 @@ def interface_index(name: str) -> int:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from error
 
 
-def local_address(sock_name: tuple[str, int]) -> Address:
+def local_address(sock_name: tuple[str, int]) -> IPAddress:
     """Our end of a connection, from ``getsockname``; a scope is of no use to anyone else."""
     return ip_address(sock_name[0].partition("%")[0])
 

@@ -10,8 +10,8 @@ import sys
 import termios
 from typing import Protocol
 
+from vipcast.model.addresses import IPAddress
 from vipcast.net import sockets
-from vipcast.net.sockets import Address
 
 # A peer can make us hold this much and no more: what it sends beyond waits in its own kernel.
 READ_BUFFER = 16384
@@ -46,7 +46,7 @@ class TcpStream(asyncio.BufferedProtocol):
     # ---- for the owner ----
 
     @property
-    def local(self) -> tuple[Address, int]:
+    def local(self) -> tuple[IPAddress, int]:
         """Our end, and the index of its interface where that belongs to the address (link-local), or 0."""
         assert self._transport is not None
         name = self._transport.get_extra_info("sockname")
@@ -71,7 +71,7 @@ class TcpStream(asyncio.BufferedProtocol):
             return 0
         return self._transport.get_write_buffer_size() + int.from_bytes(in_kernel, sys.byteorder)
 
-    def set_key(self, peer: Address, password: str) -> None:
+    def set_key(self, peer: IPAddress, password: str) -> None:
         """Sign with another password from now on (RFC 2385): TCP repeats until the peer has it, too.
 
         Raises OSError.

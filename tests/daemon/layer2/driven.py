@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from support.bounds import at_most
 
 from vipcast.layer2 import arp, ndp
-from vipcast.layer2.api import Address
+from vipcast.model.addresses import IPAddress
 
 
 class Driven(Protocol):
@@ -22,7 +22,7 @@ class Said(NamedTuple):
     frame: arp.ArpFrame | ndp.Solicitation | ndp.Advertisement
 
     @property
-    def address(self) -> Address:
+    def address(self) -> IPAddress:
         return self.frame.target
 
 

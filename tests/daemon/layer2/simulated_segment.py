@@ -15,12 +15,13 @@ from ipaddress import IPv4Address, IPv6Address
 from daemon.membership.simulation import Node, Segment
 
 from vipcast.layer2 import arp, ndp
-from vipcast.layer2.api import Address, Layer2Wants, Settings
+from vipcast.layer2.api import Layer2Wants, Settings
 from vipcast.layer2.frames import Mac, is_group
 from vipcast.layer2.ndp import group_mac, solicited_node
 from vipcast.layer2.responder import Foreign, Responder
 from vipcast.layer2_agent.owned_addresses import OwnedAddresses
 from vipcast.membership import AddressDoubted, ClaimChanged
+from vipcast.model.addresses import IPAddress
 
 INTERFACE = "eth0"
 
@@ -35,14 +36,14 @@ class Card:
         self.retry_at: float | None = None
         self._street, self._name = street, name
 
-    def places(self, _address: Address, interfaces: Set[str] | None) -> frozenset[str]:
+    def places(self, _address: IPAddress, interfaces: Set[str] | None) -> frozenset[str]:
         return frozenset({INTERFACE}) if interfaces is None else frozenset({INTERFACE} & interfaces)
 
-    def deaf(self) -> dict[Address, set[str]]:
+    def deaf(self) -> dict[IPAddress, set[str]]:
         return {}
 
     def want(
-        self, owned: Mapping[str, Set[Address]], watched: Mapping[str, Set[Address]], _now: float
+        self, owned: Mapping[str, Set[IPAddress]], watched: Mapping[str, Set[IPAddress]], _now: float
     ) -> None:
         here = owned.get(INTERFACE, frozenset())
         for address in self.responder.owned - here:
@@ -58,7 +59,7 @@ class Card:
     def take_foreign(self) -> Iterator[tuple[str, Foreign]]:
         return ((INTERFACE, foreign) for foreign in self.responder.take_foreign())
 
-    def forget(self, _addresses: Set[Address]) -> None:
+    def forget(self, _addresses: Set[IPAddress]) -> None:
         pass
 
 
@@ -66,8 +67,8 @@ class Card:
 class Client:
     name: str
     mac: Mac
-    cache: dict[Address, Mac] = field(default_factory=dict)
-    asked: set[Address] = field(default_factory=set)
+    cache: dict[IPAddress, Mac] = field(default_factory=dict)
+    asked: set[IPAddress] = field(default_factory=set)
 
     def hear(self, frame: bytes) -> None:
         address, mac = _said(frame)
@@ -76,7 +77,7 @@ class Client:
             self.asked.discard(address)
 
 
-def _said(frame: bytes) -> tuple[Address, Mac | None]:
+def _said(frame: bytes) -> tuple[IPAddress, Mac | None]:
     """Return whose MAC it tells, if anybody's."""
     if frame[12:14] == b"\x08\x06":
         packet = arp.decode(frame)
@@ -102,7 +103,7 @@ class SimulatedSegment(Segment):
         self.clients = {name: Client(name, b"\2cli" + bytes([n, n])) for n, name in enumerate(clients)}
         self.strangers, self._woken = {}, {}
 
-    def settle(self, name: str, address: Address) -> None:
+    def settle(self, name: str, address: IPAddress) -> None:
         """A host that has the address, and answers as any host does."""
         mac = b"\2oth" + bytes([len(self.strangers)] * 2)
         self.strangers[name] = Responder(mac, {mac})
@@ -181,14 +182,14 @@ class SimulatedSegment(Segment):
             if answer is not None:
                 self.carry(name, answer)
 
-    def ask(self, client: str, address: Address) -> None:
+    def ask(self, client: str, address: IPAddress) -> None:
         asking = self.clients[client]
         asking.asked.add(address)
         self.carry(client, question(asking.mac, address))
 
     # ---- what is ----
 
-    def reached(self, client: str, address: Address) -> str | None:
+    def reached(self, client: str, address: IPAddress) -> str | None:
         """Return which node has what the client sends, if one that answers for the address has it."""
         mac = self.clients[client].cache.get(address)
         for name, node in self.nodes.items():
@@ -202,7 +203,7 @@ class SimulatedSegment(Segment):
         return sum(owned.foreign.total() for owned in self.owned_addresses.values())
 
 
-def question(mac: Mac, address: Address) -> bytes:
+def question(mac: Mac, address: IPAddress) -> bytes:
     if isinstance(address, IPv4Address):
         mine = IPv4Address("10.9.9.0") + mac[-1]
         nobody, everyone = bytes(6), b"\xff" * 6

@@ -16,8 +16,8 @@ from support.bounds import at_most
 
 from vipcast.layer2 import arp, ndp
 from vipcast.layer2.announcer import DEFEND_INTERVAL, Announcer, AnnouncerSettings
-from vipcast.layer2.api import Address
 from vipcast.layer2.timer_queue import TimerQueue
+from vipcast.model.addresses import IPAddress
 
 # Of a segment that takes any rate: what sockets have room for is the limit.
 UNPOLICED = 10_000.0
@@ -35,7 +35,7 @@ def times(said: list[Said], interface: str = "eth0") -> list[float]:
     return sorted({round(one.at, 3) for one in said if one.interface == interface})
 
 
-def many(count: int) -> list[Address]:
+def many(count: int) -> list[IPAddress]:
     return [IPv4Address("10.31.0.0") + number for number in range(count)]
 
 
@@ -302,7 +302,10 @@ def test_whatever_the_pace_everything_is_said_in_the_end(
     pace: float, count: int, late: float, start: float
 ) -> None:
     one = announcer(frames_per_millisecond=pace, refresh=0.0)
-    addresses: list[Address] = [*many(count), *(IPv6Address("fd00::") + number for number in range(count))]
+    addresses: list[IPAddress] = [
+        *many(count),
+        *(IPv6Address("fd00::") + number for number in range(count)),
+    ]
     for address in addresses:
         one.claim(address, start)
     said = run(one, start + 100.0, start=start, late=late)

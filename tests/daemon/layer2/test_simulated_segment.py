@@ -12,9 +12,10 @@ from daemon.membership.simulation import want
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vipcast.layer2.api import Address, Layer2Wants, Settings
+from vipcast.layer2.api import Layer2Wants, Settings
+from vipcast.model.addresses import IPAddress
 
-VIPS: list[Address] = [
+VIPS: list[IPAddress] = [
     *(IPv4Address("10.31.8.100") + number for number in range(10)),
     *(IPv6Address("fd31::100") + number for number in range(10)),
 ]
@@ -36,7 +37,7 @@ def street(profile: str = "default", **values: object) -> SimulatedSegment:
     return one
 
 
-def unserved(one: SimulatedSegment, *clients: str) -> list[tuple[str, Address]]:
+def unserved(one: SimulatedSegment, *clients: str) -> list[tuple[str, IPAddress]]:
     return [
         (client, address)
         for client in clients or one.clients
@@ -45,7 +46,7 @@ def unserved(one: SimulatedSegment, *clients: str) -> list[tuple[str, Address]]:
     ]
 
 
-def owner(one: SimulatedSegment, address: Address) -> str:
+def owner(one: SimulatedSegment, address: IPAddress) -> str:
     (name,) = one.owners(address)
     return name
 
@@ -150,7 +151,7 @@ def test_a_stranger_who_takes_an_address_is_an_alarm_and_the_address_is_defended
 
 @pytest.mark.parametrize("address", [VIPS[0], VIPS[10]])
 def test_with_duplicate_detection_an_address_that_a_stranger_has_is_his_until_he_is_gone(
-    address: Address,
+    address: IPAddress,
 ) -> None:
     one = SimulatedSegment(NODES)
     one.wants = {name: {address: want(address, NODES)} for name in NODES}

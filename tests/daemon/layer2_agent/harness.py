@@ -32,7 +32,6 @@ from daemon.interop.network import eventually, run, wait_carrier
 from daemon.interop.speaker import enter
 
 from vipcast.layer2.api import (
-    Address,
     AddressStatus,
     AddressWant,
     Electorate,
@@ -41,6 +40,7 @@ from vipcast.layer2.api import (
     Move,
     Settings,
 )
+from vipcast.model.addresses import IPAddress
 from vipcast.net.layer2 import Layer2Client
 
 __all__ = ["KEY", "VIP", "VIP6", "Asking", "Layer2Process", "Net", "Speaker", "eventually", "run", "wants_of"]
@@ -231,8 +231,8 @@ class Speaker(ClientThread[Layer2Client]):
         self.wants = replace(self.wants, **changes)
         self.call(lambda client: client.want(self.wants))
 
-    def statuses(self) -> Mapping[Address, AddressStatus]:
-        found: Mapping[Address, AddressStatus] = self.call(lambda client: client.statuses())
+    def statuses(self) -> Mapping[IPAddress, AddressStatus]:
+        found: Mapping[IPAddress, AddressStatus] = self.call(lambda client: client.statuses())
         return found
 
     def status(self, address: str = VIP) -> AddressStatus:

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipcast.layer2.api import (
-    Address,
     AddressCounters,
     AddressStatus,
     AddressWant,
@@ -28,6 +27,7 @@ from vipcast.layer2.api import (
     Settings,
     Traffic,
 )
+from vipcast.model.addresses import IPAddress
 from vipcast.net import layer2_protocol as protocol
 from vipcast.net.ipc import ProtocolError, check, line, read_line
 from vipcast.speaker.layer2.verdicts import _HOLDINGS
@@ -133,7 +133,7 @@ def test_moves_come_out_as_they_went_in(moves: list[Move]) -> None:
     assert protocol.read_moves(over([protocol.write_move(move) for move in moves])) == moves
 
 
-def many(count: int) -> dict[Address, AddressWant]:
+def many(count: int) -> dict[IPAddress, AddressWant]:
     electorate = ((0, frozenset(f"node-{number}" for number in range(9))),)
     first = int(ip_address("10.0.0.0"))
     return {

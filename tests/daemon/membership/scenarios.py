@@ -9,7 +9,7 @@ from typing import Any
 from daemon.membership.simulation import Segment, addresses, want
 
 from vipcast import election
-from vipcast.membership.types import Address
+from vipcast.model.addresses import IPAddress
 
 THREE = ("node-a", "node-b", "node-c")
 ALL = addresses(30)
@@ -28,7 +28,7 @@ def segment(
     return made
 
 
-def first(address: Address, names: tuple[str, ...] = THREE) -> str:
+def first(address: IPAddress, names: tuple[str, ...] = THREE) -> str:
     return election.order(str(address), names)[0]
 
 
@@ -41,7 +41,7 @@ def all_owned(segment: Segment, where: tuple[str, ...] | None = None) -> bool:
     return True
 
 
-def of(segment: Segment, owner: str) -> list[Address]:
+def of(segment: Segment, owner: str) -> list[IPAddress]:
     return [address for address in ALL if segment.owners(address) == [owner]]
 
 

@@ -23,8 +23,9 @@ from vipcast.layer2.api import AddressWant
 from vipcast.membership import PROFILES, ClaimChanged, Membership, Profile, entries, handover_state
 from vipcast.membership.entries import Key, Kind, Value
 from vipcast.membership.topology import Topology
-from vipcast.membership.types import Address, Endpoint, Event
+from vipcast.membership.types import Endpoint, Event
 from vipcast.membership.versions import NEWEST, SUPPORTED
+from vipcast.model.addresses import IPAddress
 from vipcast.versions import Versions
 
 KEY = b"a key for tests, of thirty-two octets"[:32]
@@ -68,13 +69,13 @@ def endpoint(number: int) -> Endpoint:
     return IPv4Address(0x0A000000 + number), PORT
 
 
-def want(address: Address, names: Iterable[str], preferred: Iterable[str] = ()) -> AddressWant:
+def want(address: IPAddress, names: Iterable[str], preferred: Iterable[str] = ()) -> AddressWant:
     first, everyone = frozenset(preferred), frozenset(names)
     groups = ((10, first), (0, everyone - first)) if first else ((0, everyone),)
     return AddressWant(groups, str(address))
 
 
-def addresses(count: int) -> list[Address]:
+def addresses(count: int) -> list[IPAddress]:
     return [ip_address(0x0A63FF00 + number) for number in range(count)]
 
 
@@ -103,7 +104,7 @@ class Segment:
         self.now = 1000.0
         self.nodes: dict[str, Node] = {}
         self.former: list[Node] = []
-        self.wants: dict[str, Mapping[Address, AddressWant]] = {}
+        self.wants: dict[str, Mapping[IPAddress, AddressWant]] = {}
         self.cut: Callable[[str, str], bool] = lambda _sender, _receiver: False
         self.gentle = False  # whether load is evened out
         self.loss: dict[tuple[str, str], float] = {}  # of cables that lose more, in one direction
@@ -237,7 +238,7 @@ class Segment:
 
         self.at(node.sleeps_until, resume)
 
-    def want(self, wants: Mapping[Address, AddressWant], *names: str) -> None:
+    def want(self, wants: Mapping[IPAddress, AddressWant], *names: str) -> None:
         for name in names or self.names:
             self.wants[name] = wants
             if name in self.nodes:
@@ -349,11 +350,11 @@ class Segment:
 
     # ---- what is ----
 
-    def owners(self, address: Address) -> list[str]:
+    def owners(self, address: IPAddress) -> list[str]:
         """Return who answers for it, by what each believes itself."""
         return [name for name, node in self.nodes.items() if address in node.members.held]
 
-    def moves(self, address: Address | None = None) -> list[ClaimChanged]:
+    def moves(self, address: IPAddress | None = None) -> list[ClaimChanged]:
         """Return the moves of an address (None: of any), as the nodes saw them that it came to."""
         return [
             event

@@ -12,7 +12,7 @@ from daemon.membership.simulation import Segment, addresses, want
 
 from vipcast import election
 from vipcast.membership import balance
-from vipcast.membership.types import Address
+from vipcast.model.addresses import IPAddress
 
 TEN_MINUTES = 600.0
 
@@ -22,7 +22,7 @@ def orphan(made: Segment, *names: str, orphaned: bool = True) -> None:
         made.do(name, lambda members, now: members.set_orphaned(orphaned, now))
 
 
-def unable(made: Segment, *names: str, what: list[Address] | None = None) -> None:
+def unable(made: Segment, *names: str, what: list[IPAddress] | None = None) -> None:
     for name in names:
         made.do(name, lambda members, now: members.set_unable(ALL if what is None else what, now))
 
