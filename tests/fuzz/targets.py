@@ -36,7 +36,8 @@ from vipcast.layer2.responder import Responder
 from vipcast.layer2_agent import handover_state as layer2_handover
 from vipcast.membership import PROFILES, Membership, entries_v1
 from vipcast.membership import packet as members_packet
-from vipcast.membership.entries import BadEntryError, Condition, Entry, Kind, Node, Opaque, Votes, read, write
+from vipcast.membership.entries import BadEntryError, Condition, Entry, Kind, Node, Opaque, Votes
+from vipcast.membership.entries_v2 import read, write
 from vipcast.net import layer2_protocol
 from vipcast.net.bfd_protocol import read_settings, read_status, write_settings, write_status
 from vipcast.net.interface_networks import Networks

@@ -35,11 +35,11 @@ Offer = tuple[IPAddress, str]
 
 
 class Balance:
-    """``gentle``: whether anything is offered at all. ``wants``: addresses and who may answer for them."""
+    """``gentle``: whether anything is offered at all."""
 
     def __init__(self, name: str, state: ReplicatedState, now: float) -> None:
         self.name, self.gentle = name, False
-        self.wants: Mapping[IPAddress, AddressWant] = {}
+        self._wants: Mapping[IPAddress, AddressWant] = {}
         self._state = state
         self._started_at = self._disturbed_at = self._moved_at = now
         self._first: dict[IPAddress, float] = {}  # nobody had it before us, and until when that counts
@@ -47,6 +47,13 @@ class Balance:
         self._refused: dict[Offer, float] = {}
 
     # ---- inputs ----
+
+    def set_wants(self, wants: Mapping[IPAddress, AddressWant]) -> None:
+        """Set the addresses, and who may answer for them."""
+        self._wants = wants
+
+    def set_gentle(self, gentle: bool) -> None:
+        self.gentle = gentle
 
     def disturbed(self, now: float) -> None:
         """Note that something happened: a reason to leave everything as it is for a while."""
@@ -91,7 +98,7 @@ class Balance:
         self._say()
 
     def _is_ours(self, address: IPAddress) -> bool:
-        claim, want = self._state.claim(address), self.wants.get(address)
+        claim, want = self._state.claim(address), self._wants.get(address)
         return want is not None and claim is not None and claim.owner == self.name and claim.hold is Hold.HELD
 
     def _at_boot(self, mine: list[IPAddress]) -> list[Offer]:
@@ -103,7 +110,7 @@ class Balance:
         return [offer for offer in found if offer not in self._refused]
 
     def _first_in_order(self, address: IPAddress) -> str | None:
-        want = self.wants[address]
+        want = self._wants[address]
         for _preference, group in want.electorate:
             able = [name for name in group if self._can(name, address)]
             if able:
@@ -119,7 +126,7 @@ class Balance:
             return []
         services: defaultdict[str, list[IPAddress]] = defaultdict(list)
         for address in mine:
-            services[self.wants[address].key].append(address)
+            services[self._wants[address].key].append(address)
         offers = [
             (rank, to, addresses)
             for addresses in services.values()
@@ -137,7 +144,7 @@ class Balance:
 
     def _takers(self, addresses: list[IPAddress], loads: Mapping[str, int]) -> Iterator[tuple[int, str]]:
         """Yield who may have all of them, is preferred as much, and has clearly less; with its place."""
-        wants = [self.wants[address] for address in addresses]
+        wants = [self._wants[address] for address in addresses]
         if any(want.stays for want in wants):
             return
         electorate = wants[0].electorate
@@ -150,12 +157,12 @@ class Balance:
                 yield (0 if place is None else place), name
 
     def _would(self, name: str, address: IPAddress) -> bool:
-        groups = self.wants[address].electorate
+        groups = self._wants[address].electorate
         same = any(name in names and self.name in names for _rank, names in groups)
         return same and self._can(name, address) and (address, name) not in self._refused
 
     def _can(self, name: str, address: IPAddress) -> bool:
-        return self._alive(name) and not unable(self._state, name, address, self.wants[address])
+        return self._alive(name) and not unable(self._state, name, address, self._wants[address])
 
     def _alive(self, name: str) -> bool:
         return self._state.condition(name) is Condition.ALIVE

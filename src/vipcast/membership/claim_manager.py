@@ -10,12 +10,12 @@ another one's claim has come.
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from vipcast import election
 from vipcast.layer2.api import AddressWant, Electorate
+from vipcast.membership.address_queue import AddressQueue
 from vipcast.membership.balance import offered, unable
 from vipcast.membership.entries import (
     MAX_SUPPORT,
@@ -25,32 +25,17 @@ from vipcast.membership.entries import (
     Kind,
     Ownership,
     Reason,
-    Unable,
 )
+from vipcast.membership.local_node import LocalNode
 from vipcast.membership.replicated_state import ReplicatedState
-from vipcast.membership.types import Profile
-from vipcast.membership.unable import summary
+from vipcast.membership.takeover import Case, Standing, takeover_time
+from vipcast.membership.unable import UnableAddresses
 from vipcast.model.addresses import IPAddress
 
 # An owner whose process ends, and that nobody relieves, goes on for so long.
 YIELD_SECONDS = 3.0
-# Of a new address: nobody misses it yet, and the speaker of the first candidate may be busy.
-NEW_PATIENCE = 0.5
-# An owner that is no candidate for us may not have heard of it yet, or may know better.
-CANDIDATE_PATIENCE = 2.0
 # Why a healthy owner loses an address to somebody that has not heard of it.
 OF_A_SPLIT = (Reason.OWNER_DEAD, Reason.OWNER_RELEASED, Reason.VACANT)
-# An orphan, whose speaker has been gone for long, takes what is nobody's after all others.
-ORPHAN_PATIENCE = 2.0
-# An orphan is relieved after so long: where all were without a speaker, the first that has one again is not
-# to take everything.
-RELIEF_PATIENCE = 30.0
-# With pre-emption: who is back waits until it has stayed.
-PREEMPT_PATIENCE = 5.0
-# Of a node that hears others, which do not hear it: they decide first.
-MUTE_PATIENCE = 2.0
-# Who is back, and was missed: others that are back too are heard first.
-BACK_PATIENCE = 0.05
 # Hashes in one go: some milliseconds. Heartbeats have to go out in between.
 BUDGET = 2000
 
@@ -66,8 +51,7 @@ class ClaimManager:
 
     def __init__(
         self,
-        name: str,
-        profile: Profile,
+        local: LocalNode,
         state: ReplicatedState,
         *,
         wall: Callable[[], int],
@@ -75,33 +59,28 @@ class ClaimManager:
         side: Callable[[], int],
         contested: Callable[[IPAddress], None] = lambda _address: None,
     ) -> None:
-        self.name, self.profile = name, profile
+        self.name, self._local = local.name, local
         self.wants: Mapping[IPAddress, AddressWant] = {}
         self.told = False  # what is wanted: a successor that has not been told gives nothing up
-        self.unable: frozenset[IPAddress] = frozenset()
+        self.unable = UnableAddresses(local, state)
         self.settled = self.present = self.leaving = self.unheard = self.deaf = False
         self.preempt = self.orphaned = False
         self._keys: defaultdict[str, set[IPAddress]] = defaultdict(set)  # addresses that go to one node
         self.stable_since = 0.0
-        self.min_partition_size = 0  # lately; 0 while that is not known
+        self._min_partition_size = 0  # lately; 0 while that is not known
         self._state, self._wall, self._doubt, self._side = state, wall, doubt, side
         self._say_contested = contested
         self._support: int | None = None  # of claims that are made now
         self._holding: set[IPAddress] = set()
         self._held: frozenset[IPAddress] | None = frozenset()
-        self._queue: deque[IPAddress] = deque()
-        self._queued: set[IPAddress] = set()
+        self._queue = AddressQueue()
         self._vacant: dict[IPAddress, tuple[Reason, float]] = {}
-        self._listens: dict[IPAddress, float] = {}  # until when nothing is taken
         self.above: frozenset[str] = frozenset()
         self._contested: dict[IPAddress, int] = {}  # since when we had them
         self._deferred: dict[IPAddress, str] = {}  # to whom, though our claim is the newer one
         self._yields: dict[IPAddress, float] = {}
         self._spent: set[IPAddress] = set()  # has been taken from a living owner, or by one from us
         self._posthumous: set[IPAddress] = set()  # claimed by one that we took for dead
-        self._clock: list[tuple[float, int, IPAddress]] = []  # a heap; what is not armed is old
-        self._armed: dict[IPAddress, float] = {}
-        self._alarms = 0
 
     # ---- inputs ----
 
@@ -120,23 +99,15 @@ class ClaimManager:
             self.say_unable()
 
     def set_unable(self, addresses: Collection[IPAddress], now: float) -> None:
-        """Take what cannot be answered; whoever can again listens first, as others may own it by now."""
-        before, self.unable = self.unable, frozenset(addresses)
-        changed = before ^ self.unable
-        self._listens = {address: at for address, at in self._listens.items() if at > now}
-        self._listens |= dict.fromkeys(before - self.unable, now + self.profile.dead_after)
+        """Set what this node cannot answer for."""
+        changed = self.unable.set(addresses, now)
         self._spent -= changed
         self.look(changed)
         self.say_unable()
 
     def say_unable(self) -> None:
         """Tell the others: they do not wait for us then."""
-        classes, addresses = summary(self.unable, self.wants)
-        known = self._state.entries.get((Kind.UNABLE, self.name))
-        said = known if isinstance(known, Unable) else None
-        if (said.classes, said.addresses) != (classes, addresses) if said else bool(classes or addresses):
-            version = said.version + 1 if said else 0
-            self._state.merge((Kind.UNABLE, self.name), Unable(version, classes, addresses))
+        self.unable.say(self.wants)
 
     def set_orphaned(self, orphaned: bool) -> None:
         """Note whether nobody has told us anything for long.
@@ -149,10 +120,7 @@ class ClaimManager:
 
     def look(self, addresses: Iterable[IPAddress]) -> None:
         """Have these addresses looked at: something about them may have changed."""
-        for address in addresses:
-            if address not in self._queued:
-                self._queued.add(address)
-                self._queue.append(address)
+        self._queue.put(addresses)
 
     def begin_again(self, now: float) -> None:
         """Begin again: we are back, or may claim from now on."""
@@ -160,10 +128,29 @@ class ClaimManager:
         self._spent.clear()
         self.look_everywhere()
 
-    def stop(self) -> None:
-        """Stop owning: there is no key."""
-        self.settled = False
-        self.drop_all()
+    def set_ready(self, ready: bool, present: bool, now: float) -> None:
+        """Say whether everyone was heard, and whether nobody says that we are dead: see the class."""
+        if self.settled and not ready:  # there is no key any more
+            self.settled = False
+            self.drop_all()
+        elif (ready, ready and present) != (self.settled, self.present):
+            self.settled, self.present = ready, ready and present
+            self.begin_again(now)
+
+    def set_preempt(self, preempt: bool) -> None:
+        """Say whether the first in the order takes an address from a healthy owner, once it has stayed."""
+        if preempt != self.preempt:
+            self.preempt = preempt
+            self.look_everywhere()
+
+    def set_min_partition_size(self, size: int) -> None:
+        """Say how few of us there were lately."""
+        self._min_partition_size = size
+
+    def leave(self) -> None:
+        """Ask to be relieved of everything."""
+        self.leaving = True
+        self.look_everywhere()
 
     def drop_all(self) -> None:
         self._holding.clear()
@@ -184,7 +171,7 @@ class ClaimManager:
         self._deferred.pop(address, None)
         if taken and new.reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
             self._spent.add(address)
-        if taken and old is not None and new.reason in OF_A_SPLIT and new.support < self.min_partition_size:
+        if taken and old is not None and new.reason in OF_A_SPLIT and new.support < self._min_partition_size:
             self._contested[address] = old.since
         want = self.wants.get(address)
         if want is not None and len(siblings := self._keys[want.key]) > 1:
@@ -233,22 +220,14 @@ class ClaimManager:
     # ---- what follows ----
 
     def timer(self, now: float) -> float | None:
-        if self._queue:
-            return now
-        return self._clock[0][0] if self._clock else None
+        return self._queue.timer(now)
 
     def work(self, now: float) -> None:
-        while self._clock and self._clock[0][0] <= now:
-            at, _number, address = heapq.heappop(self._clock)
-            if self._armed.get(address) == at:
-                del self._armed[address]
-                self.look([address])
+        self._queue.ring(now)
         self._support = None
         budget = BUDGET
         while self._queue and budget > 0:
-            address = self._queue.popleft()
-            self._queued.discard(address)
-            budget -= self._decide(address, now)
+            budget -= self._decide(self._queue.take(), now)
 
     def _decide(self, address: IPAddress, now: float) -> int:
         """Decide about an address; return what that cost, in hashes or so."""
@@ -310,7 +289,7 @@ class ClaimManager:
             return
         self._hold(address, True)
         if now < until:
-            self._wake(address, until)
+            self._queue.put_at(address, until)
         if claim.hold is Hold.HELD:
             self._put(address, claim._replace(hold=Hold.YIELDING, reason=reason))
 
@@ -371,12 +350,12 @@ class ClaimManager:
         at = self._turn(address, claim, want, reason, known[1])
         if at is not None and claim is not None and reason is Reason.OWNER_DEAD:
             at = self._doubt_of(address, claim.owner, at)
-        if at is not None:
-            at = max(at, self._listens.get(address, at))
+        if at is not None and (listens := self.unable.listens_until(address)) is not None:
+            at = max(at, listens)
         if at is None:
             self._vacant.pop(address, None)
         elif now < at:
-            self._wake(address, at)
+            self._queue.put_at(address, at)
         else:
             self._take(address, claim, reason)
         return cost
@@ -414,21 +393,11 @@ class ClaimManager:
         )
         if place is not None and reason is not Reason.PREEMPTED:
             place = self._beside(address, want, place)
-        if place is None or (reason is Reason.PREEMPTED and place > 0):
+        if place is None:
             return None
-        at = since + place * self.profile.grace + (MUTE_PATIENCE if self.unheard else 0.0)
-        at += ORPHAN_PATIENCE if self.orphaned else 0.0
-        if reason is Reason.OWNER_YIELDED and claim is not None and claim.reason == Reason.ORPHANED:
-            at += RELIEF_PATIENCE
-        if reason is Reason.VACANT and place > 0:
-            at += NEW_PATIENCE
-        if claim is not None:
-            if self._state.condition(claim.owner) is None:
-                at += 2 * self.profile.dead_after  # its claim may have come before the owner's own entry
-            at = max(at, self.stable_since + BACK_PATIENCE)
-        if reason is Reason.OWNER_NO_CANDIDATE:
-            return at + CANDIDATE_PATIENCE
-        return max(at, self.stable_since + PREEMPT_PATIENCE) if reason is Reason.PREEMPTED else at
+        unknown = claim is not None and self._state.condition(claim.owner) is None
+        standing = Standing(self.stable_since, self.unheard, self.orphaned)
+        return takeover_time(Case(reason, since, claim, unknown), place, standing, self._local.profile)
 
     def _beside(self, address: IPAddress, want: AddressWant, place: int) -> int:
         """Return our place, where whoever has the service's other address comes first."""
@@ -442,7 +411,7 @@ class ClaimManager:
 
     def _doubt_of(self, address: IPAddress, owner: str, at: float) -> float:
         """A claim that has come after its owner's death: it was dead for us alone, and is heard soon."""
-        return at + self.profile.dead_after if address in self._posthumous else self._doubt(owner, at)
+        return at + self._local.profile.dead_after if address in self._posthumous else self._doubt(owner, at)
 
     def _present(self, name: str) -> bool:
         return self._state.condition(name) is Condition.ALIVE
@@ -460,7 +429,7 @@ class ClaimManager:
         since = claim.since if claim is not None and keeps else self._wall()
         if self._support is None:
             self._support = self._side()
-        support = self.min_partition_size if reason is Reason.CONTESTED else self._support
+        support = self._min_partition_size if reason is Reason.CONTESTED else self._support
         self._put(address, Ownership(term, self.name, Hold.HELD, reason, since, min(support, MAX_SUPPORT)))
 
     def _hold(self, address: IPAddress, held: bool) -> None:
@@ -470,12 +439,6 @@ class ClaimManager:
 
     def _put(self, address: IPAddress, claim: Ownership) -> None:
         self._state.merge((Kind.CLAIM, address), claim)
-
-    def _wake(self, address: IPAddress, at: float) -> None:
-        if self._armed.get(address) != at:
-            self._armed[address] = at
-            self._alarms += 1
-            heapq.heappush(self._clock, (at, self._alarms, address))
 
 
 def _change(keys: defaultdict[str, set[IPAddress]], key: str, address: IPAddress, there: bool) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import struct
 
 from vipcast.membership.entries import (
-    VALUES,
     BadEntryError,
     Entry,
     Found,
@@ -25,13 +24,11 @@ from vipcast.membership.entries import (
     Offers,
     Opaque,
     Ownership,
-    Reader,
     Reason,
     Unable,
     Value,
-    write_known,
-    write_name,
 )
+from vipcast.membership.entries_v2 import VALUES, Reader, write_known, write_name
 
 __all__ = ["read", "write"]
 

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from vipcast.membership.entries import MAX_LINKS, MAX_VOTES, Condition, Key, Kind, Node, Votes
 from vipcast.membership.flap_damping import FlapDamping
 from vipcast.membership.gossip import Gossip
+from vipcast.membership.local_node import LocalNode
 from vipcast.membership.peer_link import PeerLink
 from vipcast.membership.reach import BOTH_WAYS, ONE_WAY, above, group, pair, single, upstream
 from vipcast.membership.replicated_state import GONE, ReplicatedState
 from vipcast.membership.topology import Topology
-from vipcast.membership.types import Profile
 
 # Who has to take a higher number again and again waits twice as long each time, within limits.
 REFUTE_WINDOW = 60.0
@@ -45,12 +45,10 @@ class FailureDetector:
     ``changed`` is told of members that have come into reach or left it.
     """
 
-    def __init__(
-        self, name: str, profile: Profile, state: ReplicatedState, gossip: Gossip, changed: Changed
-    ) -> None:
-        self.name, self.profile = name, profile
+    def __init__(self, local: LocalNode, state: ReplicatedState, gossip: Gossip, changed: Changed) -> None:
+        self.name, self._local = local.name, local
         self.number, self.condition = 1, Condition.ALIVE
-        self.topology = Topology([name])
+        self.topology = Topology([local.name])
         self.neighbours: frozenset[str] = frozenset()
         self.gaps: list[list[str]] = []
         self.both: frozenset[str] = frozenset()
@@ -63,7 +61,7 @@ class FailureDetector:
         self._said: Votes | None = None
         self._said_at = float("-inf")
         self._state, self._gossip, self._changed = state, gossip, changed
-        self._damping = FlapDamping(profile)
+        self._damping = FlapDamping(local)
         self._traffic_at: float | None = None  # when something was received; None: nobody says
         self._traffic_asked_at = float("-inf")
         self._deaf_since: float | None = None
@@ -81,9 +79,6 @@ class FailureDetector:
         self.topology = Topology([self.name, *names])
         self._relink = self._reckon = True
 
-    def set_profile(self, profile: Profile) -> None:
-        self.profile = self._damping.profile = profile
-
     def presume(self, now: float) -> None:
         """Count everybody as present for as long as it takes to find a dead one: this process has started.
 
@@ -92,7 +87,7 @@ class FailureDetector:
         Where all start at once, each then has the pairs that it keeps. Pairs among those that were heard so
         far would be other ones with each that is heard, and each new pair tells each other everything.
         """
-        self._presumed_until = now + self.profile.dead_after
+        self._presumed_until = now + self._local.profile.dead_after
         self._relink = True
 
     def say(self, condition: Condition) -> None:
@@ -113,8 +108,9 @@ class FailureDetector:
         if name not in self.both:
             self._listen(now)
 
-    def restored(self, now: float) -> None:
+    def restore(self, number: int, now: float) -> None:
         """Take what is in the map of this node for what it said itself: another process of it did."""
+        self.number = number
         self._said = self._state.votes(self.name)
         self._listen(now)
         self._reckon_group(now)
@@ -144,7 +140,7 @@ class FailureDetector:
         if keep != self._keep:
             self._keep = keep
             self._gossip.link(self.neighbours | keep, now)
-        if self._presumed_until is None or now >= self._presumed_until - self.profile.dead_after / 2:
+        if self._presumed_until is None or now >= self._presumed_until - self._local.profile.dead_after / 2:
             self.gaps = self.topology.gaps(self.name, self._is_there)
             if away := self._out_of_reach():
                 self.gaps.append([away[self._turn % len(away)]])
@@ -171,8 +167,8 @@ class FailureDetector:
         if link is None or self._state.condition(name) is Condition.LEFT:
             return at
         if name in self.neighbours:
-            silent_at = link.heard_at + self.profile.dead_after
-            return min(max(at, silent_at), at + self.profile.dead_after)
+            silent_at = link.heard_at + self._local.profile.dead_after
+            return min(max(at, silent_at), at + self._local.profile.dead_after)
         return at + HOPS_SECONDS
 
     # ---- what is ----
@@ -238,14 +234,14 @@ class FailureDetector:
             self._deaf_since = self._hear_until = None
             return False
         heard_at = max(link.heard_at for link in self._gossip.links.values())
-        if heard_at > now - self.profile.dead_after:
+        if heard_at > now - self._local.profile.dead_after:
             return False
         if self._traffic_at <= heard_at:
             self._deaf_since = now if self._deaf_since is None else self._deaf_since
             self._hear_until = None
             return True
-        if self._deaf_since is not None and self._deaf_since < now - self.profile.heartbeat:
-            self._hear_until = now + self.profile.dead_after
+        if self._deaf_since is not None and self._deaf_since < now - self._local.profile.heartbeat:
+            self._hear_until = now + self._local.profile.dead_after
         self._deaf_since = None
         return self._hear_until is not None and now < self._hear_until
 
@@ -267,13 +263,17 @@ class FailureDetector:
     # ---- whom we hear ----
 
     def _hears(self, link: PeerLink, now: float) -> bool:
-        return link.known and not link.deaf and link.heard_at + self.profile.dead_after > now
+        return link.known and not link.deaf and link.heard_at + self._local.profile.dead_after > now
 
     def _hears_both(self, link: PeerLink, now: float) -> bool:
         return self._hears(link, now) and self._acknowledged_until(link) > now
 
     def _acknowledged_until(self, link: PeerLink) -> float:
-        return link.acknowledged_at + self.profile.dead_after + ACKNOWLEDGED_BEATS * self.profile.heartbeat
+        return (
+            link.acknowledged_at
+            + self._local.profile.dead_after
+            + ACKNOWLEDGED_BEATS * self._local.profile.heartbeat
+        )
 
     def _listen(self, now: float) -> None:
         """Look whom we hear, and when that ends for the next one."""
@@ -283,14 +283,14 @@ class FailureDetector:
         before, self.both = self.both, frozenset(both - out)
         faint, self.faint = self.faint, frozenset(link.name for link in heard) - self.both
         ends = [self._end(link, now) for link in heard]
-        self._fresh |= dict.fromkeys(self.both - before, now + self.profile.dead_after)
+        self._fresh |= dict.fromkeys(self.both - before, now + self._local.profile.dead_after)
         self._reckon = self._reckon or before != self.both
         self.expire_at = min([*ends, *self._damping.times(now)], default=None)
         if (before - self.both) & self._gossip.linked:
             self._say_links(now)
         elif before != self.both or faint != self.faint:
             often = NEW_LINKS_A_BEAT if self.topology.full else 1
-            self._say_at = max(now, self._said_at + self.profile.heartbeat / often)
+            self._say_at = max(now, self._said_at + self._local.profile.heartbeat / often)
 
     def _singles(self, names: Iterable[str]) -> set[str]:
         """Return those of ``names`` that have nobody else, and those that we heard both ways before.
@@ -301,7 +301,7 @@ class FailureDetector:
 
     def _end(self, link: PeerLink, now: float) -> float:
         until = self._acknowledged_until(link)
-        silent_at = link.heard_at + self.profile.dead_after
+        silent_at = link.heard_at + self._local.profile.dead_after
         return min(silent_at, until) if until > now else silent_at
 
     def _say_links(self, now: float) -> None:
@@ -340,9 +340,8 @@ class FailureDetector:
             self._gossip.ask_again()  # what they have, our newer claims notwithstanding
         gone = {name for name in before - mine if self._state.known_alive(name) and single(name, lists)}
         self._damping.left(gone, alone=alone, now=now)
-        self._state.group = mine
         moved = reach ^ self._state.reach
-        self._state.set_reach(reach)
+        self._state.set_reach(mine, reach)
         if moved:
             self._relink = self._relink or not self.topology.full
             self._changed(moved)
@@ -379,7 +378,7 @@ class FailureDetector:
         self._refuted = [at for at in self._refuted if at > now - REFUTE_WINDOW]
         if not self._refuted:
             return now
-        wait: float = self.profile.heartbeat * 2.0 ** (len(self._refuted) - 1)
+        wait: float = self._local.profile.heartbeat * 2.0 ** (len(self._refuted) - 1)
         return max(now, self._refuted[-1] + min(REFUTE_LIMIT, wait))
 
     def _refute(self, now: float) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Set
 
-from vipcast.membership.types import Profile
+from vipcast.membership.local_node import LocalNode
 
 WINDOW = 60.0
 LIMIT = 30.0
@@ -18,8 +18,8 @@ LIMIT = 30.0
 class FlapDamping:
     """``kept_out``: who is heard both ways, and not let in yet."""
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
+    def __init__(self, local: LocalNode) -> None:
+        self._local = local
         self.kept_out: dict[str, float] = {}
         self._left: dict[str, list[float]] = {}
 
@@ -29,7 +29,7 @@ class FlapDamping:
             return
         for name in names:
             lately = [at for at in self._left.get(name, ()) if at > now - WINDOW]
-            if not lately or now > lately[-1] + self.profile.dead_after:
+            if not lately or now > lately[-1] + self._local.profile.dead_after:
                 self._left[name] = [*lately, now]
 
     def judge(self, new: Set[str], heard: Set[str], *, alone: bool, now: float) -> frozenset[str]:
@@ -49,4 +49,4 @@ class FlapDamping:
 
     def _wait(self, name: str, now: float) -> float:
         times = sum(at > now - WINDOW for at in self._left.get(name, ())) - 1
-        return min(LIMIT, self.profile.dead_after * 2 ** (times - 1)) if times > 0 else 0.0
+        return min(LIMIT, self._local.profile.dead_after * 2 ** (times - 1)) if times > 0 else 0.0

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from vipcast.membership.entries import BadEntryError, Entry, Key, Value
+from vipcast.membership.local_node import LocalNode
 from vipcast.membership.packet import FULL, Flag, Packet, decode
 from vipcast.membership.peer_link import MAX_FLIGHTS, Acceptance, PeerLink
 from vipcast.membership.replicated_state import Merged, ReplicatedState
-from vipcast.membership.types import Drop, Endpoint, Profile
+from vipcast.membership.types import Drop, Endpoint
 from vipcast.membership.versions import codec
 from vipcast.versions import Versions
 
@@ -23,36 +25,47 @@ GREETING_SECONDS = 2.0
 _LATER = float("inf")
 
 
+class Receipt(NamedTuple):
+    """What came of a packet. ``sender``: the member that it proves to be of, None where it proves nothing.
+
+    ``drop``: why it, or a part of it, was not taken.
+    """
+
+    sender: str | None = None
+    drop: Drop | None = None
+
+
 class Gossip:
-    """``random``: unpredictable 64-bit numbers. ``versions``: of the format, that we understand."""
+    """``random``: unpredictable 64-bit numbers. ``versions``: of the format, that we understand.
+
+    ``trusts``: tells whether claims are taken from a peer. ``on_older``: called with what a peer said of an
+    entry that we know better. ``on_standstill``: called when packets show that our clock stood still.
+    """
 
     def __init__(
         self,
-        name: str,
+        local: LocalNode,
         generation: int,
-        profile: Profile,
         *,
         state: ReplicatedState,
         random: Callable[[], int],
         versions: Versions,
+        trusts: Callable[[PeerLink, float], bool],
+        on_older: Callable[[Key, Value], None],
+        on_standstill: Callable[[float], None],
     ) -> None:
-        self.name, self.generation, self.profile, self.versions = name, generation, profile, versions
-        self.keys: tuple[bytes, ...] = ()
+        self.generation, self.versions = generation, versions
         self.links: dict[str, PeerLink] = {}
         self.linked: frozenset[str] = frozenset()  # heartbeats go to them
         self.told: dict[str, PeerLink] = {}  # those that are kept up to date
-        self.output: list[tuple[Endpoint, bytes]] = []
         self.dropped: Counter[Drop] = Counter()
         self.received = self.sent = 0
-        self.believed: set[str] = set()  # of whom a packet was
-        self.deaf = False  # we hear nobody, and say so
-        self.eager = False  # somebody waits for an answer
         self.flush_at = _LATER  # when what does not wait for the next heartbeat is sent
-        self.state = state
-        self.trusts: Callable[[PeerLink, float], bool] = lambda _link, _now: True
-        self.slept: Callable[[], None] = lambda: None
-        self.older: Callable[[Key, Value], None] = lambda _key, _value: None
-        self._random = random
+        self._local, self._state, self._random = local, state, random
+        self._trusts, self._on_older, self._on_standstill = trusts, on_older, on_standstill
+        self._output: list[tuple[Endpoint, bytes]] = []
+        self._eager = False  # somebody waits for an answer
+        self._refused = False  # there was no room for something that a peer said
         self._source: PeerLink | None = None  # of what is being merged
         self._octets: dict[tuple[int, Key], tuple[Value, bytes]] = {}  # by version, too
         self._turn = 0
@@ -83,6 +96,10 @@ class Gossip:
         del self.links[name]
         self.told.pop(name, None)
         self.linked -= {name}
+
+    def restore(self, generation: int, links: Mapping[str, PeerLink]) -> None:
+        """Go on where an earlier process of this node ended."""
+        self.generation, self.links = generation or 1, dict(links)
 
     def _admit(self, name: str, source: Endpoint, now: float) -> PeerLink | None:
         """Make room for somebody who has the key, and is in no list."""
@@ -116,7 +133,23 @@ class Gossip:
     def heard(self, name: str, now: float) -> bool:
         """Tell whether the member was heard lately."""
         link = self.links.get(name)
-        return link is not None and link.heard_at + self.profile.dead_after > now
+        return link is not None and link.heard_at + self._local.profile.dead_after > now
+
+    def all_understand(self, version: int, now: float) -> bool:
+        """Tell whether everyone to whom heartbeats go is heard, and reads this version."""
+        known = [link.understands for link in self.links.values() if link.understands is not None]
+        linked = [self.links[name] for name in self.linked]
+        return (
+            bool(linked)
+            and all(versions.most >= version for versions in known)
+            and all(link.understands is not None and self.heard(link.name, now) for link in linked)
+        )
+
+    def grant(self, seconds: float, now: float) -> None:
+        """Give every peer the time that we slept, before its silence counts."""
+        for link in self.links.values():
+            link.heard_at = min(now, link.heard_at + seconds)
+            link.acknowledged_at = min(now, link.acknowledged_at + seconds)
 
     # ---- what they are to be told ----
 
@@ -150,7 +183,7 @@ class Gossip:
     def _tell_all(self, link: PeerLink) -> None:
         link.told = True
         self.told[link.name] = link
-        link.owe_only(self.state.worth_telling())
+        link.owe_only(self._state.worth_telling())
         self.flush_at = -_LATER
 
     def _tell_nothing(self, link: PeerLink) -> None:
@@ -159,36 +192,44 @@ class Gossip:
         self.told.pop(link.name, None)
 
     def ask_again(self) -> None:
+        """Ask everyone to tell all that it knows once more."""
         for link in self.links.values():
             link.asks = (link.asks + 1) % 256
 
+    def ask_for_refused(self) -> None:
+        """Ask again where there was no room for something: there may be now."""
+        if self._refused:
+            self._refused = False
+            self.ask_again()
+
     # ---- receiving ----
 
-    def receive(self, data: bytes, source: Endpoint, now: float) -> Drop | None:
-        packet = decode(data, self.keys, self.versions)
-        drop = packet if isinstance(packet, Drop) else self._receive(packet, source, now)
-        if drop is not None:
-            self.dropped[drop] += 1
-        return drop
+    def receive(self, data: bytes, source: Endpoint, now: float) -> Receipt:
+        """Take a packet; return whose it was, if that is believed, and why it was dropped."""
+        packet = decode(data, self._local.keys, self.versions)
+        receipt = Receipt(drop=packet) if isinstance(packet, Drop) else self._receive(packet, source, now)
+        if receipt.drop is not None:
+            self.dropped[receipt.drop] += 1
+        return receipt
 
-    def _receive(self, packet: Packet, source: Endpoint, now: float) -> Drop | None:
-        if packet.name == self.name:
-            return Drop.OURSELVES
+    def _receive(self, packet: Packet, source: Endpoint, now: float) -> Receipt:
+        if packet.name == self._local.name:
+            return Receipt(drop=Drop.OURSELVES)
         try:
             found = codec(packet.version)[1](packet.body)
         except BadEntryError:
-            return Drop.BAD_CONTENT
+            return Receipt(drop=Drop.BAD_CONTENT)
         link = self.links.get(packet.name) or self._admit(packet.name, source, now)
         if link is None:
-            return Drop.UNKNOWN_SENDER
+            return Receipt(drop=Drop.UNKNOWN_SENDER)
         if link.known and packet.generation == link.generation and self._stood_still(link, packet, now):
-            self.slept()
+            self._on_standstill(now)
         was_silent, version = not self.heard(packet.name, now), link.version
         taken = link.take(packet, now)
         if isinstance(taken, Drop) or taken is Acceptance.HANDSHAKE:
             if taken is not Drop.REPLAYED:
                 self._answer(link, source, now)
-            return taken if isinstance(taken, Drop) else None
+            return Receipt(drop=taken if isinstance(taken, Drop) else None)
         if source not in (link.endpoint, link.found):
             link.found = source
         # Who understands a later version now may be told what the one before could not say.
@@ -196,7 +237,7 @@ class Gossip:
         self._believe(link, packet, anew, was_silent, now)
         if found.skipped:
             self.dropped[Drop.UNKNOWN_ENTRY] += found.skipped
-        return self._merge(link, found.entries, now)
+        return Receipt(link.name, self._merge(link, found.entries, now))
 
     def _stood_still(self, link: PeerLink, packet: Packet, now: float) -> bool:
         """Return whether the peer has sent more than there was time for: then our clock stood still.
@@ -204,16 +245,16 @@ class Gossip:
         A virtual machine that is paused, or restored from a snapshot, has no clock that tells it.
         """
         beats = packet.number - link.highest - MAX_FLIGHTS / 8
-        return beats * 0.9 * self.profile.heartbeat > now - link.received_at + self.profile.dead_after
+        profile = self._local.profile
+        return beats * 0.9 * profile.heartbeat > now - link.received_at + profile.dead_after
 
     def _believe(self, link: PeerLink, packet: Packet, anew: bool, was_silent: bool, now: float) -> None:
         self.received += 1
-        self.believed.add(link.name)
         link.deaf = bool(packet.flags & Flag.DEAF)
         if packet.flags & Flag.WATCHES:
-            link.watched_until = now + 2 * self.profile.dead_after
+            link.watched_until = now + 2 * self._local.profile.dead_after
         for key, value in link.acknowledge(packet, now):
-            if self.state.entries.get(key) == value:
+            if self._state.entries.get(key) == value:
                 link.settle(key)
         again = link.asked != packet.asks
         link.asked = packet.asks
@@ -223,27 +264,27 @@ class Gossip:
         link.told_all |= bool(packet.flags & Flag.ALL)
         # Who is back learns at once that it is heard.
         link.waiting = was_silent or link.bulk or bool(packet.flags & Flag.ANSWER)
-        self.eager |= link.waiting
+        self._eager |= link.waiting
 
     def _merge(self, link: PeerLink, entries: list[Entry], now: float) -> Drop | None:
-        drop, trusted = None, self.trusts(link, now)
+        drop, trusted = None, self._trusts(link, now)
         if trusted and link.owes:
-            link.owes, link.waiting, self.eager = False, True, True
+            link.owes, link.waiting, self._eager = False, True, True
             link.asks = (link.asks + 1) % 256
         self._source = link
         for key, value in entries:
             if not trusted and not isinstance(key[1], str):
                 link.owes = True
                 continue
-            match self.state.merge(key, value):
+            match self._state.merge(key, value):
                 case Merged.SAME:
                     link.settle(key)
                 case Merged.OLDER:
-                    self.older(key, value)
+                    self._on_older(key, value)
                     if link.told:
                         link.owe(key)
                 case Merged.REFUSED:
-                    drop = Drop.TOO_MANY
+                    drop, self._refused = Drop.TOO_MANY, True
                 case _:
                     pass
         self._source = None
@@ -251,9 +292,9 @@ class Gossip:
 
     def _answer(self, link: PeerLink, source: Endpoint, now: float) -> None:
         """Answer a handshake, to where it came from; not each of a flood."""
-        if now - link.answered_at >= self.profile.heartbeat / 4:
+        if now - link.answered_at >= self._local.profile.heartbeat / 4:
             link.answered_at = now
-            if (packet := link.answer(self.name, self.generation)) is not None:
+            if (packet := link.answer(self._local.name, self.generation)) is not None:
                 self._send(source, packet)
 
     # ---- sending ----
@@ -273,7 +314,7 @@ class Gossip:
 
     def _turn_to(self, link: PeerLink, now: float) -> None:
         """Try by turns where the peer is listed and where it was heard from, while nothing arrives."""
-        patience = 2 * self.profile.dead_after
+        patience = 2 * self._local.profile.dead_after
         if link.found is not None and max(link.acknowledged_at, link.turned_at) < now - patience:
             link.endpoint, link.found, link.turned_at = link.found, link.endpoint, now
 
@@ -282,16 +323,16 @@ class Gossip:
         due = now >= self.flush_at
         if due:
             self.flush_at, self._flushed_at = _LATER, now
-        elif not self.eager:
+        elif not self._eager:
             return
-        self.eager = False
+        self._eager = False
         for name, link in self.told.items():
             if link.waiting or (due and link.fresh and self.heard(name, now)):
                 self._tell(link, name in self.linked, now, fresh=True)
 
     def _tell(self, link: PeerLink, watches: bool, now: float, fresh: bool = False) -> None:
         flags = int(Flag.WATCHES) if watches else 0
-        flags |= Flag.DEAF if self.deaf else 0
+        flags |= Flag.DEAF if self._local.deaf else 0
         if link.known and self._misses(link, now):
             flags |= Flag.ANSWER
         link.waiting = False
@@ -305,12 +346,12 @@ class Gossip:
                 and link.pending.keys() <= dict(entries).keys()
             ):
                 flags |= Flag.ALL
-            self._send(link.endpoint, link.packet(self.name, self.generation, flags, body, now))
+            self._send(link.endpoint, link.packet(self._local.name, self.generation, flags, body, now))
             link.fly(entries, now)
 
     def _misses(self, link: PeerLink, now: float) -> bool:
         """A heartbeat, or that one of ours was acknowledged."""
-        heartbeat = self.profile.heartbeat
+        heartbeat = self._local.profile.heartbeat
         return link.heard_at < now - 1.5 * heartbeat or link.acknowledged_at < now - 2.5 * heartbeat
 
     def _batches(
@@ -323,7 +364,7 @@ class Gossip:
         link.bulk = False
         if not link.pending:
             return
-        patience = now - 0.75 * self.profile.heartbeat
+        patience = now - 0.75 * self._local.profile.heartbeat
         keys = list(link.fresh) if fresh else [key for key, at in link.pending.items() if at <= patience]
         heard = self.heard(link.name, now)
         room = MAX_FLIGHTS - sum(
@@ -350,13 +391,18 @@ class Gossip:
             yield tuple(batch), b"".join(octets)
 
     def _written(self, key: Key, version: int) -> tuple[Value, bytes]:
-        value = self.state.entries[key]
+        value = self._state.entries[key]
         known = self._octets.get((version, key))
         if known is None or known[0] is not value:
             known = self._octets[version, key] = value, codec(version)[0](key, value)
         return known
 
     def _send(self, endpoint: Endpoint | None, packet: Packet) -> None:
-        if self.keys and endpoint is not None:
+        if self._local.keys and endpoint is not None:
             self.sent += 1
-            self.output.append((endpoint, packet.encode(self.keys[0])))
+            self._output.append((endpoint, packet.encode(self._local.keys[0])))
+
+    def output(self) -> list[tuple[Endpoint, bytes]]:
+        """Take what is to be sent."""
+        taken, self._output = self._output, []
+        return taken

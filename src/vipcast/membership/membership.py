@@ -16,9 +16,10 @@ from ipaddress import ip_address as to_address
 from typing import Any
 
 from vipcast.layer2.api import AddressWant
-from vipcast.membership import descriptions, handover_state
+from vipcast.membership import handover_state
 from vipcast.membership.balance import Balance
 from vipcast.membership.claim_manager import ClaimManager
+from vipcast.membership.departure import Departure
 from vipcast.membership.entries import (
     Condition,
     Hold,
@@ -31,21 +32,20 @@ from vipcast.membership.entries import (
     Value,
     Votes,
 )
+from vipcast.membership.event_log import EventLog
 from vipcast.membership.failure_detector import FailureDetector
 from vipcast.membership.gossip import Gossip
+from vipcast.membership.local_node import LocalNode
 from vipcast.membership.peer_link import PeerLink
 from vipcast.membership.reach import lost
-from vipcast.membership.replicated_state import ReplicatedState
+from vipcast.membership.readiness import Readiness
+from vipcast.membership.replicated_state import Merged, ReplicatedState
 from vipcast.membership.types import (
-    AddressDoubted,
     Claim,
-    ClaimChanged,
     Drop,
     Endpoint,
     Event,
     Member,
-    MemberChanged,
-    MemberState,
     Profile,
 )
 from vipcast.membership.versions import NEWEST, SUPPORTED
@@ -53,9 +53,6 @@ from vipcast.membership.windowed_minimum import WindowedMinimum
 from vipcast.model.addresses import IPAddress
 from vipcast.versions import Versions
 
-# Who has answered and yet does not come to an end with what it tells is waited for no longer than so many
-# deaths.
-SETTLE_DEATHS = 5
 # A few members beat together: whoever hears another's heartbeat says its own if it is nearly due. A process
 # that wakes once for all of them takes half as much of a core as one that wakes for each.
 TOGETHER = 0.75
@@ -88,39 +85,47 @@ class Membership:
         keys: Sequence[bytes] = (),
         versions: Versions = SUPPORTED,
     ) -> None:
-        self.name, self.profile = name, profile
+        self._local = LocalNode(name, profile)
+        self._local.set_keys(keys)
         self._now, self._epoch, self._random = now, epoch, random
         self._state = ReplicatedState(self._changed)
+        self._log = EventLog(self._state)
         self._gossip = Gossip(
-            name, random() or 1, profile, state=self._state, random=random, versions=versions
+            self._local,
+            random() or 1,
+            state=self._state,
+            random=random,
+            versions=versions,
+            trusts=self._trusts,
+            on_older=self._older,
+            on_standstill=lambda at: self._measure_side(1, at),
         )
-        self._detector = FailureDetector(name, profile, self._state, self._gossip, self._reach_changed)
-        self._gossip.trusts = self._detector.trusts
-        self._gossip.older = self._older
-        self._gossip.slept = lambda: self._measure_side(1, self._now)
+        self._detector = FailureDetector(self._local, self._state, self._gossip, self._reach_changed)
+        self._readiness = Readiness(self._local, self._state, self._gossip, self._detector)
         self._manager = ClaimManager(
-            name,
-            profile,
+            self._local,
             self._state,
             wall=self._wall,
             doubt=self._detector.doubt,
             side=lambda: len(self._state.group),
-            contested=lambda address: self._events.append(AddressDoubted(address)),
+            contested=self._log.doubt,
         )
         self._balance = Balance(name, self._state, now)
         self._balance_at = now
-        self._gossip.keys = _usable(keys)
         self._heartbeat_at = self._heartbeat_from = now
         self._minimum = WindowedMinimum(now)
-        self._started_at: float | None = None
-        self._settled = self._ready = self._waits = False
-        self._farewell_at: float | None = None
+        self._waits = False
+        self._departure = Departure(self._local, self._state, self._gossip, self._detector, self._manager)
         self._listed: frozenset[str] = frozenset()
-        self._moved: dict[IPAddress, None] = {}
-        self._claims: dict[IPAddress, Claim] = {}
-        self._members: dict[str, Member] = {}
-        self._events: list[Event] = []
         self._detector.say(Condition.ALIVE)
+
+    @property
+    def name(self) -> str:
+        return self._local.name
+
+    @property
+    def profile(self) -> Profile:
+        return self._local.profile
 
     # ---- wants; the whole set each time ----
 
@@ -131,9 +136,7 @@ class Membership:
 
     @preempt.setter
     def preempt(self, preempt: bool) -> None:
-        if preempt != self._manager.preempt:
-            self._manager.preempt = preempt
-            self._manager.look_everywhere()
+        self._manager.set_preempt(preempt)
 
     @property
     def gentle(self) -> bool:
@@ -142,7 +145,7 @@ class Membership:
 
     @gentle.setter
     def gentle(self, gentle: bool) -> None:
-        self._balance.gentle = gentle
+        self._balance.set_gentle(gentle)
 
     def set_orphaned(self, orphaned: bool, now: float) -> None:
         """Say that nobody has said anything for long: what is held stays until others take it over."""
@@ -152,26 +155,20 @@ class Membership:
     def set_peers(self, peers: Mapping[str, Sequence[Endpoint]], now: float) -> None:
         """The nodes that may run the program; the first endpoint of each is used. Ours is ignored."""
         others = {name: ends[0] if ends else None for name, ends in peers.items() if name != self.name}
-        if self._started_at is None:
-            self._begin(now)
+        if not self._readiness.started:
+            self._readiness.begin(now)
         if others.keys() - self._gossip.links.keys():
-            self._ask_again()
+            self._gossip.ask_for_refused()
         self._gossip.set_peers(others)
         self._listed = frozenset(others)
         self._count_in(now)
         self._after(now)
 
-    def _begin(self, now: float) -> None:
-        """Begin to wait for the others; one that goes on for another process knows who is there."""
-        self._started_at = now
-        if not self._settled:
-            self._detector.presume(now)
-
     def _count_in(self, now: float) -> None:
         """Count in who is listed, and who has proved itself without: a list may be late, a key is not."""
         names = self._listed | self._gossip.guests(now)
         if self._state.names != {*names, self.name}:
-            self._state.names = {*names, self.name}
+            self._state.set_names({*names, self.name})
             self._detector.set_names(names)
 
     def traffic(self, received: bool, now: float, *, gone: bool = False) -> None:
@@ -199,10 +196,10 @@ class Membership:
 
     def set_wants(self, addresses: Mapping[IPAddress, AddressWant], now: float) -> None:
         if addresses.keys() - self._manager.wants.keys():
-            self._ask_again()
+            self._gossip.ask_for_refused()
         self._manager.set_wants(addresses)
-        self._balance.wants = self._manager.wants
-        self._state.wanted = addresses.keys()
+        self._balance.set_wants(self._manager.wants)
+        self._state.set_wanted(addresses.keys())
         self._after(now)
 
     def set_unable(self, addresses: Iterable[IPAddress], now: float) -> None:
@@ -213,22 +210,15 @@ class Membership:
 
     def set_keys(self, keys: Sequence[bytes], now: float) -> None:
         """The first one signs, each is believed. Without one nothing is sent, believed or owned."""
-        if not self._gossip.keys and self._started_at is not None:
-            self._begin(now)
-        self._gossip.keys = _usable(keys)
+        if not self._local.keys and self._readiness.started:
+            self._readiness.begin(now)
+        self._local.set_keys(keys)
         self._after(now)
 
     def set_profile(self, profile: Profile, now: float) -> None:
-        self.profile = self._gossip.profile = self._manager.profile = profile
-        self._detector.set_profile(profile)
+        self._local.profile = profile
         self._heartbeat_at = min(self._heartbeat_at, now + profile.heartbeat)
         self._after(now)
-
-    def _ask_again(self) -> None:
-        """Ask again for what there was no room for: it may be wanted now."""
-        if self._state.refused:
-            self._state.refused = False
-            self._gossip.ask_again()
 
     # ---- packets and time ----
 
@@ -241,12 +231,11 @@ class Membership:
         self._grant(now - self._heartbeat_at, now)
         if now - self._heartbeat_at > self.profile.dead_after / 2:
             self._measure_side(1, now)  # we slept, and have no say in what the others did
-        drop = self._gossip.receive(data, source, now)
-        for name in self._gossip.believed:
-            if name not in self._state.names:
+        sender, drop = self._gossip.receive(data, source, now)
+        if sender is not None:
+            if sender not in self._state.names:
                 self._count_in(now)
-            self._detector.heard(name, now)
-        self._gossip.believed.clear()
+            self._detector.heard(sender, now)
         if drop is None and self._detector.topology.full and self._heartbeat_from <= now < self._heartbeat_at:
             self._heartbeat(now)
         self._after(now)
@@ -257,36 +246,19 @@ class Membership:
         if now >= self._heartbeat_at:
             self._heartbeat(now)
         if now >= self._state.sweep_at:
-            self._forget(self._state.sweep(now))
+            forgotten = self._state.sweep(now)
+            self._gossip.forget(forgotten)
+            self._log.forget(forgotten)
         self._after(now)
-
-    def _forget(self, keys: list[Key]) -> None:
-        """Forget what the map has forgotten: names come and go for as long as we run."""
-        self._gossip.forget(keys)
-        for kind, subject in keys:
-            if isinstance(subject, str):
-                if kind == Kind.NODE:
-                    self._members.pop(subject, None)
-            elif kind == Kind.CLAIM:
-                self._claims.pop(subject, None)
 
     def all_understand(self, version: int) -> bool:
         """Tell whether everyone with whom we exchange heartbeats is heard, and reads this version."""
-        links = self._gossip.links
-        known = [link.understands for link in links.values() if link.understands is not None]
-        linked = [links[name] for name in self._gossip.linked]
-        return (
-            bool(linked)
-            and all(versions.most >= version for versions in known)
-            and all(link.understands is not None and self._hears(link) for link in linked)
-        )
+        return self._gossip.all_understand(version, self._now)
 
     def _grant(self, late: float, now: float) -> None:
         """Give everyone the time that we slept."""
         if late > self.profile.heartbeat / 4:
-            for link in self._gossip.links.values():
-                link.heard_at = min(now, link.heard_at + late)
-                link.acknowledged_at = min(now, link.acknowledged_at + late)
+            self._gossip.grant(late, now)
 
     def timer(self) -> float:
         times = (
@@ -294,19 +266,17 @@ class Membership:
             self._detector.timer(),
             max(self._now, self._gossip.flush_at),
             self._manager.timer(self._now),
-            self._settle_at(),
+            self._readiness.timer(self._now),
         )
         return min(at for at in times if at is not None)
 
     def output(self) -> list[tuple[Endpoint, bytes]]:
-        """Takes what is to be sent."""
-        taken, self._gossip.output = self._gossip.output, []
-        return taken
+        """Take what is to be sent."""
+        return self._gossip.output()
 
     def events(self) -> list[Event]:
-        """Takes what has happened."""
-        taken, self._events = self._events, []
-        return taken
+        """Take what has happened."""
+        return self._log.take()
 
     def _heartbeat(self, now: float) -> None:
         """Jitter: or all of a large segment would send at the same moment, sooner or later."""
@@ -326,7 +296,8 @@ class Membership:
 
     def _measure_side(self, size: int, now: float) -> None:
         """Take down how few of us there were lately."""
-        self._manager.min_partition_size = self._minimum.measure(size, now, SIDE_SECONDS, known=self._ready)
+        known = self._manager.settled
+        self._manager.set_min_partition_size(self._minimum.measure(size, now, SIDE_SECONDS, known=known))
 
     @contextmanager
     def together(self, now: float) -> Iterator[None]:
@@ -344,86 +315,36 @@ class Membership:
             return
         self._detector.work(now)
         self._judge_ourselves(now)
-        self._gossip.deaf = self._detector.deaf
+        self._local.deaf = self._detector.deaf
         self._manager.set_standing(self._detector.unheard, self._detector.above, self._detector.deaf)
         self._manager.work(now)
-        if self._farewell_at is None and self._manager.leaving:
-            self._maybe_go(now)
-        if self._moved:
-            self._tell_moves()
+        self._departure.work(now)
+        self._log.tell_moves()
         self._gossip.flush(now)
 
-    # ---- may we claim ----
-
     def _judge_ourselves(self, now: float) -> None:
-        manager = self._manager
-        if not self._settled and self._may_settle(now):
-            self._settled = True
-        ready = self._settled and manager.told and bool(self._gossip.keys)
-        present = self._detector.present
-        if self._ready and not ready:
-            manager.stop()
-        elif (ready, ready and present) != (self._ready, manager.present):
-            manager.settled, manager.present = ready, ready and present
-            manager.begin_again(now)
-        self._ready = ready
-
-    def _may_settle(self, now: float) -> bool:
-        """Everyone who answers has told all, and who does not has had the time that a dead one has."""
-        if self._started_at is None or not self._gossip.keys:
-            return False
-        linked = [self._gossip.links[name] for name in self._gossip.linked]
-        if self._detector.topology.full and all(map(self._heard_out, linked)):
-            return True  # where not everyone is linked, what the others said takes a few hops
-        waited = now - self._started_at
-        if waited < self.profile.dead_after:
-            return False
-        answering = [link for link in linked if link.known]
-        return all(map(self._heard_out, answering)) or waited >= SETTLE_DEATHS * self.profile.dead_after
-
-    def _heard_out(self, link: PeerLink) -> bool:
-        """It has told all, and everybody's lists that show the way to it are here."""
-        paired = link.name in self._state.group or link.name not in self._detector.both
-        return link.told_all and paired
-
-    def _settle_at(self) -> float | None:
-        if self._settled or self._started_at is None:
-            return None
-        waits = (self._started_at + times * self.profile.dead_after for times in (1, SETTLE_DEATHS))
-        return next((at for at in waits if at > self._now), None)
+        """Say whether we may claim."""
+        self._readiness.work(now)
+        ready = self._readiness.settled and self._manager.told and bool(self._local.keys)
+        self._manager.set_ready(ready, self._detector.present, now)
 
     @property
     def settled(self) -> bool:
         """Has heard everyone who is there, so that it may claim; the status WAITING is for before."""
-        return self._settled
+        return self._readiness.settled
 
     # ---- the end ----
 
     def leave(self, now: float) -> None:
         """No successor: asks to be relieved of everything. ``left``: nothing is held, and the others know."""
         if not self._manager.leaving:
-            self._manager.leaving = True
-            self._detector.say(Condition.LEAVING)
-            self._manager.look_everywhere()
+            self._departure.begin()
             self._after(now)
-
-    def _maybe_go(self, now: float) -> None:
-        if not (self._state.owned.get(self.name) and self._ready):
-            self._farewell_at = now
-            self._manager.drop_all()
-            self._detector.say(Condition.LEFT)
 
     @property
     def left(self) -> bool:
-        if self._farewell_at is None:
-            return False
-        if self._now >= self._farewell_at + 3 * self.profile.heartbeat:
-            return True
-        links = self._gossip.told.values()
-        return not any((Kind.NODE, self.name) in link.pending for link in links if self._hears(link))
-
-    def _hears(self, link: PeerLink) -> bool:
-        return self._gossip.heard(link.name, self._now)
+        """Tell whether nothing is held, and the others know it."""
+        return self._departure.over(self._now)
 
     def export(self, version: int = NEWEST) -> dict[str, Any]:
         """Return JSON for the next process of this node, in a version that it understands.
@@ -435,7 +356,7 @@ class Membership:
             "name": self.name,
             "life": self._gossip.generation,
             "number": self._detector.number,
-            "settled": self._settled,
+            "settled": self._readiness.settled,
             "entries": handover_state.write_entries(self._state.entries.items(), version),
             "links": {
                 name: handover_state.write_link(link, version) for name, link in self._gossip.links.items()
@@ -452,26 +373,21 @@ class Membership:
         links = {name: PeerLink(name, None, self._gossip.token, self._gossip.versions) for name in written}
         for name, link in links.items():
             handover_state.read_link(link, written[name], now)
-        self._gossip.generation, self._detector.number, self._settled = (
-            generation or 1,
-            number,
-            exported.get("settled") is True,
-        )
-        self._gossip.links = links
-        for key, value in entries:
-            self._state.merge(key, value)
-        if version != self._gossip.versions.most:
-            self._gossip.ask_again()  # for what the process before us did not understand
-        self._detector.restored(now)
-        self._tell_moves()
-        self._events.clear()
+        self._gossip.restore(generation, links)
+        self._readiness.restore(exported.get("settled") is True)
+        merged = [self._state.merge(key, value) for key, value in entries]
+        if version != self._gossip.versions.most or Merged.REFUSED in merged:
+            self._gossip.ask_again()  # for what was not understood before us, or what we had no room for
+        self._detector.restore(number, now)
+        self._log.tell_moves()
+        self._log.take()  # the process before us has told it
 
     # ---- what is ----
 
     @property
     def claims(self) -> Mapping[IPAddress, Claim]:
         """Return the claims to every address that has an owner, wanted here or not."""
-        return self._claims
+        return self._log.claims
 
     @property
     def held(self) -> frozenset[IPAddress]:
@@ -493,7 +409,7 @@ class Membership:
         return self._gossip.received, self._gossip.sent
 
     def _member(self, name: str) -> Member:
-        known, link = self._members.get(name, Member()), self._gossip.links.get(name)
+        known, link = self._log.members.get(name, Member()), self._gossip.links.get(name)
         if link is None:
             return known
         return Member(known.state, known.since, link.endpoint, link.round_trip, known.why)
@@ -514,7 +430,7 @@ class Membership:
                 self._condition_changed(subject)
         elif isinstance(new, Ownership):
             self._manager.claim_changed(subject, old if isinstance(old, Ownership) else None, new)
-            self._moved[subject] = None
+            self._log.claim_changed(subject)
             self._balance.claimed(subject, new, self._now)
 
     def _wait(self, old: Value | None, new: Value) -> float | None:
@@ -531,53 +447,26 @@ class Membership:
             self._manager.look_at_vacant()
         self._balance.disturbed(self._now)
 
+    def _trusts(self, link: PeerLink, now: float) -> bool:
+        return self._detector.trusts(link, now)
+
     def _older(self, key: Key, value: Value) -> None:
         """Look at what another member said and we know better."""
         if isinstance(value, Ownership) and not isinstance(key[1], str):
             self._manager.heard_older(key[1], value)
-            if value.owner != self.name and value.hold is not Hold.RELEASED:
-                self._doubt(key[1])
-
-    def _doubt(self, address: IPAddress) -> None:
-        """Report an address of ours that a member that was not heard has had until now."""
-        if address in self._manager.held:
-            self._events.append(AddressDoubted(address))
+            taken = value.owner != self.name and value.hold is not Hold.RELEASED
+            if taken and key[1] in self._manager.held:
+                self._log.doubt(key[1])
 
     def _reach_changed(self, names: Iterable[str]) -> None:
         for name in sorted(names):
             self._condition_changed(name)
 
     def _condition_changed(self, name: str) -> None:
-        condition = self._state.condition(name)
-        state, known = descriptions.STATES[condition], self._members.get(name, Member())
-        if state is not known.state:
-            met = known.state is not MemberState.UNKNOWN
-            why = descriptions.member(condition, met, self._state.reach - {name})
-            self._members[name] = Member(state, self._now, why=why)
-            self._events.append(MemberChanged(name, known.state, state, why))
+        if self._log.condition_changed(name, self._now):
             self._balance.disturbed(self._now)
         self._manager.node_changed(name)
-
-    def _tell_moves(self) -> None:
-        """Once for all that happened at one moment."""
-        moved, self._moved = self._moved, {}
-        for address in moved:
-            entry, old = self._state.claim(address), self._claims.pop(address, None)
-            new = descriptions.claim(entry)
-            if new is not None:
-                self._claims[address] = new
-            if entry is not None and _seen(old) != _seen(new):
-                self._events.append(ClaimChanged(address, old, new, descriptions.move(old, entry)))
 
     def _wall(self) -> int:
         """Milliseconds since 1970."""
         return max(0, round((self._now + self._epoch) * 1000))
-
-
-def _seen(claim: Claim | None) -> tuple[str, bool] | None:
-    return None if claim is None else (claim.owner, claim.yielding)
-
-
-def _usable(keys: Sequence[bytes]) -> tuple[bytes, ...]:
-    """An empty key is none."""
-    return tuple(key for key in keys if key)

@@ -36,7 +36,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from vipcast.membership.entries import MAX_NAME, write_name
+from vipcast.membership.entries import MAX_NAME
+from vipcast.membership.entries_v2 import write_name
 from vipcast.membership.types import Drop
 from vipcast.membership.versions import FIRST, NEWEST, SUPPORTED
 from vipcast.versions import Versions

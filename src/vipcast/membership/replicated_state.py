@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import Enum, auto
 from typing import TypeVar
 
@@ -42,9 +42,8 @@ class ReplicatedState:
         self.lists: dict[str, Mapping[str, int]] = {}  # whom each says that it hears
         self.group: frozenset[str] = frozenset()  # whom we hear both ways, by way of others too
         self.reach: frozenset[str] = frozenset()  # the same, or whom who is alone hears one way
-        self.names: Collection[str] = frozenset()
+        self.names: frozenset[str] = frozenset()
         self.wanted: Collection[IPAddress] = frozenset()
-        self.refused = False  # since it was last asked: somebody knows more
         self._changed = changed
         self._met: set[str] = set()  # who was in reach, ever
         self._doomed: dict[Key, float] = {}
@@ -68,9 +67,18 @@ class ReplicatedState:
         found = self.node(name)
         return found is not None and found.condition is Condition.ALIVE
 
-    def set_reach(self, reach: frozenset[str]) -> None:
+    def set_names(self, names: Iterable[str]) -> None:
+        """Set the members that are expected: there is always room for entries of theirs."""
+        self.names = frozenset(names)
+
+    def set_wanted(self, addresses: Collection[IPAddress]) -> None:
+        """Set the addresses that this node wants: there is always room for claims to them."""
+        self.wanted = addresses
+
+    def set_reach(self, group: frozenset[str], reach: frozenset[str]) -> None:
+        """Set whom we hear both ways, and whom in any way."""
         self._met |= reach
-        self.reach = reach
+        self.group, self.reach = group, reach
 
     def is_present(self, name: str) -> bool:
         """Alive, or about to leave."""
@@ -100,7 +108,6 @@ class ReplicatedState:
         if known is not None and not newer(key, known, value):
             return Merged.OLDER
         if known is None and len(self.entries) >= ROOM and not self._ours(key):
-            self.refused = True
             return Merged.REFUSED
         self._put(key, known, value)
         return Merged.CHANGED

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vipcast.membership import entries, entries_v1
+from vipcast.membership import entries_v1, entries_v2
 from vipcast.membership.entries import Found, Key, Value
 from vipcast.versions import Versions
 
@@ -18,7 +18,7 @@ FIRST, NEWEST = 1, 2
 SUPPORTED = Versions(FIRST, NEWEST)
 
 _Codec = tuple[Callable[[Key, Value], bytes], Callable[[bytes], Found]]
-_CODECS: dict[int, _Codec] = {1: (entries_v1.write, entries_v1.read), 2: (entries.write, entries.read)}
+_CODECS: dict[int, _Codec] = {1: (entries_v1.write, entries_v1.read), 2: (entries_v2.write, entries_v2.read)}
 
 
 def codec(version: int) -> _Codec:

@@ -34,9 +34,8 @@ from vipcast.membership.entries import (
     Value,
     Votes,
     newer,
-    read,
-    write,
 )
+from vipcast.membership.entries_v2 import read, write
 from vipcast.membership.replicated_state import FORGET_AFTER, Merged, ReplicatedState
 
 ADDRESS = IPv4Address("192.0.2.7")

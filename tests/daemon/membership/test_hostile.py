@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipcast.membership import Drop, gossip, replicated_state
-from vipcast.membership.entries import Condition, Hold, Kind, Node, Ownership, Reason, write
+from vipcast.membership.entries import Condition, Hold, Kind, Node, Ownership, Reason
+from vipcast.membership.entries_v2 import write
 from vipcast.membership.packet import MAX_LENGTH, TAG, Flag, Packet, decode
 from vipcast.membership.replicated_state import FORGET_AFTER, SWEEP_INTERVAL
 from vipcast.versions import Versions
