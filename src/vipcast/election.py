@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The order of candidates for an address: MetalLB's, so that speakers of both agree.
+"""The candidates for an address, and their order: MetalLB's, so that speakers of both agree.
 
 Preferred nodes come first; among equals the SHA-256 of ``node#address`` decides, compared as octets.
 ``address`` is the text of the service's first one: both families of a service go to one node.
@@ -10,11 +10,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-__all__ = ["before", "digest", "order", "rank"]
+__all__ = ["AddressWant", "Electorate", "before", "digest", "order", "rank"]
 
 Electorate = tuple[tuple[int, frozenset[str]], ...]
-"""Nodes by preference, the highest first; the shape of `vipcast.layer2.api.Electorate`."""
+"""Who may answer: nodes by preference, the highest first. Addresses with the same nodes share one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressWant:
+    """An address that is to have an owner.
+
+    ``key``: what the order is computed from, the service's first address (both families of a service go to
+    one node). ``interfaces``: names, None for all that are eligible. ``local``: who is no candidate cannot
+    serve either (externalTrafficPolicy Local), so that its answers are worth nothing. ``stays``: not moved
+    to even out the load.
+    """
+
+    electorate: Electorate
+    key: str
+    interfaces: frozenset[str] | None = None
+    local: bool = False
+    stays: bool = False
 
 
 def digest(node: str, key: str) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from vipcast.election import AddressWant
 from vipcast.model.addresses import IPAddress
 from vipcast.model.defaults import HEARTBEAT_PORT
 
@@ -16,8 +17,6 @@ __all__ = [
     "OFFERED",
     "AddressCounters",
     "AddressStatus",
-    "AddressWant",
-    "Electorate",
     "Holding",
     "InterfaceStatus",
     "Layer2Status",
@@ -29,28 +28,6 @@ __all__ = [
     "Settings",
     "Traffic",
 ]
-
-
-Electorate = tuple[tuple[int, frozenset[str]], ...]
-"""Who may answer: nodes by preference, the highest first. Addresses with the same nodes share one."""
-
-
-@dataclass(frozen=True, slots=True)
-class AddressWant:
-    """An address that is to have an owner.
-
-    ``key``: what the order is computed from, the service's first address (both families of a service go to
-    one node). ``interfaces``: names, None for all that are eligible. ``local``: who is no candidate cannot
-    serve either (externalTrafficPolicy Local), so that its answers are worth nothing. ``stays``: not moved
-    to even out the load.
-    """
-
-    electorate: Electorate
-    key: str
-    interfaces: frozenset[str] | None = None
-    local: bool = False
-    stays: bool = False
-
 
 EXCLUDED_INTERFACES = (
     *("docker", "cbr", "dummy", "virbr", "lxcbr", "veth", "lo$", "cali", "tunl", "flannel"),

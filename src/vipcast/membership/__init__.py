@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Membership of nodes, failure detection and ownership of addresses (docs/design/0017-layer2.md). No I/O.
 
-Reading order: ``types``, ``entries`` and ``replicated_state`` (what all agree on), ``packet``, ``peer_link``
-and
-``gossip`` (how they tell each other), ``topology``, ``reach``, ``flap_damping`` and ``failure_detector`` (who
-hears whom, who is dead), ``claim_manager`` (who takes an address), ``unable`` and ``balance`` (who cannot,
-and who has more than others), ``membership`` (all of it).
+Reading order: ``types``, ``local_node``, ``entries`` and ``replicated_state`` (what all agree on),
+``packet``, ``entries_v1``, ``entries_v2``, ``versions`` (octets), ``peer_link`` and ``gossip`` (how they tell
+each other), ``topology``, ``reach``, ``flap_damping`` and ``failure_detector`` (who hears whom, who is dead),
+``claim_manager`` and ``takeover`` (who takes an address, and when), ``unable`` and ``balance`` (who cannot,
+and who has more than others), ``readiness`` and ``departure`` (the start and the end), ``event_log`` (what
+callers are told), ``membership`` (all of it).
+
+Each part gets what it needs by its constructor, and calls back by what it was given there; no part changes
+another one's attributes.
 """
 
 from vipcast.membership.membership import Membership

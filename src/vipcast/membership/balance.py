@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from vipcast import election
-from vipcast.layer2.api import AddressWant
+from vipcast.election import AddressWant
 from vipcast.membership.entries import MAX_OFFERS, Condition, Hold, Kind, Offers, Ownership, Reason, Unable
 from vipcast.membership.replicated_state import ReplicatedState
 from vipcast.membership.unable import class_of

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from vipcast import election
-from vipcast.layer2.api import AddressWant, Electorate
+from vipcast.election import AddressWant, Electorate
 from vipcast.membership.address_queue import AddressQueue
 from vipcast.membership.balance import offered, unable
 from vipcast.membership.entries import (

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address as to_address
 from typing import Any
 
-from vipcast.layer2.api import AddressWant
+from vipcast.election import AddressWant
 from vipcast.membership import handover_state
 from vipcast.membership.balance import Balance
 from vipcast.membership.claim_manager import ClaimManager

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from zlib import crc32
 
-from vipcast.layer2.api import AddressWant
+from vipcast.election import AddressWant
 from vipcast.membership.entries import MAX_UNABLE, Kind, Unable
 from vipcast.membership.local_node import LocalNode
 from vipcast.membership.replicated_state import ReplicatedState

@@ -27,11 +27,10 @@ from dataclasses import asdict, fields, replace
 from ipaddress import ip_address
 from typing import Any
 
+from vipcast.election import AddressWant, Electorate
 from vipcast.layer2.api import (
     AddressCounters,
     AddressStatus,
-    AddressWant,
-    Electorate,
     Holding,
     InterfaceStatus,
     Layer2Status,

@@ -31,10 +31,9 @@ from daemon.bfd.harness import BfdProcess
 from daemon.interop.network import eventually, run, wait_carrier
 from daemon.interop.speaker import enter
 
+from vipcast.election import AddressWant, Electorate
 from vipcast.layer2.api import (
     AddressStatus,
-    AddressWant,
-    Electorate,
     Holding,
     Layer2Wants,
     Move,

@@ -7,7 +7,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from vipcast.layer2.api import AddressWant, Layer2Wants
+from vipcast.election import AddressWant
+from vipcast.layer2.api import Layer2Wants
 from vipcast.layer2_agent.client_requests import ClientRequests
 from vipcast.net.ipc import ProtocolError
 from vipcast.net.layer2_protocol import PIECE, finish, write_change, write_wants

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vipcast.election import AddressWant
 from vipcast.layer2.api import (
     AddressCounters,
     AddressStatus,
-    AddressWant,
     Holding,
     InterfaceStatus,
     Layer2Status,

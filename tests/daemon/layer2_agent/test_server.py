@@ -17,7 +17,8 @@ from support.bounds import at_most
 
 from vipcast.agent.limits import Limits
 from vipcast.agent.loop import Loop
-from vipcast.layer2.api import AddressWant, Layer2Wants, Settings
+from vipcast.election import AddressWant
+from vipcast.layer2.api import Layer2Wants, Settings
 from vipcast.layer2_agent.handover_state import Layer2HandoverState
 from vipcast.layer2_agent.node import Node
 from vipcast.layer2_agent.server import Layer2Server

@@ -19,7 +19,7 @@ from ipaddress import IPv4Address, ip_address
 from support.bounds import at_most
 
 from vipcast import election
-from vipcast.layer2.api import AddressWant
+from vipcast.election import AddressWant
 from vipcast.membership import PROFILES, ClaimChanged, Membership, Profile, entries, handover_state
 from vipcast.membership.entries import Key, Kind, Value
 from vipcast.membership.topology import Topology

@@ -23,7 +23,7 @@ from daemon.speaker.snapshots import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipcast.layer2.api import Electorate
+from vipcast.election import Electorate
 from vipcast.speaker.decide import Snapshot
 from vipcast.speaker.kube_types import EXCLUDE_LABEL, Endpoint, Node, Service, read_service
 from vipcast.speaker.layer2.decide import Layer2Decision, decide_layer2, why_not

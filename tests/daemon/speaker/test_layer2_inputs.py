@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from vipcast.daemon.options import Options
+from vipcast.election import AddressWant
 from vipcast.k8s import Access, Client
-from vipcast.layer2.api import AddressWant, Layer2Wants
+from vipcast.layer2.api import Layer2Wants
 from vipcast.net import layer2_protocol
 from vipcast.speaker.layer2 import manager
 from vipcast.speaker.layer2.cache import read_excluded

@@ -23,8 +23,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from vipcast.election import AddressWant, Electorate
 from vipcast.k8s import Key
-from vipcast.layer2.api import AddressWant, Electorate
 from vipcast.model.addresses import IPAddress
 from vipcast.model.layer2 import L2Advertisement
 from vipcast.speaker.decide import Snapshot

@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Any
 
 from vipcast.daemon.options import Options
+from vipcast.election import AddressWant
 from vipcast.k8s import Client, Informer, Key
-from vipcast.layer2.api import AddressWant, Layer2Status, Layer2Wants, Move
+from vipcast.layer2.api import Layer2Status, Layer2Wants, Move
 from vipcast.model.addresses import IPAddress
 from vipcast.net.layer2 import Layer2Client
 from vipcast.net.layer2_protocol import MAX_ADDRESSES

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vipcast.election import order
+from vipcast.election import Electorate, order
 from vipcast.k8s import Key
-from vipcast.layer2.api import AddressStatus, Electorate, Holding
+from vipcast.layer2.api import AddressStatus, Holding
 from vipcast.model.addresses import IPAddress
 from vipcast.speaker.layer2.decide import Candidacy, Layer2Decision, why_not
 from vipcast.speaker.reasons import NotAnnounced
