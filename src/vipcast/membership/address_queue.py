@@ -12,7 +12,7 @@ from vipcast.model.addresses import IPAddress
 
 
 class AddressQueue:
-    """What was put first comes first."""
+    """A queue without doubles: of two addresses the one that was put first comes first."""
 
     def __init__(self) -> None:
         self._queue: deque[IPAddress] = deque()

@@ -26,7 +26,7 @@ _LATER = float("inf")
 
 
 class Receipt(NamedTuple):
-    """What came of a packet. ``sender``: the member that it proves to be of, None where it proves nothing.
+    """The result of a packet. ``sender``: the member that it proves to be of, None where it proves nothing.
 
     ``drop``: why it, or a part of it, was not taken.
     """

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all parts of a membership know of this node."""
+"""The facts of this node that all parts of a membership share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When this node has heard everyone who is there, so that it may claim addresses."""
+"""Find out when this node has heard everyone who is there, so that it may claim addresses."""
 
 from __future__ import annotations
 

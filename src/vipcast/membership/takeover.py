@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a candidate waits before it takes an address, by the reason and its place in the order."""
+"""The time at which a candidate takes an address, by the reason and its place in the order."""
 
 from __future__ import annotations
 

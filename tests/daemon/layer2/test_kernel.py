@@ -92,6 +92,11 @@ def ends() -> Iterator[Ends]:
         yield Ends(cable)
 
 
+def hears(sock: socket.socket, frame: bytes) -> bool:
+    """Return whether the frame comes, perhaps after others that a filter of ranges lets through as well."""
+    return any(heard(sock) == frame for _each in range(20))
+
+
 def heard(sock: socket.socket, seconds: float = 5.0) -> bytes:
     assert select.select([sock], [], [], seconds)[0], "nothing came"
     return sock.recv(2048)
@@ -153,6 +158,6 @@ def test_the_kernel_takes_programs_of_thousands_of_addresses_even_with_little_me
         ours6 = ends.open(EtherType.IPV6, encode(ndp_filter(six)))
     for number in (0, 2500, 4999):
         ends.sender.send(asked := changed(REQUEST, 38, four[number].packed))
-        assert heard(ours) == asked
+        assert hears(ours, asked)
         ends.sender.send(asked := changed(SOLICITATION, 62, six[number].packed))
-        assert heard(ours6) == asked
+        assert hears(ours6, asked)

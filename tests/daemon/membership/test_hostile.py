@@ -328,7 +328,7 @@ def test_names_that_come_and_go_leave_nothing() -> None:
         speak(made, write((Kind.CLAIM, address), Ownership(1, name, Hold.HELD, Reason.VACANT, 0)))
     assert len(members._state.entries) > 120 and len(members.claims) > 60
     made.run(2 * (FORGET_AFTER + 2 * SWEEP_INTERVAL))  # first the names, then what they had
-    assert set(members._members) == set(TWO)
+    assert set(members._log.members) == set(TWO)
     assert set(members.claims) == set(ALL)
 
 

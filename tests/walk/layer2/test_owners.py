@@ -201,8 +201,9 @@ def settled_on_a_worker(lab: Lab, macs: dict[str, str]) -> str:
 
 
 UNIT = "/etc/systemd/system/kube-controller-manager.service"
-# Seconds for which a node may be silent while the API is away: what follows has to be done within.
-GRACE = 40
+# Seconds for which a node may be silent. What is done while the API is away takes less than half of them: a
+# kubelet says every ten seconds that it is there, and tries again in longer and longer intervals.
+GRACE = 120
 
 
 @pytest.fixture
@@ -237,12 +238,12 @@ def test_an_api_that_is_away_moves_nothing(lab: Lab, macs: dict[str, str]) -> No
             back = eventually(lambda: answers_at_all(lab), timeout=60)
             away = time.monotonic() - since
             seen = client.stop()
-    assert back and away < GRACE, f"the API was away for {away:.0f} s: this machine is too slow for this step"
-    assert answered == name, statuses(lab)
+    assert back and away < GRACE / 2, f"the API was away for {away:.0f} s: too long for this step"
+    assert answered == name, json.dumps(statuses(lab))
     assert seen["failures"] == []
     assert eventually(lambda: ready(lab), timeout=90)
     # The status says why: what evens the load out, or a node that was kept from running, needs no API.
-    assert settled(lab, macs) == name, statuses(lab)
+    assert settled(lab, macs) == name, json.dumps(statuses(lab))
 
 
 def answers_at_all(lab: Lab) -> bool:
