@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Pairs with C(module_utils/_cluster/single.py)."""
+    """Pairs with C(module_utils/_cluster/object_module.py)."""
 
     DOCUMENTATION = r"""
 options:

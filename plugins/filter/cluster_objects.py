@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter `cluster_objects`: a thin door to module_utils/_declared."""
+"""The filter `cluster_objects`: a thin door to module_utils/_declaration/outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils import _declared
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import outputs
 
 
 def cluster_objects(declaration: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -16,7 +16,7 @@ def cluster_objects(declaration: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise AnsibleFilterError(
             "the input is not a declaration; use hostvars | vipcast.baremetal.declaration(groups)"
         )
-    return _declared.cluster_objects(declaration)
+    return outputs.cluster_objects(declaration)
 
 
 class FilterModule:

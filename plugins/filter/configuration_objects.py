@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter `configuration_objects`: a thin door to module_utils/_declared_objects."""
+"""The filter `configuration_objects`: a thin door to module_utils/_declaration/manifests."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.judging import mistakes
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared_objects import (
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.validation import mistakes
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.manifests import (
     judged,
     manifests,
     read_configuration,
 )
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.values import DeclarationError
 
 
 def configuration_objects(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter `configuration_options`: a thin door to module_utils/_declared_objects."""
+"""The filter `configuration_options`: a thin door to module_utils/_declaration/manifests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared_objects import options_of
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.manifests import options_of
 
 
 def configuration_options(declaration: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

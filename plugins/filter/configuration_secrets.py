@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter `configuration_secrets`: a thin door to module_utils/_declared_secrets."""
+"""The filter `configuration_secrets`: a thin door to module_utils/_declaration/secrets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared_objects import read_configuration
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared_secrets import (
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.manifests import (
+    read_configuration,
+)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.secrets import (
     KEY,
     passwords,
     secrets,
 )
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.values import DeclarationError
 
 
 def configuration_secrets(

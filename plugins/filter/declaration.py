@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter `declaration`: a thin door to module_utils/_declaration."""
+"""The filter `declaration`: a thin door to module_utils/_declaration/reader."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_memo import remembered
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import judge, plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.memo import remembered
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.outputs import judge, plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.reader import read_declaration
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.values import DeclarationError
 
 
 def declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_values import DeclarationError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import judge, plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.outputs import judge, plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.reader import read_declaration
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.values import DeclarationError
 
 
 def declaration_problems(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The filter `router_intent`: a thin door to module_utils/_declared."""
+"""The filter `router_intent`: a thin door to module_utils/_declaration/outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils import _declared
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import outputs
 
 
 def router_intent(declaration: Mapping[str, Any], host: str) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def router_intent(declaration: Mapping[str, Any], host: str) -> dict[str, Any]:
             "the input is not a declaration; use hostvars | vipcast.baremetal.declaration(groups)"
         )
     try:
-        return _declared.router_intent(declaration, str(host))
+        return outputs.router_intent(declaration, str(host))
     except ValueError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

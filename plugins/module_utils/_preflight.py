@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._declaration_values import range_of
-from ._declared import pool_ranges
-from ._image import GO_ARCHITECTURES
+from ._declaration.outputs import pool_ranges
+from ._declaration.values import range_of
+from ._image.archive import GO_ARCHITECTURES
 from .model.addresses import AddressRange, IPNetwork
 
 Answer = Mapping[str, Any]
@@ -215,7 +215,7 @@ def _networks(answer: Answer) -> list[IPNetwork]:
 
 
 def _inside(pool: str, addresses: AddressRange, network: IPNetwork, whose: str) -> str:
-    protocol = "ARP" if network.version == 4 else "neighbour discovery"
+    protocol = "ARP" if network.version == 4 else "neighbor discovery"
     return (
         f"pool {pool}: {addresses} is in {network}, which is a network of {whose}: hosts there ask for such "
         f"an address by {protocol}, and where it is announced by BGP alone nobody answers; take addresses "

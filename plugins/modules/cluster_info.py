@@ -183,13 +183,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.api import Api, ClusterError
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.fitness import (
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.discovery import Survey
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import CLUSTER_SPEC, run
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.requirements import (
     Finding,
     Wanted,
     findings,
 )
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import CLUSTER_SPEC, run
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.survey import Survey
 
 SPEC: dict[str, t.Any] = {
     **CLUSTER_SPEC,

@@ -98,7 +98,7 @@ drift:
 """
 
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.kinds import COMMUNITY
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.single import run_for
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.object_module import run_for
 
 
 def main() -> None:

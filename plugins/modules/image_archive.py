@@ -181,7 +181,7 @@ import platform
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.vipcast.baremetal.plugins.module_utils._image import (
+from ansible_collections.vipcast.baremetal.plugins.module_utils._image.archive import (
     GO_ARCHITECTURES,
     Image,
     ImageError,

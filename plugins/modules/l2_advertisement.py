@@ -137,7 +137,7 @@ drift:
 """
 
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.kinds import L2_ADVERTISEMENT
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.single import run_for
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.object_module import run_for
 
 
 def main() -> None:

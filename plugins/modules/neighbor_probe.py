@@ -7,7 +7,7 @@ module: neighbor_probe
 short_description: Ask a segment who has an address
 version_added: 0.1.0
 description:
-  - Asks for addresses by broadcast ARP (IPv4) or by a multicast neighbour solicitation (IPv6), and returns
+  - Asks for addresses by broadcast ARP (IPv4) or by a multicast neighbor solicitation (IPv6), and returns
     everyone who answered. A kernel believes one answer and does not tell of a second; this does.
   - Answers the question that a layer 2 load balancer leaves open - which node has this address, and is it the
     only one?
@@ -146,7 +146,7 @@ neighbors:
       elements: dict
       contains:
         mac:
-          description: The MAC address that a neighbour would use from then on.
+          description: The MAC address that a neighbor would use from then on.
           type: str
           sample: "52:54:00:0a:1f:01"
         name:
@@ -167,7 +167,7 @@ neighbors:
       sample: false
     kernel:
       description:
-        - What the host's own neighbour table has for the address, C(mac) (V(none) where it did not find any)
+        - What the host's own neighbor table has for the address, C(mac) (V(none) where it did not find any)
           and C(state) in the kernel's word. V(none) where there is no entry.
       type: dict
       sample: {"mac": "52:54:00:0a:1f:01", "state": "REACHABLE"}
@@ -340,7 +340,7 @@ def unasked(address: IPAddress, why: str) -> dict[str, Any]:
 
 
 def kernel(asked: Question, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The address's entry of the host's neighbour table."""
+    """The address's entry of the host's neighbor table."""
     for one in entries:
         if (one.get("dst"), one.get("dev")) == (str(asked.address), asked.interface):
             return {"mac": one.get("lladdr"), "state": " ".join(one.get("state") or ()) or "NONE"}

@@ -68,7 +68,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.vipcast.baremetal.plugins.module_utils._image_layer import (
+from ansible_collections.vipcast.baremetal.plugins.module_utils._image.layer import (
     ImageError,
     Source,
     write_layer,

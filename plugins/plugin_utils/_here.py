@@ -19,14 +19,14 @@ from typing import Any
 
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
-from ansible_collections.vipcast.baremetal.plugins.module_utils import _declaration, _declared
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster import kubeconfig as kubeconfigs
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.module import Work, outcome
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.secret_data import texts_in
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import outputs, reader
 
 Result = dict[str, Any]
 # The filters' code is compiled once with it.
-PRELOADED = (_declaration, _declared)
+PRELOADED = (reader, outputs)
 
 
 class Here:

@@ -32,7 +32,7 @@ from vipcast.layer2.responder import Responder  # noqa: E402
 FRAMES = {
     "ARP request": ARP["request"][0],
     "ARP request to us alone": replace(ARP["request"][1], destination=OURS).encode(),
-    "neighbour solicitation": NDP["solicitation"][0],
+    "neighbor solicitation": NDP["solicitation"][0],
     "duplicate address detection": NDP["duplicate address detection"][0],
     "ARP request for another's": replace(ARP["request"][1], target=THEIR4).encode(),
     "another announces ours": arp.announcements(THEIRS, VIP)[1],
@@ -110,7 +110,7 @@ def main() -> None:
     six = [OTHERS6 + 3 * number for number in range(MANY)]
     for name, build in (
         ("ARP", lambda: encode(arp_filter(four))),
-        ("neighbour discovery", lambda: encode(ndp_filter(six))),
+        ("neighbor discovery", lambda: encode(ndp_filter(six))),
     ):
         took, size = microseconds(build, 1, 9) / 1000, len(build()) // 8
         print(f"filter for {name}, {MANY} addresses: {size} instructions in {took:.0f} ms")

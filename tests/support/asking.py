@@ -89,15 +89,15 @@ def routes_seen(lab: Lab) -> Events:
     return seen
 
 
-def neighbours_seen(lab: Lab, host: str) -> Events:
-    """Everything that the host's kernel learns of its neighbours from now on."""
+def neighbors_seen(lab: Lab, host: str) -> Events:
+    """Everything that the host's kernel learns of its neighbors from now on."""
     seen = Events(ahead(lab, host, "ip", "-ts", "monitor", "neigh"))
     time.sleep(0.5)
     return seen
 
 
 def moves(events: list[tuple[float, str]], address: str, mac: str) -> list[tuple[float, str]]:
-    """Return the MAC addresses of the neighbour entry after ``mac``, and when each came."""
+    """Return the MAC addresses of the neighbor entry after ``mac``, and when each came."""
     found: list[tuple[float, str]] = []
     for moment, event in changes(events, address):
         heard = LINK_ADDRESS.search(event)
@@ -113,7 +113,7 @@ def changes(events: list[tuple[float, str]], address: str) -> list[tuple[float, 
 
 
 def unexplained(failures: list[dict[str, Any]], changed: list[tuple[float, str]]) -> list[dict[str, Any]]:
-    """Requests that failed and were not under way when a route changed, or the neighbour's MAC address.
+    """Requests that failed and were not under way when a route changed, or the neighbor's MAC address.
 
     Those that were may be reset: some or all of their packets go to another node from then on.
     """

@@ -216,7 +216,7 @@ class Lab:
         return [pod["metadata"]["name"] for pod in self.get("pods", "-n", namespace, "-l", labels)["items"]]
 
     def sessions(self) -> dict[str, dict[str, Any]]:
-        """The router's BGP sessions by the neighbour's address, as FRR describes them."""
+        """The router's BGP sessions by the neighbor's address, as FRR describes them."""
         summary = json.loads(self.vtysh("show bgp ipv4 unicast summary json"))
         return dict(summary.get("peers", {}))
 

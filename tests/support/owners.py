@@ -17,12 +17,12 @@ NEIGHBOR = "neighbor"
 
 
 def answering(lab: Lab, address: str) -> set[str]:
-    """The MAC addresses of everyone who answers the neighbour."""
+    """The MAC addresses of everyone who answers the neighbor."""
     return segment.answering(lab, NEIGHBOR, address)
 
 
 def remembered(lab: Lab, address: str) -> str | None:
-    """Return where the neighbour sends to."""
+    """Return where the neighbor sends to."""
     return segment.remembered(lab, NEIGHBOR, address)
 
 

@@ -15,13 +15,13 @@ def vtysh(lab: Lab, router: str, *commands: str) -> str:
 
 
 def neighbors(lab: Lab, router: str) -> dict[str, dict[str, Any]]:
-    """Return a router's BGP neighbours by address, as FRR describes them."""
+    """Return a router's BGP neighbors by address, as FRR describes them."""
     found: dict[str, dict[str, Any]] = json.loads(vtysh(lab, router, "show bgp neighbors json") or "{}")
     return {peer: facts for peer, facts in found.items() if isinstance(facts, dict)}
 
 
 def established(lab: Lab, router: str) -> set[str]:
-    """Return the neighbours whose session is Established."""
+    """Return the neighbors whose session is Established."""
     found = neighbors(lab, router)
     return {peer for peer, facts in found.items() if facts.get("bgpState") == "Established"}
 

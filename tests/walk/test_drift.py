@@ -28,7 +28,7 @@ class Case:
     make: Callable[[Lab], object]
     named: Callable[[Lab], tuple[str, ...]]  # what the one line about it must contain
     shown: str  # in the differences that check mode shows
-    concerned: Callable[[Lab], set[str]] = lambda lab: set()  # the neighbours whose session may go down
+    concerned: Callable[[Lab], set[str]] = lambda lab: set()  # the neighbors whose session may go down
     sessions: int = 0  # and how many of them at most
     more: Callable[[Lab], tuple[str, ...]] | None = None  # what each further line about it must contain
 

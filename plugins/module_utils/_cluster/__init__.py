@@ -3,10 +3,10 @@
 
 Reading order: `api` (requests and refusals), `resources` (kinds to paths), `fields` (differences of objects),
 `entries` (declared objects and what becomes of them), `sets` (many objects as one desired state), `kinds`
-(the configuration's kinds as options), `judging` (objects judged without a cluster), `single` (one object,
-judged and applied), `allocation` (what other pools would do to services), `rollout` (waiting for pods, and
-why they don't come), `settings` (editing a YAML text), `survey` (what a cluster is), `fitness` (what is
-wrong with it for a load balancer).
+(the configuration's kinds as options), `validation` (objects judged without a cluster), `object_module` (one
+object, judged and applied), `allocation` (what other pools would do to services), `rollout` (waiting for
+pods, and why they don't come), `settings` (editing a YAML text), `discovery` (what a cluster is),
+`requirements` (what is wrong with it for a load balancer).
 """
 
 from __future__ import annotations

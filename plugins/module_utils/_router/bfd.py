@@ -34,7 +34,7 @@ _SWITCHES = ("echo-mode", "passive-mode", "shutdown")
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile. `minimum_ttl` counts for neighbours several hops away only."""
+    """One profile. `minimum_ttl` counts for neighbors several hops away only."""
 
     name: str
     detect_multiplier: int

@@ -68,7 +68,7 @@ _ROUTES = ("network ", "redistribute ", "aggregate-address ")
 
 def used_by_others(running: str, own: Sequence[str] = ()) -> list[str]:
     """Lines of a running configuration that need bgpd or bfdd. An empty C(bfd) needs neither; in check mode
-    what is about C(own) neighbours is there still, and so are profiles."""
+    what is about C(own) neighbors is there still, and so are profiles."""
     found = []
     for head, lines in _blocks(running):
         if head.startswith("router bgp ") and not (own and _is_of(own, lines)):

@@ -4,7 +4,7 @@
 """The commands that lead from one state of the settings to another, and touch nothing that is the same in
 both.
 
-The order matters while traffic flows: unwanted neighbours go first, filters stand before a neighbour uses
+The order matters while traffic flows: unwanted neighbors go first, filters stand before a neighbor uses
 them, and a
 prefix list loses entries only after no rule needs them (an existing prefix list without entries permits
 everything).
@@ -53,7 +53,7 @@ def changed(before: Settings, after: Settings) -> list:
 
 
 def _remade(before: Settings, after: Settings) -> set:
-    """Neighbours that leave a peer group: FRR takes the group's attributes, the AS too, with it."""
+    """Neighbors that leave a peer group: FRR takes the group's attributes, the AS too, with it."""
     return {
         key[1]
         for key, value in before.items()
@@ -147,7 +147,7 @@ def _bgp(before: Settings, after: Settings) -> list:
 
 
 def _neighbor_lines(before: Settings, after: Settings) -> list:
-    """The AS first: it is what makes a neighbour exist. What goes makes room for what excludes it (the hops
+    """The AS first: it is what makes a neighbor exist. What goes makes room for what excludes it (the hops
     of GTSM and of multihop)."""
     keys = [key for key in changed(before, after) if key[0] == "neighbor" and not _goes_along(key, after)]
     keys.sort(key=lambda key: (key[1], key[2] not in ("remote-as", "peer-group"), key in after, key[2]))
@@ -181,7 +181,7 @@ def _family_lines(before: Settings, after: Settings) -> list:
 
 
 def _with_defaults(before: Settings, after: Settings) -> Settings:
-    """``before``, with the families that a neighbour created by these commands has from the start."""
+    """``before``, with the families that a neighbor created by these commands has from the start."""
     started = dict(before)
     default = after.get(("bgp", "default ipv4-unicast")) != "no"
     for address in _neighbors(after) - _neighbors(before):

@@ -29,12 +29,12 @@ def bfd_peers(text: str) -> dict[str, Json]:
 
 
 def of_session(settings: Settings, address: str, detail: Json, peers: Mapping[str, Json]) -> Json:
-    """C(bfd) and C(graceful_restart) of a neighbour, as C(bgp_router_info) returns them."""
+    """C(bfd) and C(graceful_restart) of a neighbor, as C(bgp_router_info) returns them."""
     return {"bfd": _bfd(settings, address, peers.get(address)), "graceful_restart": _restart(detail)}
 
 
 def _bfd(settings: Settings, address: str, peer: Json | None) -> Json | None:
-    """Return the facts of BFD, or None where the router does not ask the neighbour by BFD."""
+    """Return the facts of BFD, or None where the router does not ask the neighbor by BFD."""
     names = {address, groups.group_of(settings, address)}
     if peer is None and not any(("neighbor", name, "bfd") in settings for name in names):
         return None
@@ -52,7 +52,7 @@ def _bfd(settings: Settings, address: str, peer: Json | None) -> Json | None:
 
 
 def _detection_time(peer: Json) -> float | None:
-    """Seconds, in asynchronous mode (RFC 5880, 6.8.4): the neighbour's multiplier, its agreed interval."""
+    """Seconds, in asynchronous mode (RFC 5880, 6.8.4): the neighbor's multiplier, its agreed interval."""
     if peer.get("status") != "up":
         return None
     interval = _agreed(peer, "receive-interval", "remote-transmit-interval")
@@ -65,9 +65,9 @@ def _agreed(peer: Json, own: str, remote: str) -> int:
 
 
 def _restart(detail: Json) -> Json | None:
-    """Return the facts of graceful restart, or None where routes of a neighbour that restarts are not kept.
+    """Return the facts of graceful restart, or None where routes of a neighbor that restarts are not kept.
 
-    Both the neighbour says that it comes back with its routes, for at least one family, and the router helps
+    Both the neighbor says that it comes back with its routes, for at least one family, and the router helps
     (RFC 4724, 4.2). FRR marks a mode that it inherits with C(*).
     """
     about = detail.get("gracefulRestartInfo")

@@ -70,7 +70,7 @@ def sessions(
     counts: Mapping[tuple[str, str], Json],
     more: Mapping[str, Json] = MappingProxyType({}),
 ) -> list[Json]:
-    """One entry for each neighbour and family of C(show bgp summary json).
+    """One entry for each neighbor and family of C(show bgp summary json).
 
     C(neighbors) is C(show bgp neighbors json); C(counts) has prefix counts by (family, address), where they
     were asked; C(more) has further facts by address.

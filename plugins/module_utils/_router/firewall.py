@@ -93,7 +93,7 @@ def converge(shell: Shell, wanted: Wanted, present: bool) -> State:
 
 
 def _zones(shell: Shell, sections: Mapping[str, Section], wanted: Wanted) -> tuple[list[str], list[str]]:
-    """The zones that are to be opened, and the neighbours that are in none."""
+    """The zones that are to be opened, and the neighbors that are in none."""
     if wanted.zones:
         return list(wanted.zones), []
     found, lost = zones.towards(shell, sections, wanted.neighbors)

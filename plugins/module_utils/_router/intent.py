@@ -62,7 +62,7 @@ class Refusal(Exception):  # noqa: N818 - a decision with a name, not a failure 
 
 @dataclass(frozen=True)
 class Neighbor:
-    """One BGP neighbour. C(families) are the address families that are active on its session, C(bfd_profile)
+    """One BGP neighbor. C(families) are the address families that are active on its session, C(bfd_profile)
     the full name of a profile."""
 
     address: str
@@ -128,12 +128,12 @@ class Intent:
 
     @property
     def inbound(self) -> str:
-        """The route map on what neighbours announce to us."""
+        """The route map on what neighbors announce to us."""
         return f"{self.name}-IN"
 
     @property
     def outbound(self) -> str:
-        """The route map on what we would announce to neighbours."""
+        """The route map on what we would announce to neighbors."""
         return f"{self.name}-OUT"
 
     @property
@@ -153,7 +153,7 @@ class Intent:
 
     @property
     def relax(self) -> bool | None:
-        """Return whether equal paths may have different AS paths; needed as soon as eBGP neighbours differ in
+        """Return whether equal paths may have different AS paths; needed as soon as eBGP neighbors differ in
         their AS."""
         if self.multipath_relax is not None:
             return self.multipath_relax

@@ -94,7 +94,7 @@ def _hop(gateway: object, device: object, weight: object) -> Json:
 
 
 def _gateway(hop: Json) -> object:
-    """An IPv4 route may go through an IPv6 neighbour, which is then in C(via)."""
+    """An IPv4 route may go through an IPv6 neighbor, which is then in C(via)."""
     return hop.get("gateway") or hop.get("via", {}).get("host")
 
 

@@ -4,7 +4,7 @@
 """The plan of a change: settings found and intent in, wanted settings out; everything else stays.
 
 What belongs to the whole instance, such as the router id, is not ours: it stays, and a limit is raised where
-it is too low. Whose a neighbour is, `owner` knows.
+it is too low. Whose a neighbor is, `owner` knows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from . import bfd, groups, obstacles, owner, syntax
 from .intent import Intent, Neighbor, Prefix, Reason, Refusal
 from .settings import FAMILIES, OUTSIDE, ROUTER, Config, Settings, family_key, neighbor_of
 
-# What a neighbour of ours has only if it was declared: left behind by hand, each of these breaks or opens
+# What a neighbor of ours has only if it was declared: left behind by hand, each of these breaks or opens
 # the session.
 OWNED = (
     "remote-as",
@@ -89,7 +89,7 @@ def _check(config: Config, intent: Intent, replace_as: bool) -> None:
         raise Refusal(
             Reason.OTHER_AS,
             f"the router already runs 'router bgp {config.asn}' and {intent.asn} is declared. Changing it "
-            "removes that instance with all its neighbours; set replace_as to true if that is what you want",
+            "removes that instance with all its neighbors; set replace_as to true if that is what you want",
         )
     if intent.present and config.asn is None and config.instances and not intent.default_instance:
         raise Refusal(
@@ -104,7 +104,7 @@ def _check(config: Config, intent: Intent, replace_as: bool) -> None:
 
 
 def _remove_strangers(target: Settings, intent: Intent) -> None:
-    """Neighbours of ours that are not declared any more (all of them, where nothing should be present)."""
+    """Neighbors of ours that are not declared any more (all of them, where nothing should be present)."""
     declared = {neighbor.address for neighbor in intent.neighbors} if intent.present else set()
     unwanted = _own(target, intent) - declared
     for key in [key for key in target if neighbor_of(key) in unwanted]:
@@ -112,7 +112,7 @@ def _remove_strangers(target: Settings, intent: Intent) -> None:
 
 
 def _own(settings: Settings, intent: Intent) -> set:
-    """Our neighbours without groups and members of groups, which were there before us."""
+    """Our neighbors without groups and members of groups, which were there before us."""
     inside = set(groups.covered(settings, intent)) if intent.covered == "adopt" else set()
     return owner.ours(settings, intent) - groups.names(settings) - inside
 
@@ -179,7 +179,7 @@ def _plan_neighbors(target: Settings, intent: Intent) -> None:
 
 
 def _plan_group(target: Settings, intent: Intent, node: Neighbor) -> None:
-    """Our own group is as a neighbour of ours would be; what a node is called is no word for a group."""
+    """Our own group is as a neighbor of ours would be; what a node is called is no word for a group."""
     for key in [key for key in target if neighbor_of(key) == intent.group and key[-1] != "peer-group"]:
         del target[key]
     wanted: Settings = {}
@@ -218,10 +218,10 @@ def _plan_neighbor(target: Settings, intent: Intent, neighbor: Neighbor) -> None
 
 
 def _detection(neighbor: Neighbor) -> dict:
-    """Return how a dead neighbour is told from one whose speaker restarts.
+    """Return how a dead neighbor is told from one whose speaker restarts.
 
-    FRR keeps the routes of a restarting neighbour unless somebody switched that off for the whole instance:
-    said for the neighbour, it does in any case. Its "bfd check-control-plane-failure" is for neighbours whose
+    FRR keeps the routes of a restarting neighbor unless somebody switched that off for the whole instance:
+    said for the neighbor, it does in any case. Its "bfd check-control-plane-failure" is for neighbors whose
     BFD ends with their BGP. Ours does not, and FRR before 10.1 would keep the routes of dead nodes with it:
     it is among OWNED, and never wanted (docs/design/0013-bfd.md has the figures).
     """
@@ -234,7 +234,7 @@ def _detection(neighbor: Neighbor) -> dict:
 
 
 def _plan_profiles(target: Settings, intent: Intent) -> None:
-    """Ours as they are declared. Another one stays while a neighbour that is not ours uses it."""
+    """Ours as they are declared. Another one stays while a neighbor that is not ours uses it."""
     profiles = intent.bfd_profiles if intent.present else ()
     used = {value for key, value in target.items() if key[-1] == "bfd profile"}
     kept = used - {profile.name for profile in profiles}

@@ -17,7 +17,7 @@ _MISSING = "missing"
 
 
 def managed(settings: Settings, intent: Intent, addresses: set) -> Settings:
-    """The part of C(settings) that the module looks after; C(addresses) are its neighbours."""
+    """The part of C(settings) that the module looks after; C(addresses) are its neighbors."""
     return {
         key: value
         for key, value in settings.items()
@@ -103,7 +103,7 @@ def _line(key: tuple, value: str, other: Settings | None) -> str:
 
 
 def drift(before: Settings, after: Settings) -> list:
-    """C({what, where, expected, found}) for each difference, a missing or unwanted neighbour being one."""
+    """C({what, where, expected, found}) for each difference, a missing or unwanted neighbor being one."""
     entries: list = []
     had, has = _addresses(before), _addresses(after)
     for address in sorted(has - had):
@@ -204,7 +204,7 @@ def _value(key: tuple, settings: Settings, other: Settings) -> str:
 
 
 def foreign(config: Config, intent: Intent) -> dict:
-    """Return what is not ours on the router: names of neighbours and filters, and the other lines, secrets
+    """Return what is not ours on the router: names of neighbors and filters, and the other lines, secrets
     masked."""
     addresses = ours(config.settings, intent)
     names = {key[1] for key in config.settings if key[0] == "route-map"} - {intent.inbound, intent.outbound}

@@ -21,7 +21,7 @@ line:
   ("bfd-profile", "VIPCAST-fast")                             ""
   ("bfd-profile", "VIPCAST-fast", "receive-interval")         "100"
 
-Whether a family is active for a neighbour is always there as "yes" or "no", because a configuration shows
+Whether a family is active for a neighbor is always there as "yes" or "no", because a configuration shows
 only the
 difference from a default that is itself configurable. Lines that are none of these are kept as they are in
 ``other``.
@@ -43,7 +43,7 @@ OUTSIDE = ("prefix-list", "route-map", "access-list", "vty", "bfd-profile")
 _DEFAULT_V4 = ("bgp", "default ipv4-unicast")
 _DEFAULT_V6 = ("bgp", "default ipv6-unicast")
 
-# Attributes of a neighbour that take a value, by the words that name them; the longest name first.
+# Attributes of a neighbor that take a value, by the words that name them; the longest name first.
 _NEIGHBOR = (
     "timers connect",
     "remote-as",
@@ -293,7 +293,7 @@ class _Interpreter:
             self._neighbor_attribute(address, rest, negated)
 
     def _create(self, address: str) -> None:
-        """A new neighbour takes the default of its day for which families are active."""
+        """A new neighbor takes the default of its day for which families are active."""
         defaults = {
             FAMILIES[0]: self._set.get(_DEFAULT_V4) != "no",
             FAMILIES[1]: self._set.get(_DEFAULT_V6) == "",
@@ -346,19 +346,19 @@ class _Interpreter:
 
 
 def family_key(family: str, address: str, name: str) -> tuple:
-    """The key of a neighbour's attribute in an address family."""
+    """The key of a neighbor's attribute in an address family."""
     return ("family", family, "neighbor", address, name)
 
 
 def _neighbor_of(key: tuple) -> str | None:
-    """The neighbour that a key belongs to, if it belongs to one."""
+    """The neighbor that a key belongs to, if it belongs to one."""
     if key[0] == "neighbor":
         return str(key[1])
     return str(key[3]) if key[0] == "family" and key[2] == "neighbor" else None
 
 
 def neighbor_of(key: tuple) -> str | None:
-    """The neighbour that a key belongs to, if it belongs to one."""
+    """The neighbor that a key belongs to, if it belongs to one."""
     return _neighbor_of(key)
 
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The zone of an OpenWrt firewall that a neighbour is in: that of the interface which leads to it."""
+"""The zone of an OpenWrt firewall that a neighbor is in: that of the interface which leads to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .uci import Section
 def towards(
     shell: Shell, firewall: Mapping[str, Section], neighbors: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """The zones, and what to say of the neighbours that are in none."""
+    """The zones, and what to say of the neighbors that are in none."""
     devices = _devices(shell, neighbors)
     network = uci.parse(shell.run("uci -q show network").stdout)
     by_address = {address: zone_of(devices.get(address, ""), network, firewall) for address in neighbors}
@@ -27,7 +27,7 @@ def towards(
 
 
 def _devices(shell: Shell, neighbors: Sequence[str]) -> dict[str, str]:
-    """The device that the router sends to each neighbour through."""
+    """The device that the router sends to each neighbor through."""
     commands = {
         address: f"ip {'-6 ' if ':' in address else ''}route get {shlex.quote(address)}"
         for address in neighbors

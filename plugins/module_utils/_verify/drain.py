@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .expectations import Data, Expectations, Route, Scope, expect
-from .findings import FoundRouter, read_routers
 from .layer2 import Vip, expect_owners
+from .observations import FoundRouter, read_routers
 
 
 def outlook(

@@ -22,9 +22,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._declaration_options import selectors
-from .._declaration_values import Place
-from .._declared import nodes_of, pool_ranges
+from .._declaration.options import selectors
+from .._declaration.outputs import nodes_of, pool_ranges
+from .._declaration.values import Place
 from ..model.selectors import any_matches
 from .others import with_cluster_pools
 

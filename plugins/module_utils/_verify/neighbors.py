@@ -121,7 +121,7 @@ def _arp_reply(interface: str, data: bytes, at: float) -> Answer | None:
 
 
 def _advertisement(interface: str, data: bytes, at: float) -> Answer | None:
-    """The MAC is what a neighbour would learn: the option's, or without one the frame's sender."""
+    """The MAC is what a neighbor would learn: the option's, or without one the frame's sender."""
     packet = Ether(data)
     advertised = packet.getlayer(ICMPv6ND_NA)
     if advertised is None or packet[IPv6].hlim != HOP_LIMIT:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .._declaration_options import selectors
-from .._declaration_values import Place
-from .._declared import pool_ranges
+from .._declaration.options import selectors
+from .._declaration.outputs import pool_ranges
+from .._declaration.values import Place
 from ..model.addresses import AddressRange, parse_range
 from ..model.selectors import any_matches
 

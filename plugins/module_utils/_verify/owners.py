@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.defaults import HEARTBEAT_PORT
-from .difference import Difference
+from .comparison import Difference
 from .expectations import Data
 from .layer2 import Macs, Vip
 
@@ -168,5 +168,5 @@ def _remembered(where: str, vip: Vip, one: Data, mac: str) -> list[Difference]:
     kernel: Mapping[str, Any] = one["kernel"] or {}
     if not kernel.get("mac") or kernel["mac"].lower() == mac:
         return []
-    what = f"its neighbour table for {vip.address}"
+    what = f"its neighbor table for {vip.address}"
     return [Difference(where, what, mac, f"{kernel['mac']} ({kernel['state']})", STALE)]

@@ -10,7 +10,7 @@ import ipaddress
 import itertools
 from collections.abc import Sequence
 
-from .._declared import pool_ranges
+from .._declaration.outputs import pool_ranges
 from ..model.addresses import is_buggy
 from .expectations import Data, pool_of
 from .vendor import vendor
@@ -58,7 +58,7 @@ def _named(mac: str) -> str:
 def edges(declared: Data, results: Sequence[Data]) -> list[str]:
     """A sentence for each address of a pool that is the network's or the broadcast address of a segment.
 
-    Neighbours take packets to these for something else (RFC 1122, 3.2.1.3), so a service that gets one first
+    Neighbors take packets to these for something else (RFC 1122, 3.2.1.3), so a service that gets one first
     does not work. `results`: as for `in_use`.
     """
     texts: dict[str, None] = {}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .difference import Difference
+from .comparison import Difference
 from .expectations import Data, Route, is_announced, service_name, serving
 from .layer2 import about
 from .sampling import requests_for_share

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .difference import Difference, compare
+from .comparison import Difference, compare
 from .expectations import Data, Expectations, Scope, expect
-from .findings import LAYERS, FoundRouter, read_routers
 from .layer2 import expect_owners, read_macs
 from .layer2 import row as owner_row
+from .observations import LAYERS, FoundRouter, read_routers
 from .owners import compare_owners, heard, not_asked, not_told, remembered
 from .probes import index, judge
 from .rows import hash_policies, hops_of, session_row

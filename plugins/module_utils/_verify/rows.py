@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .expectations import Session
-from .findings import FoundRoute, FoundRouter
+from .observations import FoundRoute, FoundRouter
 
 _EXPECTED = {True: "Established", False: "none", None: "unknown"}
 

@@ -18,7 +18,7 @@ from ..model.addresses import IPAddress
 Interface = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 Data = Mapping[str, Any]
 
-# Frames of ARP (RFC 826) and neighbour discovery over Ethernet (RFC 2464) are what is asked with.
+# Frames of ARP (RFC 826) and neighbor discovery over Ethernet (RFC 2464) are what is asked with.
 ETHERNET = "ether"
 
 

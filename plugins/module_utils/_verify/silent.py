@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .difference import Difference
+from .comparison import Difference
 from .expectations import Data, prefix_order, sessions_without_cluster
-from .findings import LAYERS, FoundRouter, read_routers
+from .observations import LAYERS, FoundRouter, read_routers
 from .rows import hash_policies, hops_of, session_row
 from .worst_case import rows as worst_cases
 

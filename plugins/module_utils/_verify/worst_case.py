@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .findings import FoundRouter, FoundSession
+from .observations import FoundRouter, FoundSession
 
 
 @dataclass(frozen=True)

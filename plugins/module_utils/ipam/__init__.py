@@ -3,9 +3,9 @@
 """IP address management: which address for which service. Pure; for controller, modules and command line.
 
 Reading order: `request` (what a service asks for, and the two answers), `service` (the same from an object of
-the API), `allocator` (the rules; `book` who holds what, `space` the next free address, `index` whose pool an
-address is of, `explain` refusals in words), `decide` (what should be true of every service), `waiting` (who
-gets what is freed).
+the API), `allocator` (the rules; `allocations` who holds what, `free_addresses` the next one, `index` whose
+pool an address is of, `explain` refusals in words), `decide` (what should be true of every service),
+`pending` (who gets what is freed).
 """
 
 from .allocator import Allocator

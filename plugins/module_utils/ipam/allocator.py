@@ -28,12 +28,12 @@ from typing import Union
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
 from . import explain
-from .book import Book
+from .allocations import Book
 from .fate import Fate, fate
+from .free_addresses import Space
 from .index import PoolIndex
 from .request import Allocation, Holder, Refusal, Request
 from .sharers import Place
-from .space import Space
 
 __all__ = ["Allocator", "allows"]
 

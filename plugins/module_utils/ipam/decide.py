@@ -21,9 +21,9 @@ from typing import Callable
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
 from .allocator import Allocator, allows
+from .pending import Waiting
 from .request import Allocation, Holder, Refusal, Request
 from .service import Relation, View
-from .waiting import Waiting
 
 __all__ = ["Decider", "Outcome"]
 

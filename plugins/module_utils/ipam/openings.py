@@ -16,7 +16,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Collection
 
-from .space import Position
+from .free_addresses import Position
 
 __all__ = ["BLOCKED", "LOOKS", "Openings", "Port"]
 

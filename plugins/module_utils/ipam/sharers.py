@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from typing import Callable
 
 from ..model.addresses import IPAddress
+from .free_addresses import Position
 from .openings import BLOCKED, Openings, Port
 from .request import Holder, Sharing
-from .space import Position
 
 __all__ = ["Place", "Sharers"]
 

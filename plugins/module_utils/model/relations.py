@@ -239,7 +239,7 @@ def _name_echo(entries: list[Entry]) -> None:
             continue
         if peer.address is None or peer.address.version == 6 or peer.several_hops:
             message = (
-                f"BFDProfile {peer.bfd_profile} has echoMode, which is for IPv4 neighbours one hop away: "
+                f"BFDProfile {peer.bfd_profile} has echoMode, which is for IPv4 neighbors one hop away: "
                 "no echo packets are sent. Use a profile without echoMode"
             )
             entry.report.ignore("spec.bfdProfile", Reason.ECHO_NOT_POSSIBLE, message)

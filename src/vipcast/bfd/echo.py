@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The echo function (RFC 5880 section 6.4): packets to ourselves, sent back by the neighbour's forwarding."""
+"""The echo function (RFC 5880 section 6.4): packets to ourselves, sent back by the neighbor's forwarding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def decode(payload: bytes) -> tuple[int, int] | None:
 
 
 class Echo:
-    """The echo function of one session. It judges only once a packet has come back: where the neighbour says
+    """The echo function of one session. It judges only once a packet has come back: where the neighbor says
     that it takes echo packets and its forwarding doesn't loop them, nothing follows for the path.
 
     The path is lost when ``multiplier`` packets in a row have not come back, each of which had an interval

@@ -57,7 +57,7 @@ _REASONS = {
     Diagnostic.NONE: "no diagnostic",
     Diagnostic.DETECTION_TIME_EXPIRED: "nothing was heard for the detection time",
     Diagnostic.ECHO_FAILED: "echo packets did not come back",
-    Diagnostic.NEIGHBOR_SIGNALED_DOWN: "the neighbour said that the session is down",
+    Diagnostic.NEIGHBOR_SIGNALED_DOWN: "the neighbor said that the session is down",
     Diagnostic.FORWARDING_PLANE_RESET: "the forwarding plane was reset",
     Diagnostic.PATH_DOWN: "the path is down",
     Diagnostic.CONCATENATED_PATH_DOWN: "a path beyond is down",

@@ -11,7 +11,7 @@ from ipaddress import IPv6Address
 from vipcast.bfd.fsm import BfdState, Diagnostic
 from vipcast.model.addresses import IPAddress
 
-# RFC 5881 section 5: a packet of a neighbour has made no hop.
+# RFC 5881 section 5: a packet of a neighbor has made no hop.
 SINGLE_HOP_TTL = 255
 # Intervals travel as 32 bits of microseconds (RFC 5880 section 4.1); nobody waits longer than a minute.
 MAX_INTERVAL = 60.0

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from vipcast.bfd.echo import decode
 from vipcast.bfd_agent.entry import Entry
 from vipcast.net import bfd_echo
-from vipcast.net.bfd_echo import Heard, Neighbour
+from vipcast.net.bfd_echo import Heard, Neighbor
 
 _FORBIDDEN = "the echo function needs CAP_NET_RAW, which this process does not have"
 
@@ -24,7 +24,7 @@ class EchoPort:
     ) -> None:
         self.sock: socket.socket | None = None
         self._watch, self._unwatch = watch, unwatch
-        self._neighbours: dict[int, Neighbour] = {}  # by our discriminator
+        self._neighbors: dict[int, Neighbor] = {}  # by our discriminator
         self._entries: dict[int, Entry] = {}
 
     def need(self, entries: list[Entry]) -> None:
@@ -33,7 +33,7 @@ class EchoPort:
         if not self._entries:
             self.close()
             return
-        self._neighbours = {one: each for one, each in self._neighbours.items() if one in self._entries}
+        self._neighbors = {one: each for one, each in self._neighbors.items() if one in self._entries}
         problem = None
         try:
             if self.sock is None:
@@ -51,18 +51,18 @@ class EchoPort:
             self._unwatch(self.sock)
             self.sock.close()
             self.sock = None
-        self._neighbours.clear()
+        self._neighbors.clear()
 
     def send(self, entry: Entry) -> None:
         """Send the session's echo packets; none while the peer's MAC is not known."""
         payloads = entry.session.echoes_to_send()
-        neighbour = self._neighbours.get(entry.discriminator)
-        if self.sock is None or neighbour is None or entry.sender is None:
+        neighbor = self._neighbors.get(entry.discriminator)
+        if self.sock is None or neighbor is None or entry.sender is None:
             return
         ours = IPv4Address(entry.sender.getsockname()[0])
         for payload in payloads:
             try:
-                bfd_echo.send(self.sock, neighbour, ours, payload)
+                bfd_echo.send(self.sock, neighbor, ours, payload)
             except OSError:  # a packet that could not leave is one that doesn't come back
                 return
 
@@ -83,8 +83,8 @@ class EchoPort:
         entry = self._entries.get(heard.discriminator)
         if entry is None or heard.source != entry.settings.peer:
             return
-        if entry.interfaces is None or _index(heard.neighbour.interface) in entry.interfaces:
-            self._neighbours[heard.discriminator] = heard.neighbour
+        if entry.interfaces is None or _index(heard.neighbor.interface) in entry.interfaces:
+            self._neighbors[heard.discriminator] = heard.neighbor
 
 
 def _index(interface: str) -> int | None:

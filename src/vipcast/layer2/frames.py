@@ -47,7 +47,7 @@ class Ignored(Enum):
     OTHER_PROTOCOL = "neither ARP nor ICMPv6"
     OTHER_HARDWARE = "ARP for something else than IPv4 on Ethernet"
     OTHER_OPERATION = "ARP that is neither request nor reply"
-    OTHER_MESSAGE = "neither neighbour solicitation nor advertisement"
+    OTHER_MESSAGE = "neither neighbor solicitation nor advertisement"
     BAD_HOP_LIMIT = "hop limit below 255: it has passed a router"
     BAD_CHECKSUM = "wrong checksum"
     BAD_CODE = "ICMPv6 code other than 0"

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Neighbour Solicitations and Advertisements (RFC 4861 sections 4.3, 4.4 and 7.1) on Ethernet (RFC 2464)."""
+"""Neighbor Solicitations and Advertisements (RFC 4861 sections 4.3, 4.4 and 7.1) on Ethernet (RFC 2464)."""
 
 from __future__ import annotations
 

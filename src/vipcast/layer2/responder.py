@@ -37,8 +37,8 @@ class How(Enum):
 
     REQUEST = "ARP request"
     REPLY = "ARP reply"
-    ADVERTISEMENT = "neighbour advertisement"
-    SOLICITATION = "neighbour solicitation"
+    ADVERTISEMENT = "neighbor advertisement"
+    SOLICITATION = "neighbor solicitation"
     PROBE = "probe"  # told of watched addresses alone: an owned one is defended by the answer
 
 
@@ -138,7 +138,7 @@ class Responder:
         if kind == b"\x08\x06" and len(frame) >= 42:
             return self._answer_arp(frame)
         if kind == b"\x86\xdd":
-            return self._answer_neighbour(frame)
+            return self._answer_neighbor(frame)
         self._ignore_other(frame)
         return None
 
@@ -172,7 +172,7 @@ class Responder:
         elif operation == 1 and self._noticed.get(target):
             self._notice(target, mac, How.PROBE)
 
-    def _answer_neighbour(self, frame: bytes) -> bytes | None:
+    def _answer_neighbor(self, frame: bytes) -> bytes | None:
         try:
             found = ndp.read(frame)
         except FrameError as error:
@@ -181,7 +181,7 @@ class Responder:
         mac = found.mac or found.source_mac
         own = mac in self._own_macs
         if not own:
-            self._notice_neighbour(found, mac)
+            self._notice_neighbor(found, mac)
         if (reason := self._why_not(found, mac, own)) is not None:
             self.ignored[reason] += 1
             return None
@@ -208,7 +208,7 @@ class Responder:
             return ndp.advertisement(_ALL_NODES_MAC, self._mac, _ALL_NODES, found.target, solicited=False)
         return ndp.advertisement(mac, self._mac, found.source, found.target, solicited=True)
 
-    def _notice_neighbour(self, found: ndp.Fields, mac: Mac) -> None:
+    def _notice_neighbor(self, found: ndp.Fields, mac: Mac) -> None:
         """RFC 4862 sections 5.4.3 and 5.4.4; a message from one of our addresses is the other's, too."""
         if found.kind == ndp.Kind.ADVERTISEMENT:
             if found.target in self._noticed:

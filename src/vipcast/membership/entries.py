@@ -35,7 +35,7 @@ from vipcast.model.addresses import IPAddress
 MAX_NAME = 253
 # More than a member is linked to, and little enough for a packet.
 MAX_VOTES = 32
-# Whom a member hears: its neighbours, and some that it has for want of them.
+# Whom a member hears: its neighbors, and some that it has for want of them.
 MAX_LINKS = 48
 # Of each: what does not fit is waited for.
 MAX_UNABLE = 64

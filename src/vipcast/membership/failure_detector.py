@@ -49,7 +49,7 @@ class FailureDetector:
         self.name, self._local = local.name, local
         self.number, self.condition = 1, Condition.ALIVE
         self.topology = Topology([local.name])
-        self.neighbours: frozenset[str] = frozenset()
+        self.neighbors: frozenset[str] = frozenset()
         self.gaps: list[list[str]] = []
         self.both: frozenset[str] = frozenset()
         self.faint: frozenset[str] = frozenset()
@@ -136,10 +136,10 @@ class FailureDetector:
         if self.topology.full:
             return
         self._turn += 1
-        keep = self._needed(self.both - self.neighbours)
+        keep = self._needed(self.both - self.neighbors)
         if keep != self._keep:
             self._keep = keep
-            self._gossip.link(self.neighbours | keep, now)
+            self._gossip.link(self.neighbors | keep, now)
         if self._presumed_until is None or now >= self._presumed_until - self._local.profile.dead_after / 2:
             self.gaps = self.topology.gaps(self.name, self._is_there)
             if away := self._out_of_reach():
@@ -166,7 +166,7 @@ class FailureDetector:
         link = self._gossip.links.get(name)
         if link is None or self._state.condition(name) is Condition.LEFT:
             return at
-        if name in self.neighbours:
+        if name in self.neighbors:
             silent_at = link.heard_at + self._local.profile.dead_after
             return min(max(at, silent_at), at + self._local.profile.dead_after)
         return at + HOPS_SECONDS
@@ -248,8 +248,8 @@ class FailureDetector:
     def _choose(self, now: float) -> None:
         """Choose whom to exchange heartbeats with."""
         self._relink = False
-        self.neighbours = self.topology.neighbours(self.name, self._counts)
-        self._gossip.link(self.neighbours | self._keep, now)
+        self.neighbors = self.topology.neighbors(self.name, self._counts)
+        self._gossip.link(self.neighbors | self._keep, now)
         self._listen(now)
 
     def _is_there(self, name: str) -> bool:
@@ -311,12 +311,12 @@ class FailureDetector:
         self._vote(tuple(sorted({**links, self.name: BOTH_WAYS}.items())))
 
     def _first(self, names: frozenset[str]) -> list[str]:
-        """Return no more than there is room for: neighbours before others."""
-        return sorted(names, key=lambda name: (name not in self.neighbours, name))[: MAX_LINKS // 2]
+        """Return no more than there is room for: neighbors before others."""
+        return sorted(names, key=lambda name: (name not in self.neighbors, name))[: MAX_LINKS // 2]
 
     def _vote(self, links: tuple[tuple[str, int], ...]) -> None:
         """Say it; ``silent`` is for members of release 0.1.0, which count votes."""
-        silent_names = sorted(self.neighbours - self.both - self.faint)[:MAX_VOTES]
+        silent_names = sorted(self.neighbors - self.both - self.faint)[:MAX_VOTES]
         nodes = ((name, self._state.node(name)) for name in silent_names)
         silent = tuple((name, node.number) for name, node in nodes if node is not None)
         said = self._state.votes(self.name)

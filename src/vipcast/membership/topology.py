@@ -6,7 +6,7 @@ Up to nine members everyone does with everyone. Beyond, all members stand in fou
 another hash, and each exchanges heartbeats with the next one that is there on either side of it, in each
 circle: eight at most. Who watches is watched, so that both compute the same pairs; each circle alone
 connects everyone, and four of them make the way between any two short (random regular graphs are
-expanders). Where one dies, only those next to it get another neighbour.
+expanders). Where one dies, only those next to it get another neighbor.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Topology:
         self._circles = [] if self.full else [_circle(number, self.names) for number in range(CIRCLES)]
         self._places = [{name: place for place, name in enumerate(circle)} for circle in self._circles]
 
-    def neighbours(self, name: str, present: Present) -> frozenset[str]:
+    def neighbors(self, name: str, present: Present) -> frozenset[str]:
         """The pairs of ``name``: where not all are, those that are present."""
         if self.full:
             return self.names - {name}
@@ -40,7 +40,7 @@ class Topology:
         return frozenset(found - {name})
 
     def gaps(self, name: str, present: Present) -> list[list[str]]:
-        """Return the absent members between ``name`` and its neighbours, which are tried now and then."""
+        """Return the absent members between ``name`` and its neighbors, which are tried now and then."""
         return [gap for walk in self._walks(name) if (gap := _until(walk, present))]
 
     def connected(self, name: str, present: Present, pair: Callable[[str, str], bool]) -> frozenset[str]:
@@ -49,7 +49,7 @@ class Topology:
         while todo:
             one = todo.pop()
             fresh = [
-                other for other in self.neighbours(one, present) if other not in found and pair(one, other)
+                other for other in self.neighbors(one, present) if other not in found and pair(one, other)
             ]
             found.update(fresh)
             todo += fresh

@@ -91,7 +91,7 @@ class ClaimChanged:
 
 @dataclass(frozen=True, slots=True)
 class AddressDoubted:
-    """Another one may have answered for what is ours, where we were not heard: neighbours may believe it."""
+    """Another one may have answered for what is ours, where we were not heard: neighbors may believe it."""
 
     address: IPAddress
 

@@ -32,7 +32,7 @@ _UDP = struct.Struct("!HHHH")
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbor:
     """The interface and MAC by which a peer is reached."""
 
     interface: str
@@ -46,7 +46,7 @@ class Heard:
     """
 
     source: IPv4Address
-    neighbour: Neighbour
+    neighbor: Neighbor
     payload: bytes | None
     discriminator: int = 0
 
@@ -70,9 +70,9 @@ def listen_for(sock: socket.socket, discriminators: Collection[int]) -> None:
     attach_filter(sock, echo_filter(discriminators))
 
 
-def send(sock: socket.socket, neighbour: Neighbour, ours: IPv4Address, payload: bytes) -> None:
+def send(sock: socket.socket, neighbor: Neighbor, ours: IPv4Address, payload: bytes) -> None:
     """Raises OSError."""
-    address = (neighbour.interface, _ETH_P_IP, 0, 0, neighbour.mac)
+    address = (neighbor.interface, _ETH_P_IP, 0, 0, neighbor.mac)
     sock.sendto(_datagram(ours, payload), address)
 
 
@@ -83,7 +83,7 @@ def receive(sock: socket.socket, most: int = AT_ONCE) -> Iterator[Heard]:
             data, address = sock.recvfrom(_PACKET)
         except OSError:
             return
-        if (heard := _read(data, Neighbour(address[0], address[4]))) is not None:
+        if (heard := _read(data, Neighbor(address[0], address[4]))) is not None:
             yield heard
 
 
@@ -103,7 +103,7 @@ def _checksum(header: bytes) -> int:
     return int(~total & 0xFFFF)
 
 
-def _read(data: bytes, neighbour: Neighbour) -> Heard | None:
+def _read(data: bytes, neighbor: Neighbor) -> Heard | None:
     start = 4 * (data[0] & 0x0F) if data else 0
     if start < _IP.size or len(data) < start + _UDP.size:
         return None
@@ -111,10 +111,10 @@ def _read(data: bytes, neighbour: Neighbour) -> Heard | None:
     payload = data[start + _UDP.size :]
     if port == ECHO_PORT:
         # One that came back is from us and to us.
-        return Heard(source, neighbour, payload) if data[12:16] == data[16:20] else None
+        return Heard(source, neighbor, payload) if data[12:16] == data[16:20] else None
     if port != SINGLE_HOP_PORT or data[8] != SINGLE_HOP_TTL:
         return None
     packet = decode_control(payload)
     if not isinstance(packet, ControlPacket) or not packet.your_discriminator:
         return None
-    return Heard(source, neighbour, None, packet.your_discriminator)
+    return Heard(source, neighbor, None, packet.your_discriminator)

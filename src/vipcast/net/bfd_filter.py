@@ -80,7 +80,7 @@ def control_filter(version: int, expected: Collection[Expected]) -> bytes:
 
 def echo_filter(discriminators: Collection[int]) -> bytes:
     """Return a program for a packet socket without link-layer headers: echo packets of ours (RFC 5881 section
-    4), and Control packets of neighbours that know our discriminators, which tell their MACs.
+    4), and Control packets of neighbors that know our discriminators, which tell their MACs.
     """
     known = list(_one_of(sorted(discriminators)))
     if 2 * len(known) > _MOST // 2:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding the router on an interface, and being found by it: for unnumbered peers.
 
-A router that has an unnumbered neighbour on an interface sends Router Advertisements there; their source is
+A router that has an unnumbered neighbor on an interface sends Router Advertisements there; their source is
 its link-local address. It learns ours in the same way.
 """
 
@@ -33,7 +33,7 @@ from vipcast.net.router_advertisement import (
 )
 from vipcast.net.sockets import bind_to_device, interface_index
 
-# Seconds between two of our advertisements: what routers use for unnumbered neighbours.
+# Seconds between two of our advertisements: what routers use for unnumbered neighbors.
 INTERVAL = 10.0
 # While no router is known it is asked for this often (RFC 4861 section 10: RTR_SOLICITATION_INTERVAL).
 IMPATIENT = 4.0

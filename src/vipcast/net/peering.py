@@ -297,7 +297,7 @@ class Peering:
         if isinstance(answer, Session):
             self._local = local
             connection.session = answer
-        else:  # while asyncio took the socket over, the neighbour has changed its mind
+        else:  # while asyncio took the socket over, the neighbor has changed its mind
             link.write(b"" if answer is Refusal.LATER else refusal_message(answer))
             connection.disconnect()
             self._connections.remove(connection)
@@ -312,7 +312,7 @@ class Peering:
             self._waiting.close()
             self._waiting = None
 
-    # ---- the loop around the neighbour ----
+    # ---- the loop around the neighbor ----
 
     @property
     def _running(self) -> bool:

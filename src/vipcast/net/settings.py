@@ -22,7 +22,7 @@ MAX_INTERFACE_NAME = 15
 class PeerSettings:
     """One peer. Times in seconds; other settings are another session.
 
-    ``address`` None: an unnumbered session, with whichever router is the neighbour on ``interface``.
+    ``address`` None: an unnumbered session, with whichever router is the neighbor on ``interface``.
     ``interface`` with an address: where a link-local address is to be found.
     ``remote_asn`` None: any that ``dynamic_asn`` allows. ``shown_asn``: what this peer knows us by, in place
     of ``local_asn``. ``families``: what the session is to carry.

@@ -22,7 +22,7 @@ from ansible.executor.task_executor import TaskExecutor
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.connection import ssh
-from ansible_collections.vipcast.baremetal.plugins.module_utils import _declaration
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import reader
 
 DOCUMENTATION = """
 name: task_costs
@@ -87,7 +87,7 @@ class CallbackModule(CallbackBase):
         self._marks: list[tuple[str, float, float, int]] = []
         ActionBase._execute_module = counted(ActionBase._execute_module, "m", self._events)
         ssh.Connection._run = counted(ssh.Connection._run, "c", self._events)
-        _declaration.read_declaration = counted(_declaration.read_declaration, "d", self._events)
+        reader.read_declaration = counted(reader.read_declaration, "d", self._events)
         TaskExecutor.run = timed(TaskExecutor.run, self._events)
 
     def v2_playbook_on_start(self, playbook: Any) -> None:

@@ -145,7 +145,7 @@ def both_up(one: Asker, two: Asker) -> None:
     two.wait(lambda status: status.detection_time == pytest.approx(0.3))
 
 
-# The router's harness waits for a summary, which needs a neighbour.
+# The router's harness waits for a summary, which needs a neighbor.
 _IDLE_BGP = "router bgp 64512\n neighbor 192.0.2.254 remote-as 64513\nexit"
 
 
@@ -188,8 +188,8 @@ def cut(cable: Cable, *ends: str) -> None:
     """Silently: what the ends ("node", "router"; default both) send reaches nobody, and no link goes down."""
     for end in ends or ("node", "router"):
         for peer in {"node": (ROUTER, ROUTER6), "router": (NODE, NODE6)}[end]:
-            neighbour = ("neigh", "replace", peer, "lladdr", NOWHERE, "nud", "permanent", "dev", "eth0")
-            run("ip", "-n", getattr(cable, end), *neighbour)
+            neighbor = ("neigh", "replace", peer, "lladdr", NOWHERE, "nud", "permanent", "dev", "eth0")
+            run("ip", "-n", getattr(cable, end), *neighbor)
 
 
 def mend(cable: Cable) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two neighbours that both dial and listen, TCP between them, and a clock that is a float."""
+"""Two neighbors that both dial and listen, TCP between them, and a clock that is a float."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Tcp:
 
 
 class Host:
-    """One side: a neighbour, its address, and the connections of its sessions."""
+    """One side: a neighbor, its address, and the connections of its sessions."""
 
-    def __init__(self, name: str, address: str, neighbour: PeerSessions) -> None:
+    def __init__(self, name: str, address: str, neighbor: PeerSessions) -> None:
         self.name = name
         self.address: IPv4Address = ip_address(address)  # type: ignore[assignment]
-        self.neighbour = neighbour
+        self.neighbor = neighbor
         self.tcp: dict[Session, Tcp] = {}
         self.served: list[Session] = []
         self.waiting: Tcp | None = None
@@ -46,11 +46,11 @@ class Host:
 
     @property
     def state(self) -> State:
-        return self.neighbour.current.state
+        return self.neighbor.current.state
 
     @property
     def established(self) -> list[Session]:
-        return [s for s in self.neighbour.sessions if s.state is State.ESTABLISHED]
+        return [s for s in self.neighbor.sessions if s.state is State.ESTABLISHED]
 
 
 class SimulatedNetwork:
@@ -67,7 +67,7 @@ class SimulatedNetwork:
         return self.hosts[1 - self.hosts.index(host)]
 
     def start(self, host: Host, delay: float = 0.0) -> None:
-        self._at(delay, lambda: host.neighbour.start(self.now))
+        self._at(delay, lambda: host.neighbor.start(self.now))
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
@@ -79,9 +79,9 @@ class SimulatedNetwork:
                 heapq.heappop(self._events)[2]()
                 self.settle()
             for host in self.hosts:
-                timer = host.neighbour.timer()
+                timer = host.neighbor.timer()
                 if timer is not None and timer <= self.now:
-                    host.neighbour.handle_timer(self.now, waiting=host.waiting is not None)
+                    host.neighbor.handle_timer(self.now, waiting=host.waiting is not None)
             self.settle()
         self.now = end
 
@@ -90,7 +90,7 @@ class SimulatedNetwork:
             self._serve(host)
 
     def _next(self) -> float:
-        times = [host.neighbour.timer() for host in self.hosts]
+        times = [host.neighbor.timer() for host in self.hosts]
         times += [event[0] for event in self._events[:1]]
         return min((at for at in times if at is not None), default=float("inf"))
 
@@ -100,7 +100,7 @@ class SimulatedNetwork:
     # ---- one side ----
 
     def _serve(self, host: Host) -> None:
-        for session in dict.fromkeys((*host.served, *host.neighbour.sessions)):
+        for session in dict.fromkeys((*host.served, *host.neighbor.sessions)):
             more = at_most()
             while more() and (data := session.data_to_send()):
                 self._send(host, session, data)
@@ -111,7 +111,7 @@ class SimulatedNetwork:
                 elif isinstance(event, Disconnect):
                     self._send(host, session, None)
                     self._forget(host, session)
-        host.served = list(host.neighbour.sessions)
+        host.served = list(host.neighbor.sessions)
         self._take_waiting(host)
 
     def _forget(self, host: Host, session: Session) -> None:
@@ -134,7 +134,7 @@ class SimulatedNetwork:
             session.connection_failed(self.now, "the peer closed the connection")
         else:
             session.receive_data(data, self.now)
-        host.neighbour.settle(self.now)
+        host.neighbor.settle(self.now)
 
     # ---- connections ----
 
@@ -155,7 +155,7 @@ class SimulatedNetwork:
 
     def _accept(self, host: Host, tcp: Tcp) -> None:
         tcp.shaken = True
-        answer = host.neighbour.accept(self.now, host.address)
+        answer = host.neighbor.accept(self.now, host.address)
         host.waiting = tcp if answer is Refusal.LATER else None
         if isinstance(answer, Session):
             tcp.ends[host] = answer
@@ -168,22 +168,22 @@ class SimulatedNetwork:
                 self._at(tcp.latency, lambda data=data: self._arrive(self.other(host), tcp, data))
 
     def _take_waiting(self, host: Host) -> None:
-        if host.waiting is not None and host.neighbour.refusal(self.now) is not Refusal.LATER:
+        if host.waiting is not None and host.neighbor.refusal(self.now) is not Refusal.LATER:
             self._accept(host, host.waiting)
 
     def _synack(self, caller: Host, tcp: Tcp) -> None:
         if (session := tcp.ends[caller]) is not None:
             session.connected(self.now, caller.address)
-            caller.neighbour.settle(self.now)
+            caller.neighbor.settle(self.now)
 
     def _refused(self, caller: Host, tcp: Tcp) -> None:
         if (session := tcp.ends[caller]) is not None:
             self._forget(caller, session)
             session.connection_failed(self.now, "connection refused")
-            caller.neighbour.settle(self.now)
+            caller.neighbor.settle(self.now)
 
 
-def neighbour(local: int, remote: int, seed: int, *, passive: bool = False, **others: object) -> PeerSessions:
+def neighbor(local: int, remote: int, seed: int, *, passive: bool = False, **others: object) -> PeerSessions:
     jitter = random.Random(seed)
     values = {"hold_time": 9, "connect_time": 5.0, **others}
     settings = SessionSettings(local, remote, **values)  # type: ignore[arg-type]

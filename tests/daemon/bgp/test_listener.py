@@ -283,7 +283,7 @@ async def test_a_password_that_is_no_longer_asked_for_is_gone_from_the_socket(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_ttl_security_between_neighbours(simulated_network: SimulatedNetwork, host: str) -> None:
+async def test_ttl_security_between_neighbors(simulated_network: SimulatedNetwork, host: str) -> None:
     """RFC 5082: both send with 255; who sends with less is not heard."""
     listener = Listener(free_port())
     address = ip_address(host)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from daemon.bgp.simulated_network import neighbour
-from daemon.bgp.test_neighbour import hosts, one_session, simulated_network
+from daemon.bgp.simulated_network import neighbor
+from daemon.bgp.test_neighbor import hosts, one_session, simulated_network
 from daemon.bgp.test_session import LOCAL, done, peer_open, said, session_in
 
 from vipcast.bgp.capabilities import GracefulRestart
@@ -74,17 +74,17 @@ def test_a_hard_reset_is_told_with_the_reason_inside() -> None:
 def test_a_router_that_restarts_gracefully_need_not_wait_for_the_hold_time(restarts: bool) -> None:
     """RFC 4724 section 5: its new connection says that the old one is gone; others wait until we notice."""
     values: dict[str, object] = {"hold_time": 90, "restart_time": 60 if restarts else None}
-    left, right = hosts(neighbour(64513, 64512, 1, **values), neighbour(64512, 64513, 2, **values))
+    left, right = hosts(neighbor(64513, 64512, 1, **values), neighbor(64512, 64513, 2, **values))
     made = simulated_network(left, right)
     made.start(right)
     made.start(left)
     made.run(5)
     assert one_session(made)
     right.tcp.clear()  # no FIN, no RST: the power has failed
-    right.neighbour = neighbour(64512, 64513, 3, **values)
+    right.neighbor = neighbor(64512, 64513, 3, **values)
     made.start(right)
     made.run(12)
     assert one_session(made) == restarts
     if restarts:
-        assert left.neighbour.memory.last_error == "the peer has restarted: it opened a new connection"
-        assert left.neighbour.memory.counters.established == 2
+        assert left.neighbor.memory.last_error == "the peer has restarted: it opened a new connection"
+        assert left.neighbor.memory.counters.established == 2

@@ -73,7 +73,7 @@ async def test_an_open_that_never_ends_is_read_no_further_than_its_length(
 
 
 async def test_a_flapping_peer_disturbs_nobody(simulated_network: SimulatedNetwork) -> None:
-    """Serve a peer that connects too often; how often is in test_neighbour.py, in virtual time."""
+    """Serve a peer that connects too often; how often is in test_neighbor.py, in virtual time."""
     good = await good_pair(simulated_network)
     bad, listener = await bad_peer(simulated_network, connect_time=0.1)
     async with asyncio.timeout(60):

@@ -96,7 +96,7 @@ class Router(Cable):
         return self.show(f"bgp {version} unicast {prefix}").get("paths", [])
 
     def accepted(self) -> int:
-        """IPv4 prefixes that the neighbour's policy has let in."""
+        """IPv4 prefixes that the neighbor's policy has let in."""
         families = self.neighbor().get("addressFamilyInfo", {})
         return int(families.get("ipv4Unicast", {}).get("acceptedPrefixCounter", 0))
 

@@ -86,7 +86,7 @@ class Cable:
         for namespace in (self.node, self.router):
             run("ip", "netns", "add", namespace)
             run("ip", "-n", namespace, "link", "set", "lo", "up")
-            # A router that advertises itself gives the node one more address, which no neighbour line has.
+            # A router that advertises itself gives the node one more address, which no neighbor line has.
             run("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.default.autoconf=0")
         self.join()
 

@@ -26,7 +26,7 @@ SECOND = "10.99.0.3"
 def config(
     *nodes: str, remote: int = 64513, lines: tuple[str, ...] = (), globally: tuple[str, ...] = ()
 ) -> str:
-    neighbours = [
+    neighbors = [
         f" neighbor {node} {line}"
         for node in nodes
         for line in (f"remote-as {remote}", "timers connect 1", *lines)
@@ -41,7 +41,7 @@ def config(
         )
     ]
     head = ["router bgp 64512", " no bgp ebgp-requires-policy", " no bgp default ipv4-unicast", *globally]
-    return "\n".join((*head, *neighbours, *families, "exit"))
+    return "\n".join((*head, *neighbors, *families, "exit"))
 
 
 def best(router: Router, prefix: object) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_a_session_without_a_password_can_not_be_given_one(cable: Cable) -> None
 
 
 def test_frr_ends_the_session_itself_and_finds_the_new_password_here(router: Router) -> None:
-    """FRR resets a neighbour whose password it changes. Where ours was changed before, it is back at once."""
+    """FRR resets a neighbor whose password it changes. Where ours was changed before, it is back at once."""
     router.start(_config("first"))
     with Speaker(router.node, peer(password="first")) as speaker:
         speaker.set_routes(VIP)

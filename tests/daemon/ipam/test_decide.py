@@ -9,11 +9,11 @@ from support.bounds import at_most
 from support.world import Api, Runner, pools_of
 
 from vipcast.controller.change import CONDITION
+from vipcast.ipam.allocations import Book
 from vipcast.ipam.allocator import Allocator
-from vipcast.ipam.book import Book
+from vipcast.ipam.free_addresses import Space
+from vipcast.ipam.pending import Waiting
 from vipcast.ipam.service import ALLOCATED_FROM
-from vipcast.ipam.space import Space
-from vipcast.ipam.waiting import Waiting
 
 SMALL = pools_of(small=["10.0.0.0/30"])
 ONE = pools_of(one=["10.0.0.1/32"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipcast.ipam.waiting import Waiting
+from vipcast.ipam.pending import Waiting
 from vipcast.model.addresses import parse_address
 
 ONE, TWO = parse_address("10.0.0.1"), parse_address("10.0.0.2")

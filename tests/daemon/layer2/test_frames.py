@@ -47,7 +47,7 @@ def test_an_arp_frame_is_written_as_it_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NDP)
-def test_a_neighbour_message_is_written_as_it_is_read(name: str) -> None:
+def test_a_neighbor_message_is_written_as_it_is_read(name: str) -> None:
     octets, frame = NDP[name]
     assert frame.encode() == octets
     assert ndp.decode(octets) == frame
@@ -135,7 +135,7 @@ def with_option(frame: bytes, option: bytes) -> bytes:
         (checked(changed(SOLICITATION, 22, b"\xff")), Ignored.GROUP_SOURCE),
     ],
 )
-def test_neighbour_messages_that_are_not_valid_are_named(octets: bytes, why: Ignored) -> None:
+def test_neighbor_messages_that_are_not_valid_are_named(octets: bytes, why: Ignored) -> None:
     with pytest.raises(FrameError) as error:
         ndp.decode(octets)
     assert error.value.reason is why
@@ -173,7 +173,7 @@ flags = {name: st.booleans() for name in ("router", "solicited", "override")}
     st.builds(ndp.Solicitation, macs, macs, hosts, v6, hosts, st.none() | macs)
     | st.builds(ndp.Advertisement, macs, macs, hosts, hosts, hosts, st.none() | macs, **flags)
 )
-def test_any_neighbour_message_is_read_as_it_was_written(
+def test_any_neighbor_message_is_read_as_it_was_written(
     message: ndp.Solicitation | ndp.Advertisement,
 ) -> None:
     assert ndp.decode(message.encode()) == message

@@ -115,7 +115,7 @@ def test_a_flood_of_arp_for_others_does_not_reach_the_process(ends: Ends, protoc
 
 
 @pytest.mark.parametrize("protocol", [EtherType.IPV6, ALL_PROTOCOLS])
-def test_nor_does_neighbour_discovery_for_others(ends: Ends, protocol: int) -> None:
+def test_nor_does_neighbor_discovery_for_others(ends: Ends, protocol: int) -> None:
     ours = ends.open(protocol, encode(ndp_filter([VIP6])))
     for _each in range(2000):
         ends.sender.send(FOREIGN6)

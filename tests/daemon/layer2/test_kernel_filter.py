@@ -35,7 +35,7 @@ def arp_frame(target: IPv4Address, sender: IPv4Address = ANYBODY) -> bytes:
     return replace(REQUEST, target=target, sender=sender).encode()
 
 
-def neighbour(target: IPv6Address) -> bytes:
+def neighbor(target: IPv6Address) -> bytes:
     assert isinstance(SOLICITATION, Solicitation)
     return replace(SOLICITATION, target=target).encode()
 
@@ -101,7 +101,7 @@ def test_a_solicitation_passes_if_and_only_if_its_target_is_in_a_range(data: st.
     target = data.draw(near(wanted, 128) | numbers6)
     found = ranges(map(IPv6Address, wanted), most)
     expected = any(low <= target <= high for low, high in found)
-    frame = neighbour(IPv6Address(target))
+    frame = neighbor(IPv6Address(target))
     program = ndp_filter(map(IPv6Address, wanted), most)
     assert (execute(encode(program), frame) >= len(frame)) == expected
 
@@ -112,7 +112,7 @@ def test_whatever_the_addresses_none_is_missed_and_the_program_is_short(wanted: 
     addresses = [IPv6Address(number) for number in wanted]
     program = ndp_filter(addresses)
     assert len(program) <= MOST_INSTRUCTIONS
-    assert all(execute(encode(program), neighbour(address)) for address in addresses[:20])
+    assert all(execute(encode(program), neighbor(address)) for address in addresses[:20])
 
 
 def test_five_thousand_addresses_all_over_are_a_short_program_of_few_steps() -> None:
@@ -163,7 +163,7 @@ def test_what_is_no_arp_of_ours_does_not(frame: bytes) -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        neighbour(THEIR6),
+        neighbor(THEIR6),
         NDP["solicitation"][0][:76],
         changed(NDP["solicitation"][0], 12, b"\x81\x00"),
         changed(NDP["solicitation"][0], 20, b"\x11"),
@@ -173,7 +173,7 @@ def test_what_is_no_arp_of_ours_does_not(frame: bytes) -> None:
         ARP["request"][0],
     ],
 )
-def test_what_is_no_neighbour_message_of_ours_does_not(frame: bytes) -> None:
+def test_what_is_no_neighbor_message_of_ours_does_not(frame: bytes) -> None:
     assert not execute(VIPS6, frame)
 
 

@@ -125,7 +125,7 @@ def test_what_cannot_be_read_is_counted_by_its_reason(octets: bytes, why: Ignore
     assert one.ignored == {why: 1}
 
 
-# ---- neighbour discovery ----
+# ---- neighbor discovery ----
 
 
 def test_a_solicitation_is_answered_to_the_one_that_asks() -> None:
@@ -134,7 +134,7 @@ def test_a_solicitation_is_answered_to_the_one_that_asks() -> None:
 
 
 def test_a_unicast_solicitation_is_answered_where_its_frame_came_from() -> None:
-    """A probe of neighbour unreachability detection need not have the option (RFC 4861 section 4.3)."""
+    """A probe of neighbor unreachability detection need not have the option (RFC 4861 section 4.3)."""
     assert responder().answer(UNICAST.encode()) == NDP["advertisement"][0]
 
 
@@ -161,7 +161,7 @@ def test_duplicate_address_detection_is_answered_to_all_nodes() -> None:
         (replace(NDP["advertisement"][1], target=THEIR6), Ignored.NOT_A_REQUEST),
     ],
 )
-def test_a_neighbour_message_that_is_not_answered_is_counted_by_its_reason(
+def test_a_neighbor_message_that_is_not_answered_is_counted_by_its_reason(
     message: ndp.Solicitation | ndp.Advertisement, why: Ignored
 ) -> None:
     one = responder()

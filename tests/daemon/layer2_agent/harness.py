@@ -174,7 +174,7 @@ class Net:
         )
         return sorted({mac.lower() for mac in found})
 
-    def neighbour(self, address: str = VIP) -> str | None:
+    def neighbor(self, address: str = VIP) -> str | None:
         """Return what the client's kernel has in its table."""
         shown = run("ip", "-n", self.client, "neigh", "show", address, "dev", "eth0")
         found = re.findall(r"lladdr (\S+)", shown)
@@ -192,8 +192,8 @@ class Net:
         thread = threading.Thread(target=send)
         thread.start()
         thread.join()
-        eventually(lambda: self.neighbour(address), f"the client's kernel finds {address}", 3)
-        return self.neighbour(address)
+        eventually(lambda: self.neighbor(address), f"the client's kernel finds {address}", 3)
+        return self.neighbor(address)
 
     def _in_client(self, *command: str) -> str:
         return run("ip", "netns", "exec", self.client, *command, check=False)

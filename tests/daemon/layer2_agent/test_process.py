@@ -26,7 +26,7 @@ def test_one_node_answers_and_everybody_says_which(cluster: Cluster) -> None:
         cluster.speakers[other].wait(lambda status: status.holding is Holding.STANDBY)
 
 
-def test_one_node_answers_neighbour_discovery(cluster: Cluster) -> None:
+def test_one_node_answers_neighbor_discovery(cluster: Cluster) -> None:
     owner = cluster.settle(VIP6)
     mac = cluster.net.mac(cluster.namespaces[owner])
     assert cluster.net.ndisc(VIP6) == [mac]
@@ -43,7 +43,7 @@ def test_when_the_owner_is_gone_another_answers(cluster: Cluster) -> None:
         eventually(lambda: asking.macs(at + 0.05) - {before}, "another answers")
         time.sleep(0.2)
     assert asking.most_in_vain(at) < NOTICED
-    assert cluster.net.neighbour(VIP) in (None, *asking.macs(at + 0.05))
+    assert cluster.net.neighbor(VIP) in (None, *asking.macs(at + 0.05))
 
 
 def test_when_the_owner_s_process_is_killed_another_answers(cluster: Cluster) -> None:
@@ -59,7 +59,7 @@ def test_when_the_owner_s_process_is_killed_another_answers(cluster: Cluster) ->
     assert asking.most_in_vain(at) < NOTICED
     # The announcement has corrected the client's kernel without a question of its own.
     (after,) = asking.macs(at + 1e-3) - {before}
-    assert cluster.net.neighbour(VIP) == after
+    assert cluster.net.neighbor(VIP) == after
 
 
 def test_after_a_split_one_owner_is_left(cluster: Cluster) -> None:
@@ -133,7 +133,7 @@ def test_another_mac_is_announced_and_answered_with(cluster: Cluster) -> None:
     assert cluster.net.resolve(VIP)
     namespace, mac = cluster.namespaces[owner], "02:00:00:aa:bb:cc"
     run("ip", "-n", namespace, "link", "set", "eth0", "address", mac)
-    eventually(lambda: cluster.net.neighbour(VIP) == mac, "the client's kernel has heard of it", 5)
+    eventually(lambda: cluster.net.neighbor(VIP) == mac, "the client's kernel has heard of it", 5)
     assert cluster.net.arping(VIP) == [mac]
     eventually(lambda: cluster.speakers[owner].status(VIP).interfaces[0].mac == mac, "the status says so")
 

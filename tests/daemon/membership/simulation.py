@@ -132,7 +132,7 @@ class Segment:
         A start of all at once is work that grows with the square of their number.
         """
         topology = Topology(self.names)
-        pairs = {name: topology.neighbours(name, lambda _other: True) for name in self.names}
+        pairs = {name: topology.neighbors(name, lambda _other: True) for name in self.names}
         tokens = {(name, other): self.random.getrandbits(64) for name in self.names for other in pairs[name]}
         lives = {name: self.random.getrandbits(64) or 1 for name in self.names}
         known = handover_state.write_entries(self._settled_entries(), NEWEST)

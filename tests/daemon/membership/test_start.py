@@ -51,7 +51,7 @@ def test_those_that_start_together_choose_their_pairs_once() -> None:
 
 def test_one_whose_pairs_are_all_away_finds_the_others_before_it_claims_anything() -> None:
     """It counts on its pairs at first; where none of them is there it tries others in time."""
-    pairs = Topology(TWELVE).neighbours(TWELVE[0], lambda _name: True)
+    pairs = Topology(TWELVE).neighbors(TWELVE[0], lambda _name: True)
     rest = [name for name in TWELVE if name not in {TWELVE[0], *pairs}]
     assert len(rest) >= 3
     made = Segment(TWELVE)

@@ -244,7 +244,7 @@ def test_a_profile_that_is_deleted_leaves_the_session_without_bfd() -> None:
         ({}, {"peerAddress": "fd00::1"}, False),
     ],
 )
-def test_echo_mode_is_for_ipv4_neighbours(profile: Any, fields: Any, told: bool) -> None:
+def test_echo_mode_is_for_ipv4_neighbors(profile: Any, fields: Any, told: bool) -> None:
     objects = [peer("x", bfdProfile="echo", **fields), thing("BFDProfile", "echo", profile)]
     for order in itertools.permutations(objects):
         reasons = [each.reason for each in parse(order).problems]

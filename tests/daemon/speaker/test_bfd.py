@@ -70,7 +70,7 @@ def test_one_hop_or_several_is_what_the_router_makes_of_it(
     ("fields", "interval"),
     [({}, 0.03), ({"ebgpMultiHop": True}, None), ({"address": "fd31::1"}, None)],
 )
-def test_echo_packets_go_to_ipv4_neighbours_only(fields: dict[str, Any], interval: float | None) -> None:
+def test_echo_packets_go_to_ipv4_neighbors_only(fields: dict[str, Any], interval: float | None) -> None:
     assert wanted(ECHO, **fields).echo_interval == interval
 
 

@@ -100,7 +100,7 @@ def test_a_session_has_the_fields_that_frr_k8s_has_and_the_rest_beside_them() ->
         {"family": "IPv6 unicast", "announced": 0, "pending": 0, "withheld": 1},
     ]
     assert found["gracefulRestart"] == {"configured": 120, "negotiated": False}
-    assert found["bfd"]["diagnostic"] == "the neighbour said that the session is down"
+    assert found["bfd"]["diagnostic"] == "the neighbor said that the session is down"
     assert found["drain"] == "shuttingDown"
 
 

@@ -169,12 +169,12 @@ class Machine:
         return self.vtysh("show running-config")
 
     def sessions(self) -> dict[str, Any]:
-        """Neighbours by address, as FRR summarises them."""
+        """Neighbors by address, as FRR summarises them."""
         text = self.vtysh("show bgp summary json")
         return dict(json.loads(text).get("ipv4Unicast", {}).get("peers", {}))
 
     def wait_established(self, *addresses: str, accepted: int = len(SERVICES), timeout: float = 40) -> None:
-        """Wait until these neighbours are up and their routes were accepted."""
+        """Wait until these neighbors are up and their routes were accepted."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             peers = self.sessions()

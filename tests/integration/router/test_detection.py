@@ -20,7 +20,7 @@ PEER = {"bfd_profile": "fast", "enable_graceful_restart": True}
 
 @pytest.fixture
 def detecting(router: Machine, player: Player, intent: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Options with BFD and graceful restart on every neighbour, configured; what was before comes back."""
+    """Options with BFD and graceful restart on every neighbor, configured; what was before comes back."""
     wanted = {
         **intent,
         "bfd_profiles": [FAST],
@@ -36,7 +36,7 @@ def detecting(router: Machine, player: Player, intent: dict[str, Any]) -> Iterat
 
 
 def test_one_declaration_is_enough(router: Machine, player: Player) -> None:
-    """The role alone: daemon, profile and neighbours, and nothing to do the second time."""
+    """The role alone: daemon, profile and neighbors, and nothing to do the second time."""
     said: dict[str, Any] = {"vipcast_bfd_profiles": [FAST], "vipcast_peer": PEER}
     first = player.role(**said)
     running = router.running()
@@ -58,7 +58,7 @@ def test_one_declaration_is_enough(router: Machine, player: Player) -> None:
     assert "VIPCAST-fast" not in router.running()
 
 
-def test_bfd_asks_every_neighbour(router: Machine, detecting: dict[str, Any]) -> None:
+def test_bfd_asks_every_neighbor(router: Machine, detecting: dict[str, Any]) -> None:
     peers = router.vtysh("show bfd peers brief")
 
     assert all(address in peers for address in NODES.values()), peers
@@ -73,7 +73,7 @@ CASES: dict[str, tuple[tuple[str, ...], list[tuple[str, str, str, str]]]] = {
         ("bfd", "profile VIPCAST-fast", "passive-mode"),
         [("passive-mode of bfd-profile VIPCAST-fast", RUNNING, "none", "set")],
     ),
-    "BFD taken off a neighbour": (
+    "BFD taken off a neighbor": (
         (INSTANCE, f"no neighbor {SECOND} bfd"),
         [
             (f"bfd of neighbor {SECOND}", INSTANCE, "set", "none"),
@@ -154,7 +154,7 @@ def test_echo_mode_is_taken_although_frr_remarks_on_it(
 def test_the_way_from_multihop_to_gtsm_and_back(
     router: Machine, player: Player, intent: dict[str, Any]
 ) -> None:
-    """FRR has one of the two for a neighbour, never both."""
+    """FRR has one of the two for a neighbor, never both."""
     options: tuple[dict[str, int], ...] = (
         {"ebgp_multihop": 255},
         {"ttl_security_hops": 2},

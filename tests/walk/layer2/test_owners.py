@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Layer 2 without any BGP: who has an address, and what becomes of it when nodes go and come.
 
-The judges are the tools of a person on the segment: arping, ndisc6, the kernel's neighbour table, curl. Each
+The judges are the tools of a person on the segment: arping, ndisc6, the kernel's neighbor table, curl. Each
 step leaves the lab as it found it.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.asking import Client, moves, neighbours_seen, unexplained
+from support.asking import Client, moves, neighbors_seen, unexplained
 from support.declarations import SYSTEM
 from support.lab import Lab, eventually
 from support.owners import (
@@ -170,7 +170,7 @@ def test_a_stranger_with_the_address_is_named(lab: Lab, macs: dict[str, str], ga
         assert "somebody else on the segment has this address" in run.output
     finally:
         lab.run(gateway, f"ip address del {VIP}/32 dev eth0")
-    # What the neighbour remembers would be right again with the owner's next refresh.
+    # What the neighbor remembers would be right again with the owner's next refresh.
     lab.run(NEIGHBOR, f"ip neighbor flush to {VIP} dev eth0")
     settled(lab, macs)
 
@@ -277,7 +277,7 @@ def test_a_drain_moves_it_and_costs_no_request(lab: Lab, macs: dict[str, str]) -
     assert curl(lab, NEIGHBOR, VIP) == "200"
     before = str(remembered(lab, VIP))
     with alone():
-        learnt = neighbours_seen(lab, NEIGHBOR)
+        learnt = neighbors_seen(lab, NEIGHBOR)
         client = Client(lab, f"http://{VIP}/", host=NEIGHBOR, rate=100)
         try:
             lab.playbook("drain", drain_nodes=name, drain_wait="1s").expect()
@@ -301,9 +301,9 @@ def test_a_node_without_power_is_replaced_and_takes_nothing_back(lab: Lab, macs:
     with alone():
         lab.power(name, "off")
         try:
-            # Nobody asked: the neighbour's kernel learnt it from the announcement.
+            # Nobody asked: the neighbor's kernel learnt it from the announcement.
             heard = eventually(lambda: macs.get(str(remembered(lab, VIP))) != name, timeout=5)
-            assert heard, "the neighbour was not told"
+            assert heard, "the neighbor was not told"
             other = answers_alone(lab, macs)
             assert other not in (None, name)
             # Until the API knows that the node is gone, kube-proxy sends some requests to its pods.

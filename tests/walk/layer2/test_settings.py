@@ -138,7 +138,7 @@ def test_services_that_share_an_address_have_one_owner(lab: Lab, macs: dict[str,
     assert curl(lab, NEIGHBOR, ADDRESS) == "200"
 
 
-def test_the_owners_new_mac_address_is_the_neighbours_too(lab: Lab, macs: dict[str, str]) -> None:
+def test_the_owners_new_mac_address_is_the_neighbors_too(lab: Lab, macs: dict[str, str]) -> None:
     name = agreed(lab, macs)
     assert name
     (host,) = [one for one in lab.group("nodes") if lab.node_name(one) == name]

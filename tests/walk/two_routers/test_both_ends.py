@@ -30,7 +30,7 @@ def forwarded(lab: Lab, router: str) -> int:
     return int(lab.run(router, "cat /sys/class/net/eth1/statistics/rx_packets"))
 
 
-def test_the_first_router_demands_the_password_and_the_neighbourhood(lab: Lab, first: str) -> None:
+def test_the_first_router_demands_the_password_and_the_neighborhood(lab: Lab, first: str) -> None:
     running = vtysh(lab, first, "show running-config")
     for address in node_addresses(lab):
         assert re.search(rf"neighbor {address} password \S+", running), running

@@ -90,7 +90,7 @@ def test_a_removal_refuses_before_anything_is_removed(lab: Lab, first: str, dead
     before = objects(lab)
     run = lab.playbook("remove", remove_confirmed=True)
     assert run.returncode in (2, 4), run.output
-    assert f"Nothing was removed, because neighbours would stay on {dead}" in run.output
+    assert f"Nothing was removed, because neighbors would stay on {dead}" in run.output
     assert run.changed == {}
     assert objects(lab) == before
     assert established(lab, first) == node_addresses(lab)

@@ -46,7 +46,7 @@ _RECEIVED = {
     "ipv4": "show ip bgp neighbors {} received-routes",
     "ipv6": "show bgp ipv6 neighbors {} received-routes",
 }
-# Of a neighbour that has more than so many routes they are not counted: bgpd prints all of them for it.
+# Of a neighbor that has more than so many routes they are not counted: bgpd prints all of them for it.
 _COUNTED = 10000
 _WHOLE = {
     "show ip bgp": texts.table,
@@ -223,7 +223,7 @@ class Quagga(Dialect):
     def settle(self, before: Settings, after: Settings) -> list[str]:
         """Apply changed filters to routes that are there: quagga uses a filter on what comes and goes later.
 
-        The neighbour's session goes on; one that is not established is left alone by quagga itself.
+        The neighbor's session goes on; one that is not established is left alone by quagga itself.
         """
         old, new = self.parts(before)[""], self.parts(after)[""]
         commands = refreshing(old, new)
@@ -264,7 +264,7 @@ class Quagga(Dialect):
         return Sessions(summary, neighbors, counts)
 
     def tables(self, prefixes: Sequence[str] | None) -> Tables:
-        """The whole tables, which name no neighbour of a path, or one question for each prefix and table."""
+        """The whole tables, which name no neighbor of a path, or one question for each prefix and table."""
         questions: Mapping[str, Any] = _WHOLE if prefixes is None else _questions(prefixes)
         results = self.vtysh.show(*questions, *_SUMMARIES.values())
         found: dict[Any, Json] = {texts.table: {}, texts.paths: {}, texts.fib: {}}
@@ -452,7 +452,7 @@ _CLEAR = {"ipv4 unicast": "clear ip bgp {} soft {}", "ipv6 unicast": "clear bgp 
 
 
 def refreshing(before: Settings, after: Settings) -> list[str]:
-    """Commands that apply changed filters, for neighbours that were there before and stay."""
+    """Commands that apply changed filters, for neighbors that were there before and stay."""
     changed = set(delta.changed(before, after))
     lists = {str(key[2]) for key in changed if key[0] == "prefix-list"}
     maps = {str(key[1]) for key in changed if key[0] == "route-map"}

@@ -120,7 +120,7 @@ def _capabilities(block: str) -> Json:
 
 
 def _restarting(block: str) -> Json:
-    """The families of which the neighbour says that it comes back with their routes."""
+    """The families of which the neighbor says that it comes back with their routes."""
     said = _first(r"^      Address families by peer:\n +(.*)$", block)
     names = (entry.partition("(")[0] for entry in said.split(", "))
     return {_FAMILIES[name]: {} for name in names if name in _FAMILIES}
@@ -158,7 +158,7 @@ def paths(text: str) -> dict[str, list[Json]]:
 
 
 def _paths(lines: list[str]) -> Iterator[Json]:
-    """Three lines each: the AS path, next hop and neighbour, and what is true of it."""
+    """Three lines each: the AS path, next hop and neighbor, and what is true of it."""
     as_path, hop, peer = "", "", ""
     for line in lines:
         came = _FROM.match(line)
@@ -188,7 +188,7 @@ _WIDTH = 25
 
 
 def table(text: str) -> dict[str, list[Json]]:
-    """Paths by prefix, from C(show ip bgp) or C(show bgp ipv6 unicast). It names no neighbours."""
+    """Paths by prefix, from C(show ip bgp) or C(show bgp ipv6 unicast). It names no neighbors."""
     found: dict[str, list[Json]] = {}
     _head, _network, body = text.partition("   Network ")
     for status, prefix, hop, numbers in _fields(body.splitlines()[1:]):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """BFD for the peers that have a profile: what sessions there should be, and which were lost. Pure.
 
-Single hop or multihop is what FRR makes of the same neighbour, for the two have different ports: multihop is
+Single hop or multihop is what FRR makes of the same neighbor, for the two have different ports: multihop is
 eBGP that may go over several hops or has TTL security (for one hop too: FRR keeps both as one number), and
 iBGP with a router that is not on a network of this node.
 """
@@ -47,7 +47,7 @@ def bfd_settings(
 ) -> BfdSettings:
     """One session. Raises BadSettingsError."""
     external = peer.multihop or peer.ttl_security_hops is not None
-    # Of a VRF the kernel's main table knows nothing; an internal router there is taken for a neighbour.
+    # Of a VRF the kernel's main table knows nothing; an internal router there is taken for a neighbor.
     multihop = (peer.vrf is None and not on_link(address)) if peer.internal else external
     # RFC 5883 section 1: no echo over several hops; FRR has none for IPv6.
     echo = profile.echo_mode and not multihop and address.version == 4

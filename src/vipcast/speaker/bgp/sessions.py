@@ -118,7 +118,7 @@ def _takes_password(peering: Peering, settings: PeerSettings) -> bool:
 
 
 async def _replace(old: _Session | None, new: Peering) -> None:
-    """First the end of the old session: a router takes one from each neighbour."""
+    """First the end of the old session: a router takes one from each neighbor."""
     if old:
         preserve = same_router(old.peering.settings, new.settings)
         message, subcode = "the peer's settings changed", Cease.CONFIGURATION_CHANGE

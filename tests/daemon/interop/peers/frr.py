@@ -56,7 +56,7 @@ class Frr(Peer):
     def start(self, setup: Setup) -> None:
         self.setup = setup
         self.cable.start(config(setup))
-        eventually(self._neighbor, "FRR has its neighbour")
+        eventually(self._neighbor, "FRR has its neighbor")
 
     def restart(self) -> None:
         self.cable.restart_bgpd()
@@ -85,7 +85,7 @@ class Frr(Peer):
         self.cable.vtysh(f"clear bgp ipv4 unicast {self.setup.node} soft in")
 
     def said(self) -> str:
-        """FRR logs what it received, and shows the sender's words beside the neighbour."""
+        """FRR logs what it received, and shows the sender's words beside the neighbor."""
         return f"{self.cable.log()}\n{self._neighbor()}"
 
 

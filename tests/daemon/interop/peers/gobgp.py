@@ -64,7 +64,7 @@ class GoBgp(Program):
             f"unix://{socket}",
         ]
         self.cable.spawn("gobgpd", "gobgpd", "-f", f"{folder}/gobgp.json", *options)
-        eventually(lambda: socket.exists() and self._neighbor(), "GoBGP has its neighbour")
+        eventually(lambda: socket.exists() and self._neighbor(), "GoBGP has its neighbor")
         if self.setup.network is not None:
             self._gobgp("global", "rib", "add", self.setup.network, "nexthop", self.setup.router)
 

@@ -7,7 +7,7 @@ import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_memo import remembered
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.memo import remembered
 
 GROUPS = {"nodes": ["n1"], "routers": ["r1"], "clients": []}
 SECONDS = 20

@@ -297,7 +297,7 @@ def test_timers_of_a_peer_may_be_its_own() -> None:
     assert (spec["holdTime"], spec.get("keepaliveTime"), spec["connectTime"]) == ("180s", None, "5s")
 
 
-def test_a_peer_over_an_interface_is_no_host_and_no_router_has_it_as_a_neighbour() -> None:
+def test_a_peer_over_an_interface_is_no_host_and_no_router_has_it_as_a_neighbor() -> None:
     peer = {"name": "edge", "interface": "eth1", "dynamic_asn": "external"}
     spec = objects("BGPPeer", {"vipcast_peers": [peer]})["edge"]
     assert {key: spec.get(key) for key in ("myASN", "interface", "dynamicASN", "peerAddress", "peerASN")} == {

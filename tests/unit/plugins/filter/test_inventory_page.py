@@ -12,7 +12,7 @@ import yaml
 from ansible_collections.vipcast.baremetal.plugins.filter.cluster_objects import cluster_objects
 from ansible_collections.vipcast.baremetal.plugins.filter.declaration import declaration
 from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.kinds import SCHEMAS
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration_inventory import VARIABLES
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.inventory import VARIABLES
 
 ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs/inventory.md"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.vipcast.baremetal.plugins.filter.verify_plan import verify_plan
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.outputs import plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.reader import read_declaration
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope, expect
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.layer2 import expect_owners
 from ansible_collections.vipcast.baremetal.tests.unit.plugins.module_utils._verify.situation import (

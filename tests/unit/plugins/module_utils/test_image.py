@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.vipcast.baremetal.plugins.module_utils._image import (
+from ansible_collections.vipcast.baremetal.plugins.module_utils._image.archive import (
     ImageError,
     Source,
     image_config,
@@ -22,7 +22,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._image import (
     read_identity,
     write_archive,
 )
-from ansible_collections.vipcast.baremetal.plugins.module_utils._image_layer import write_layer
+from ansible_collections.vipcast.baremetal.plugins.module_utils._image.layer import write_layer
 
 CONFIG = image_config(architecture="amd64", entrypoint=["/x"], user="65534")
 

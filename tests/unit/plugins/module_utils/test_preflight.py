@@ -176,7 +176,7 @@ def test_a_network_of_ipv6_is_seen_too() -> None:
     item = {"host": "n1", "name": "n1", "address": "2001:db8::11"}
     answer = said(item, "2: eth0    inet6 2001:db8::11/64 scope global \\  valid_lft forever")
     (text,) = _preflight.of_networks(declared("2001:db8::100-2001:db8::1ff"), [answer], [], ()).problems
-    assert "2001:db8::/64" in text and "by neighbour discovery" in text
+    assert "2001:db8::/64" in text and "by neighbor discovery" in text
 
 
 # -- the image ---------------------------------------------------------------------------------------------

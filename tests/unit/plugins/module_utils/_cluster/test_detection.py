@@ -12,7 +12,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.detecti
     repository,
     workload_of,
 )
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.survey import servicelb
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.discovery import servicelb
 
 
 def workload(

@@ -7,7 +7,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.fitness import Wanted, findings
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.requirements import Wanted, findings
 
 NODES = [
     {"name": "node1", "ready": True, "addresses": ["10.31.8.1"], "pod_cidrs": ["10.8.64.0/24"], "cloud": ""},

@@ -21,7 +21,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.kinds i
     Option,
     Schema,
 )
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.single import OBJECT_SPEC
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.object_module import OBJECT_SPEC
 
 ROOT = Path(__file__).parents[5]
 MODULES = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.survey import version_of
+from ansible_collections.vipcast.baremetal.plugins.module_utils._cluster.discovery import version_of
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def facts(peer: dict[str, Any] | None = None, detail: dict[str, Any] | None = No
 
 
 def test_the_slower_end_of_each_direction_decides() -> None:
-    """RFC 5880, 6.8.7; and the time is the neighbour's multiplier of what the neighbour sends (6.8.4)."""
+    """RFC 5880, 6.8.7; and the time is the neighbor's multiplier of what the neighbor sends (6.8.4)."""
     bfd = facts(PEER)["bfd"]
     assert (bfd["receive_interval"], bfd["transmit_interval"], bfd["detection_time"]) == (150, 250, 0.75)
 
@@ -57,7 +57,7 @@ def test_bfd_that_is_configured_and_does_not_run_is_missing() -> None:
     assert facts()["bfd"]["state"] == "missing"
 
 
-def test_a_neighbour_that_is_not_asked_has_none() -> None:
+def test_a_neighbor_that_is_not_asked_has_none() -> None:
     assert detection.of_session({}, ADDRESS, {}, {})["bfd"] is None
 
 
@@ -66,12 +66,12 @@ def test_a_daemon_that_does_not_run_has_no_sessions(said: str) -> None:
     assert detection.bfd_peers(said) == {}
 
 
-def test_a_neighbour_that_comes_back_is_waited_for() -> None:
+def test_a_neighbor_that_comes_back_is_waited_for() -> None:
     assert facts(detail=RESTARTS)["graceful_restart"] == {"restart_time": 30, "families": ["ipv4Unicast"]}
 
 
 NOT_KEPT = {
-    "the neighbour only helps": {"remoteGrMode": "Helper"},
+    "the neighbor only helps": {"remoteGrMode": "Helper"},
     "the router does not help": {"localGrMode": "Disable"},
 }
 

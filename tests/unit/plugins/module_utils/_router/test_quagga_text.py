@@ -140,7 +140,7 @@ def test_nothing_is_configured() -> None:
 def test_graceful_restart_as_it_is_agreed_on() -> None:
     text = recorded("show_ip_bgp_neighbors")
     detail = texts.neighbors(text)["10.31.8.1"]
-    # This neighbour offers it for no family.
+    # This neighbor offers it for no family.
     assert detection.of_session({}, "10.31.8.1", detail, {}) == {"bfd": None, "graceful_restart": None}
 
     kept = text.replace("        none\n", "        IPv4 Unicast(preserved), IPv6 Unicast(not preserved)\n")
@@ -157,7 +157,7 @@ def test_the_bgp_table_and_one_prefix_say_the_same() -> None:
     assert [path["best"] for path in whole["10.9.1.1/32"]] == [True, False, False]
     assert [path["best"] for path in one["10.9.1.1/32"]] == [True, False, False]
     assert {path["as_path"] for paths in (*whole.values(), *one.values()) for path in paths} == {"64513"}
-    # The table names no neighbours.
+    # The table names no neighbors.
     assert [path["peer"] for path in one["10.9.1.1/32"]] == NODES[::-1]
 
 

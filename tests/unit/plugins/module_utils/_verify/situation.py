@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration import read_declaration
-from ansible_collections.vipcast.baremetal.plugins.module_utils._declared import plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.outputs import plain
+from ansible_collections.vipcast.baremetal.plugins.module_utils._declaration.reader import read_declaration
 
 NODES = {"n1": "10.31.8.1", "n2": "10.31.8.11", "n3": "10.31.8.12"}
 ALL = list(NODES.values())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.expectations import Scope, expect
-from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.findings import FoundSession
+from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.observations import FoundSession
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.report import verification
 from ansible_collections.vipcast.baremetal.plugins.module_utils._verify.worst_case import worst_case
 

@@ -197,7 +197,7 @@ def test_the_answers_of_an_owner_whose_macs_are_unknown_are_not_judged_and_that_
 def test_a_client_that_remembers_an_old_owner_is_a_difference() -> None:
     (text,) = differences(owned(owner()), heard(MACS["n1"], kernel=MACS["n3"]))
     assert text.startswith(
-        f"client c1: its neighbour table for {VIP}: expected {MACS['n1']}, found {MACS['n3']} (REACHABLE)"
+        f"client c1: its neighbor table for {VIP}: expected {MACS['n1']}, found {MACS['n3']} (REACHABLE)"
     )
 
 

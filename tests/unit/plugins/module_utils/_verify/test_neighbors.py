@@ -74,7 +74,7 @@ def test_an_arp_reply_says_who_has_the_address() -> None:
 
 
 def test_the_mac_in_the_reply_counts_and_not_the_frames_sender() -> None:
-    """A neighbour learns `ar$sha` (RFC 826)."""
+    """A neighbor learns `ar$sha` (RFC 826)."""
     relayed = ARP_REPLY.replace(f"{ASKER} {OWNER} 0806", f"{ASKER} 0200000000ee 0806", 1)
     answer = read_answer("eth0", hexed(relayed), 0)
     assert answer is not None

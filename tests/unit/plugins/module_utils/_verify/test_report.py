@@ -92,10 +92,10 @@ def test_a_session_that_is_down_explains_the_next_hop_that_is_missing() -> None:
     assert second.endswith("likely reason: its session is Active")
 
 
-def test_a_neighbour_that_the_router_does_not_have_is_named() -> None:
+def test_a_neighbor_that_the_router_does_not_have_is_named() -> None:
     (text,) = texts(cluster(), router(sessions=[session(ALL[0]), session(ALL[1])]))
     assert text == (
-        "r1: session with 10.31.8.12 (n3): expected Established, found no such neighbour; likely reason: "
+        "r1: session with 10.31.8.12 (n3): expected Established, found no such neighbor; likely reason: "
         "the router has "
         "not been configured for this node (role router)"
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._declared import accepted_prefixes
+from .._declaration.outputs import accepted_prefixes
 
 # The three places where a next hop must be, in the order in which a route passes them.
 LAYERS = ("bgp", "fib", "kernel")
@@ -28,7 +28,7 @@ HEALTHY = "healthy"
 
 @dataclass(frozen=True)
 class FoundSession:
-    """A neighbour. `state` as FRR has it, `hint` why it carries nothing, `broken` if it never can."""
+    """A neighbor. `state` as FRR has it, `hint` why it carries nothing, `broken` if it never can."""
 
     address: str
     state: str
@@ -39,7 +39,7 @@ class FoundSession:
     hold: int | None = None  # seconds, as negotiated; None: silence is never noticed
     bfd: str | None = None  # FRR's word for its state; None: the router does not ask by BFD
     detection: float | None = None  # seconds until BFD notices silence; None: it is not up
-    kept: int | None = None  # seconds for which routes are kept while the neighbour restarts
+    kept: int | None = None  # seconds for which routes are kept while the neighbor restarts
     defeated: bool = False  # whether the router takes BFD's losses for restarts
 
     @property
@@ -66,7 +66,7 @@ class FoundRouter:
     routes: Mapping[str, FoundRoute] = field(default_factory=dict)
     hash_policy: Mapping[int, int | None] = field(default_factory=dict)
     error: str = ""
-    listening: tuple[str, ...] = ()  # networks in which it waits for neighbours that it has no line for
+    listening: tuple[str, ...] = ()  # networks in which it waits for neighbors that it has no line for
     most_hops: int | None = None  # next hops that its build has for a route; None: not known
 
 
@@ -106,7 +106,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _sessions(entries: Sequence[Mapping[str, Any]], version: tuple[int, ...]) -> dict[str, FoundSession]:
-    """One for each neighbour: of several families the one that the session runs over."""
+    """One for each neighbor: of several families the one that the session runs over."""
     found: dict[str, FoundSession] = {}
     for one in entries:
         own = one["family"] == f"ipv{ipaddress.ip_address(one['address']).version}"

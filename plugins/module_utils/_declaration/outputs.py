@@ -10,13 +10,13 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._declaration_values import DeclarationError
-from ._declared_objects import judged, manifests, options_of
-from ._declared_secrets import passwords
-from .model.addresses import AddressRange, IPNetwork, parse_range
-from .model.configuration import parse
-from .model.problems import Problem
-from .model.reasons import Effect, Reason
+from ..model.addresses import AddressRange, IPNetwork, parse_range
+from ..model.configuration import parse
+from ..model.problems import Problem
+from ..model.reasons import Effect, Reason
+from .manifests import judged, manifests, options_of
+from .secrets import passwords
+from .values import DeclarationError
 
 # The scale that Kubernetes itself is tested with ends at 10,000 services in a cluster
 # (kubernetes/community, sig-scalability/configs-and-limits/thresholds.md):

@@ -14,7 +14,7 @@ import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ._declaration_inventory import GROUPS
+from .inventory import GROUPS
 
 Groups = Mapping[str, Sequence[str]]
 Read = Callable[[Mapping[str, Any], Groups], "dict[str, Any]"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .model.addresses import AddressRange, IPAddress, IPNetwork
+from ..model.addresses import AddressRange, IPAddress, IPNetwork
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from .model.addresses import AddressRange, IPAddress, IPNetwork, parse_address
-from .model.addresses import parse_range as judge_range
+from ..model.addresses import AddressRange, IPAddress, IPNetwork, parse_address
+from ..model.addresses import parse_range as judge_range
 
 
 class Refusal(Enum):

@@ -20,11 +20,11 @@ from ..model.problems import Problem
 from .api import Api, ClusterError, Json
 from .entries import Entry, Step, diff_of, drift_of, entries, title_of
 from .fields import essence
-from .judging import mistakes
 from .kinds import SCHEMAS, Schema
 from .module import CLUSTER_SPEC, run
 from .resources import Kinds
 from .sets import SET_LABEL, ObjectSet
+from .validation import mistakes
 
 REMOVAL_SECONDS = 120.0
 OBJECT_SPEC: dict[str, t.Any] = {

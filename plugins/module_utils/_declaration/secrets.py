@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._declaration_values import DeclarationError, Place, Refusal
+from .values import DeclarationError, Place, Refusal
 
 # What MetalLB and this load balancer read: the key `password` of a Secret of this type.
 TYPE = "kubernetes.io/basic-auth"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._cluster.kinds import (
+from .._cluster.kinds import (
     BFD_PROFILE,
     BGP_ADVERTISEMENT,
     BGP_PEER,
@@ -19,9 +19,9 @@ from ._cluster.kinds import (
     IP_ADDRESS_POOL,
     L2_ADVERTISEMENT,
 )
-from ._declaration_options import read_named
-from ._declaration_values import DeclarationError, Place, Refusal, as_list, known_keys
-from ._declared_secrets import naming, telling
+from .options import read_named
+from .secrets import naming, telling
+from .values import DeclarationError, Place, Refusal, as_list, known_keys
 
 # What others name comes first.
 LISTS = {

@@ -11,21 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._cluster.kinds import BFD_PROFILE, BGP_ADVERTISEMENT, BGP_PEER, IP_ADDRESS_POOL, L2_ADVERTISEMENT
-from ._declaration_inventory import GROUPS, PREFIX, Inventory
-from ._declaration_options import read_named, read_options, selectors
-from ._declaration_types import Advertisement, Node, Pool
-from ._declaration_values import (
-    DeclarationError,
-    Place,
-    Refusal,
-    as_list,
-    as_range,
-    as_text,
-    nearest,
-)
-from .model.communities import is_alias, parse_community
-from .model.selectors import any_matches
+from .._cluster.kinds import BFD_PROFILE, BGP_ADVERTISEMENT, BGP_PEER, IP_ADDRESS_POOL, L2_ADVERTISEMENT
+from ..model.communities import is_alias, parse_community
+from ..model.selectors import any_matches
+from .inventory import GROUPS, PREFIX, Inventory
+from .options import read_named, read_options, selectors
+from .types import Advertisement, Node, Pool
+from .values import DeclarationError, Place, Refusal, as_list, as_range, as_text, nearest
 
 # What a router of the inventory says by variables of its own, which both ends follow.
 SAID_BY_VARIABLES = {

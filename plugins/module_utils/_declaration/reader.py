@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The inventory read as a declaration: hostvars in, typed objects out.
 
-**PRIVATE** to the collection. `_declaration_inventory` has the variables' names, this file their meaning;
+**PRIVATE** to the collection. `inventory` has the variables' names, this file their meaning;
 `docs/design/0001-declaration.md` has the table.
 
-What follows from a declaration (manifests, a router's intent) is in `_declared`.
+What follows from a declaration (manifests, a router's intent) is in `outputs` and `manifests`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._declaration_inventory import PREFIX, Inventory
-from ._declaration_objects import (
+from ..model.addresses import AddressRange, IPAddress, IPNetwork
+from ..model.defaults import MAX_PASSWORD, NAMESPACE
+from ..model.peers import keepalive_problem
+from .inventory import PREFIX, Inventory
+from .objects import (
     Known,
     chosen_nodes,
     demand_distinct,
@@ -27,9 +30,9 @@ from ._declaration_objects import (
     read_peers,
     read_pools,
 )
-from ._declaration_options import as_labels
-from ._declaration_types import Advertisement, Declaration, Node, Pool, Router, Timers
-from ._declaration_values import (
+from .options import as_labels
+from .types import Advertisement, Declaration, Node, Pool, Router, Timers
+from .values import (
     DeclarationError,
     Place,
     Refusal,
@@ -43,9 +46,6 @@ from ._declaration_values import (
     object_name,
     range_of,
 )
-from .model.addresses import AddressRange, IPAddress, IPNetwork
-from .model.defaults import MAX_PASSWORD, NAMESPACE
-from .model.peers import keepalive_problem
 
 
 def read_declaration(hostvars: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> Declaration:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from .expectations import Expectations, Route, Session, prefix_order
-from .findings import LAYER_NAMES, LAYERS, FoundRoute, FoundRouter, FoundSession
+from .observations import LAYER_NAMES, LAYERS, FoundRoute, FoundRouter, FoundSession
 
 # The kernel hashes over ports too (Documentation/networking/ip-sysctl.rst, fib_multipath_hash_policy).
 LAYER4_HASH = 1
@@ -57,7 +57,7 @@ def _sessions(expected: Iterable[Session], router: FoundRouter) -> list[Differen
         seen = router.sessions.get(session.address)
         what = f"session with {session.address} ({session.node})"
         if session.up and not (seen and seen.established):
-            state = seen.state if seen else "no such neighbour"
+            state = seen.state if seen else "no such neighbor"
             why = _why_not_up(seen, session.address, router.listening)
             found.append(Difference(router.host, what, "Established", state, why))
         elif session.up and seen and seen.broken:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._declaration_values import DeclarationError, Place, Refusal, nearest
+from .values import DeclarationError, Place, Refusal, nearest
 
 PREFIX = "vipcast_"
 GROUPS = ("nodes", "routers", "clients")

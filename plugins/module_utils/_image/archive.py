@@ -21,7 +21,7 @@ import tarfile
 import typing as t
 from dataclasses import dataclass, field
 
-from ._image_layer import Blob, Digest, ImageError, Source, write_layer
+from .layer import Blob, Digest, ImageError, Source, write_layer
 
 BLOCK = 512
 CHUNK = 1 << 20

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_network
 from itertools import pairwise
 
 import pytest
-from daemon.bgp.simulated_network import Host, SimulatedNetwork, neighbour
+from daemon.bgp.simulated_network import Host, SimulatedNetwork, neighbor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,8 +27,8 @@ ROUTE = Route(ip_network("10.9.0.1/32"))
 
 def hosts(left: PeerSessions | None = None, right: PeerSessions | None = None) -> tuple[Host, Host]:
     return (
-        Host("left", "10.99.0.1", left or neighbour(64513, 64512, 1)),
-        Host("right", "10.99.0.2", right or neighbour(64512, 64513, 2)),
+        Host("left", "10.99.0.1", left or neighbor(64513, 64512, 1)),
+        Host("right", "10.99.0.2", right or neighbor(64512, 64513, 2)),
     )
 
 
@@ -56,16 +56,14 @@ def test_both_dial_at_once_and_the_higher_router_id_wins() -> None:
     made.run(1)
     assert one_session(made)
     assert dialled_by(made, right), "10.99.0.2 is the higher one"
-    assert not left.neighbour.memory.last_error, "a collision is no error"
-    assert len(left.neighbour.sessions) == len(right.neighbour.sessions) == 1
+    assert not left.neighbor.memory.last_error, "a collision is no error"
+    assert len(left.neighbor.sessions) == len(right.neighbor.sessions) == 1
 
 
 def test_of_equal_router_ids_the_higher_as_wins() -> None:
     """RFC 6286 section 2.3."""
     same = IPv4Address("192.0.2.1")
-    left, right = hosts(
-        neighbour(64513, 64512, 1, router_id=same), neighbour(64512, 64513, 2, router_id=same)
-    )
+    left, right = hosts(neighbor(64513, 64512, 1, router_id=same), neighbor(64512, 64513, 2, router_id=same))
     made = simulated_network(left, right)
     made.start(left)
     made.start(right)
@@ -77,16 +75,16 @@ def test_of_equal_router_ids_the_higher_as_wins() -> None:
 def test_an_established_session_is_not_disturbed() -> None:
     left, right = hosts()
     made = simulated_network(left, right)
-    left.neighbour.start(made.now)
+    left.neighbor.start(made.now)
     right.listens, left.listens = True, False
-    right.neighbour.start(made.now)
+    right.neighbor.start(made.now)
     made.run(10)
     assert one_session(made)
-    ups = left.neighbour.memory.counters.established
-    assert left.neighbour.accept(made.now, left.address) is Refusal.ESTABLISHED
+    ups = left.neighbor.memory.counters.established
+    assert left.neighbor.accept(made.now, left.address) is Refusal.ESTABLISHED
     made.run(60)
     assert one_session(made)
-    assert left.neighbour.memory.counters.established == ups
+    assert left.neighbor.memory.counters.established == ups
 
 
 def test_what_a_refused_connection_is_told() -> None:
@@ -102,31 +100,31 @@ def test_what_a_refused_connection_is_told() -> None:
 
 def test_a_session_that_is_stopped_takes_no_connection() -> None:
     left, _right = hosts()
-    assert left.neighbour.accept(0.0, left.address) is Refusal.STOPPED, "not started yet"
-    left.neighbour.start(0.0)
-    left.neighbour.stop(1.0, "enough")
-    assert left.neighbour.accept(2.0, left.address) is Refusal.STOPPED
-    assert left.neighbour.timer() is None
+    assert left.neighbor.accept(0.0, left.address) is Refusal.STOPPED, "not started yet"
+    left.neighbor.start(0.0)
+    left.neighbor.stop(1.0, "enough")
+    assert left.neighbor.accept(2.0, left.address) is Refusal.STOPPED
+    assert left.neighbor.timer() is None
 
 
 def test_routes_go_out_on_whichever_connection_stays() -> None:
     left, right = hosts()
-    left.neighbour.set_routes({ROUTE})
+    left.neighbor.set_routes({ROUTE})
     made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(1)
-    assert right.neighbour.memory.counters.prefixes_received == 1
+    assert right.neighbor.memory.counters.prefixes_received == 1
 
 
 def test_two_that_wait_for_each_other_stay_apart_and_one_that_dials_is_enough() -> None:
-    left, right = hosts(neighbour(64513, 64512, 1, passive=True), neighbour(64512, 64513, 2, passive=True))
+    left, right = hosts(neighbor(64513, 64512, 1, passive=True), neighbor(64512, 64513, 2, passive=True))
     made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(3600)
     assert (left.state, right.state) == (State.ACTIVE, State.ACTIVE)
-    left, right = hosts(neighbour(64513, 64512, 1, passive=True))
+    left, right = hosts(neighbor(64513, 64512, 1, passive=True))
     made = simulated_network(left, right)
     made.start(left, 30)
     made.start(right)
@@ -137,13 +135,13 @@ def test_two_that_wait_for_each_other_stay_apart_and_one_that_dials_is_enough() 
 
 def test_a_peer_that_comes_back_at_once_is_taken_at_once() -> None:
     """A router that has restarted dials: nobody waits for the rest in Idle."""
-    left, right = hosts(neighbour(64513, 64512, 1, passive=True))
+    left, right = hosts(neighbor(64513, 64512, 1, passive=True))
     made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(60)
     lost = made.now
-    right.neighbour.reset(made.now, Cease.ADMINISTRATIVE_RESET, "again")
+    right.neighbor.reset(made.now, Cease.ADMINISTRATIVE_RESET, "again")
     made.settle()
     made.run(5.1)
     assert one_session(made)
@@ -152,40 +150,38 @@ def test_a_peer_that_comes_back_at_once_is_taken_at_once() -> None:
 
 def test_a_peer_that_fails_again_and_again_waits() -> None:
     """It dials every few seconds and ends it at once; after the first time it is answered more slowly."""
-    left, right = hosts(
-        neighbour(64513, 64512, 1, passive=True), neighbour(64999, 64513, 2, connect_time=1.0)
-    )
+    left, right = hosts(neighbor(64513, 64512, 1, passive=True), neighbor(64999, 64513, 2, connect_time=1.0))
     made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(600)
-    assert "64999" in left.neighbour.memory.last_error
-    assert left.neighbour.memory.counters.connects < 25
-    assert len(left.neighbour.sessions) == 1
+    assert "64999" in left.neighbor.memory.last_error
+    assert left.neighbor.memory.counters.connects < 25
+    assert len(left.neighbor.sessions) == 1
 
 
 def test_both_failing_over_and_over_is_bounded() -> None:
-    left, right = hosts(neighbour(64513, 64512, 1), neighbour(64999, 64513, 2))
+    left, right = hosts(neighbor(64513, 64512, 1), neighbor(64999, 64513, 2))
     made = simulated_network(left, right)
     made.start(left)
     made.start(right)
     made.run(3600)
     for host in made.hosts:
-        assert len(host.neighbour.sessions) <= 2
-        assert host.neighbour.memory.counters.connects < 300
+        assert len(host.neighbor.sessions) <= 2
+        assert host.neighbor.memory.counters.connects < 300
 
 
 def test_a_new_connection_takes_the_place_of_an_older_one_of_the_peers() -> None:
     """A peer that has crashed before its OPEN and dials again is not kept waiting by what is left of it."""
     left, _right = hosts()
-    left.neighbour.start(0.0)
-    first = left.neighbour.accept(0.1, left.address)
-    second = left.neighbour.accept(0.2, left.address)
+    left.neighbor.start(0.0)
+    first = left.neighbor.accept(0.1, left.address)
+    second = left.neighbor.accept(0.2, left.address)
     assert not isinstance(first, Refusal)
     assert not isinstance(second, Refusal)
     assert first.state is State.IDLE
-    assert second in left.neighbour.sessions
-    assert first not in left.neighbour.sessions
+    assert second in left.neighbor.sessions
+    assert first not in left.neighbor.sessions
 
 
 LATENCIES = st.lists(st.floats(0.0001, 3.0), min_size=0, max_size=12)
@@ -209,9 +205,9 @@ def test_two_sides_always_end_with_exactly_one_session(  # noqa: PLR0917 - Hypot
     passive: str,
 ) -> None:
     left, right = hosts(
-        neighbour(64513, 64512, seeds[0], router_id=IPv4Address(ids[0]), delay_open_time=delays[0],
+        neighbor(64513, 64512, seeds[0], router_id=IPv4Address(ids[0]), delay_open_time=delays[0],
                   passive=passive == "left"),
-        neighbour(64512, 64513, seeds[1], router_id=IPv4Address(ids[1]), delay_open_time=delays[1],
+        neighbor(64512, 64513, seeds[1], router_id=IPv4Address(ids[1]), delay_open_time=delays[1],
                   passive=passive == "right"),
     )  # fmt: skip
     made = simulated_network(left, right, *latencies)
@@ -219,11 +215,11 @@ def test_two_sides_always_end_with_exactly_one_session(  # noqa: PLR0917 - Hypot
     made.start(right, delay)
     made.run(180)
     assert one_session(made), (left.state, right.state)
-    ups = [host.neighbour.memory.counters.established for host in made.hosts]
+    ups = [host.neighbor.memory.counters.established for host in made.hosts]
     made.run(120)
     assert one_session(made)
-    assert ups == [host.neighbour.memory.counters.established for host in made.hosts], "and it lasts"
-    assert all(len(host.neighbour.sessions) == 1 for host in made.hosts)
+    assert ups == [host.neighbor.memory.counters.established for host in made.hosts], "and it lasts"
+    assert all(len(host.neighbor.sessions) == 1 for host in made.hosts)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.0005, 0.001, 0.0015, 0.002, 0.0025, 0.003, 0.004, 0.005, 0.01])
@@ -269,8 +265,8 @@ def restarting(seed: int, latency: float) -> SimulatedNetwork:
     """Both dial, both listen, both follow RFC 4724; each connection has about the same latency."""
     luck = random.Random(seed)
     left, right = hosts(
-        neighbour(64513, 64512, seed, restart_time=30, router_id=IPv4Address("10.99.0.1")),
-        neighbour(64512, 64513, seed + 1000, restart_time=30, router_id=IPv4Address("10.99.0.2")),
+        neighbor(64513, 64512, seed, restart_time=30, router_id=IPv4Address("10.99.0.1")),
+        neighbor(64512, 64513, seed + 1000, restart_time=30, router_id=IPv4Address("10.99.0.2")),
     )
     made = SimulatedNetwork(left, right, lambda: latency * luck.uniform(0.9, 1.1))
     made.start(left)
@@ -281,10 +277,10 @@ def restarting(seed: int, latency: float) -> SimulatedNetwork:
 def lose_it(made: SimulatedNetwork) -> None:
     """The link fails under whatever there is, at both ends."""
     for host in made.hosts:
-        for each in tuple(host.neighbour.sessions):
+        for each in tuple(host.neighbor.sessions):
             if host.tcp.pop(each, None) is not None:
                 each.connection_failed(made.now, "the link failed")
-                host.neighbour.settle(made.now)
+                host.neighbor.settle(made.now)
     made.settle()
 
 
@@ -309,38 +305,38 @@ def test_after_two_losses_a_session_stays_within_half_a_minute(
     while not one_session(made) or made.now - lost < 0.1:
         made.run(0.5)
         assert made.now - lost < 35
-    ups = [host.neighbour.memory.counters.established for host in made.hosts]
+    ups = [host.neighbor.memory.counters.established for host in made.hosts]
     made.run(60)
     assert one_session(made)
-    assert ups == [host.neighbour.memory.counters.established for host in made.hosts], "and it lasts"
+    assert ups == [host.neighbor.memory.counters.established for host in made.hosts], "and it lasts"
 
 
 def test_after_a_rest_the_connection_that_waits_is_served_and_none_is_made_beside_it() -> None:
     left, _right = hosts()
-    neighbour_ = left.neighbour
-    neighbour_.start(0.0)
+    neighbor_ = left.neighbor
+    neighbor_.start(0.0)
     for _again in range(3):
-        neighbour_.memory.backoff.ended(State.OPEN_SENT, 0.0)
-    first = neighbour_.sessions[0]
+        neighbor_.memory.backoff.ended(State.OPEN_SENT, 0.0)
+    first = neighbor_.sessions[0]
     first.connected(0.0, left.address)
     first.reset(0.0, Cease.ADMINISTRATIVE_RESET, "again")
     while first.next_event():
         pass
-    assert neighbour_.refusal(1.0) is Refusal.LATER
-    at = neighbour_.timer()
+    assert neighbor_.refusal(1.0) is Refusal.LATER
+    at = neighbor_.timer()
     assert at is not None
-    neighbour_.handle_timer(at, waiting=True)
+    neighbor_.handle_timer(at, waiting=True)
     assert first.next_event() == StateChanged(State.IDLE, State.ACTIVE, "")
     assert first.next_event() is None, "it does not dial"
-    assert not isinstance(neighbour_.accept(at, left.address), Refusal)
+    assert not isinstance(neighbor_.accept(at, left.address), Refusal)
 
 
 def test_a_connection_that_was_dialled_before_the_session_was_up_is_no_restart() -> None:
-    two = (neighbour(64513, 64512, 1, restart_time=30), neighbour(64512, 64513, 2, restart_time=30))
+    two = (neighbor(64513, 64512, 1, restart_time=30), neighbor(64512, 64513, 2, restart_time=30))
     made = simulated_network(*hosts(*two))
     up = _just_up(made)
-    assert made.hosts[0].neighbour.refusal(up + 0.5) is Refusal.ESTABLISHED
-    assert made.hosts[0].neighbour.refusal(up + 1.5) is None
+    assert made.hosts[0].neighbor.refusal(up + 0.5) is Refusal.ESTABLISHED
+    assert made.hosts[0].neighbor.refusal(up + 1.5) is None
 
 
 def _just_up(made: SimulatedNetwork) -> float:

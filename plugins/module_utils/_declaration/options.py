@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._cluster.kinds import SELECTOR, Option, Schema, fields_of
-from ._declaration_values import (
+from .._cluster.kinds import SELECTOR, Option, Schema, fields_of
+from ..model.fields import Fields
+from ..model.problems import ObjectRef, Report
+from ..model.selectors import Selector, read_selectors
+from .values import (
     DeclarationError,
     Place,
     Refusal,
@@ -23,9 +26,6 @@ from ._declaration_values import (
     known_keys,
     nearest,
 )
-from .model.fields import Fields
-from .model.problems import ObjectRef, Report
-from .model.selectors import Selector, read_selectors
 
 # The API has 64 bits for whole numbers that nothing else bounds.
 _INT64 = (-(2**63), 2**63 - 1)
