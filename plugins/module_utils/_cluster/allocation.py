@@ -10,7 +10,7 @@ import typing as t
 with contextlib.suppress(ImportError):
     import yaml
 
-from ..ipam.preview import Happening, Preview, Row, preview
+from ..ipam.preview import Change, Preview, Row, preview
 from ..ipam.snapshot import KEY, Snapshot, Source, combine
 from ..model.legacy import convert
 from ..model.legacy_objects import Conversion, unreadable
@@ -80,17 +80,17 @@ def plan(live: list[Json], declared: list[Json], params: t.Mapping[str, t.Any]) 
     return {
         "changed": False,
         **found.document(),
-        "moved": names(found, Happening.MOVED),
-        "lost": names(found, Happening.LOST),
-        "waiting": names(found, Happening.WAITS),
-        "story": [story(row) for row in found.with_(Happening.MOVED, Happening.LOST)],
+        "moved": names(found, Change.MOVED),
+        "lost": names(found, Change.LOST),
+        "waiting": names(found, Change.WAITS),
+        "story": [story(row) for row in found.with_(Change.MOVED, Change.LOST)],
         "diff": diff(found),
     }
 
 
-def names(found: Preview, happening: Happening) -> list[str]:
+def names(found: Preview, change: Change) -> list[str]:
     """``namespace/name`` of the services to which this happens."""
-    return [row.name for row in found.with_(happening)]
+    return [row.name for row in found.with_(change)]
 
 
 def story(row: Row) -> str:
@@ -101,7 +101,7 @@ def story(row: Row) -> str:
 
 def diff(found: Preview) -> dict[str, str]:
     """Return who has which address, before and after, for Ansible's --diff."""
-    ours = [row for row in found.rows if row.happening is not Happening.FOREIGN]
+    ours = [row for row in found.rows if row.change is not Change.FOREIGN]
     return {
         "before_header": "addresses of services",
         "after_header": "addresses of services",

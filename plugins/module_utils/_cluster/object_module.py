@@ -42,7 +42,7 @@ class WrongObjectError(ClusterError):
     def __init__(self, title: str, problems: t.Sequence[Problem]) -> None:
         lines = "\n- ".join(f"{each.field} {each.message}" for each in problems)
         super().__init__(f"{title}: nothing was applied:\n- {lines}")
-        self.details = {"problems": [told(each) for each in problems]}
+        self.details = {"problems": [problem_as_dict(each) for each in problems]}
 
 
 def run_for(schema: Schema) -> None:
@@ -63,21 +63,23 @@ def ensure(module: AnsibleModule, api: Api, schema: Schema) -> dict[str, t.Any]:
     """One call of a module."""
     params, absent = module.params, module.params["state"] == "absent"
     labels = params["labels"]
-    manifest = schema.manifest(params["name"], params["namespace"], params, labels and texts(labels))
+    manifest = schema.manifest(
+        params["name"], params["namespace"], params, labels and stringify_labels(labels)
+    )
     kinds = Kinds(api, lenient=module.check_mode or absent)
     served = kinds.find(schema.api_version, schema.kind) is not None
     if not absent:
         refuse_own_mistakes(manifest)
         demand_served(served, schema, module)
     before = objects_of_namespace(api, kinds, params["namespace"])
-    problems = news(before, manifest, absent)
+    problems = new_problems(before, manifest, absent)
     step = removal(api, kinds, manifest, module) if absent else change(api, kinds, manifest, module)
     for problem in problems:
         module.warn(str(problem))
     return report(step, problems)
 
 
-def texts(labels: t.Mapping[str, t.Any]) -> dict[str, str]:
+def stringify_labels(labels: t.Mapping[str, t.Any]) -> dict[str, str]:
     """Labels are texts: `tier: 1` of a YAML file is meant as one."""
     return {
         key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in labels.items()
@@ -117,22 +119,22 @@ def objects_of_namespace(api: Api, kinds: Kinds, namespace: str) -> list[Json]:
     return found
 
 
-def news(before: t.Sequence[Json], manifest: Json, absent: bool) -> list[Problem]:
+def new_problems(before: t.Sequence[Json], manifest: Json, absent: bool) -> list[Problem]:
     """The object's problems among all others, and those that others have because of it."""
     namespace = manifest["metadata"]["namespace"]
     now = parse(before, namespace=namespace)
     after = [item for item in before if not same(item, manifest)]
     if not absent:
-        after += [dict(manifest, metadata=merged(known(before, manifest), manifest["metadata"]))]
+        after += [dict(manifest, metadata=merged(current(before, manifest), manifest["metadata"]))]
     then = parse(after, previous=now, namespace=namespace)
-    return [problem for problem in then.problems if about(problem, manifest) or is_new(problem, now)]
+    return [problem for problem in then.problems if concerns(problem, manifest) or is_new(problem, now)]
 
 
 def same(item: Json, manifest: Json) -> bool:
     return bool(item["kind"] == manifest["kind"] and item["metadata"]["name"] == manifest["metadata"]["name"])
 
 
-def known(before: t.Sequence[Json], manifest: Json) -> Json:
+def current(before: t.Sequence[Json], manifest: Json) -> Json:
     """Return what the cluster says of the object, above all its age."""
     return next((item["metadata"] for item in before if same(item, manifest)), {})
 
@@ -143,7 +145,7 @@ def merged(metadata: Json, declared: Json) -> Json:
     return {**metadata, **declared, "labels": labels}
 
 
-def about(problem: Problem, manifest: Json) -> bool:
+def concerns(problem: Problem, manifest: Json) -> bool:
     metadata = manifest["metadata"]
     return (problem.object.kind, problem.object.name) == (manifest["kind"], metadata["name"])
 
@@ -197,13 +199,13 @@ def report(step: Step, problems: t.Sequence[Problem]) -> dict[str, t.Any]:
     return {
         "changed": changed,
         "object": essence(step.after) if step.after else {},
-        "problems": [told(each) for each in problems],
+        "problems": [problem_as_dict(each) for each in problems],
         "drift": drift_of(step) if changed else [],
         "diff": diff_of(step) if changed else {"before": "", "after": ""},
     }
 
 
-def told(problem: Problem) -> dict[str, str]:
+def problem_as_dict(problem: Problem) -> dict[str, str]:
     """A problem as data."""
     return {
         "object": str(problem.object),

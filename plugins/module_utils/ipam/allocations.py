@@ -16,13 +16,13 @@ from ..model.addresses import IPAddress
 from .request import Allocation, Holder, Sharing
 from .sharers import Sharers
 
-__all__ = ["Book"]
+__all__ = ["Allocations"]
 
 _NOTHING: frozenset[IPAddress] = frozenset()
 _Terms = Union[Sharing, None]  # on which a holder has an address; None: it is leaving
 
 
-class Book:
+class Allocations:
     """Allocations and, for each address, its holders with their terms of sharing."""
 
     def __init__(self) -> None:

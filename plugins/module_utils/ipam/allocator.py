@@ -28,9 +28,9 @@ from typing import Union
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
 from . import explain
-from .allocations import Book
+from .allocations import Allocations
 from .fate import Fate, fate
-from .free_addresses import Space
+from .free_addresses import FreeAddresses
 from .index import PoolIndex
 from .request import Allocation, Holder, Refusal, Request
 from .sharers import Place
@@ -44,11 +44,11 @@ class Allocator:
     """The pools in force and who holds what, from `allocate` until `release` and `observe`."""
 
     def __init__(self, pools: Iterable[Pool] = ()) -> None:
-        self.book = Book()
+        self.book = Allocations()
         self.pools: tuple[Pool, ...] = ()
         self._by_name: dict[str, Pool] = {}
         self._index = PoolIndex(())
-        self._spaces: dict[tuple[str, int], Space] = {}
+        self._spaces: dict[tuple[str, int], FreeAddresses] = {}
         self._used: Counter[tuple[str, int]] = Counter()
         self.restricted: tuple[Pool, ...] = ()  # pools that are not for every service
         self.configure(pools)
@@ -68,9 +68,9 @@ class Allocator:
         self.book.sharers.arrange(self._place)
         self.restricted = tuple(pool for pool in self.pools if _is_restricted(pool))
 
-    def _space(self, pool: Pool, family: int) -> Space:
+    def _space(self, pool: Pool, family: int) -> FreeAddresses:
         old = self._spaces.get((pool.name, family))
-        return old if old is not None and old.pool == pool else Space(pool, family)
+        return old if old is not None and old.pool == pool else FreeAddresses(pool, family)
 
     def _place(self, address: IPAddress) -> Place | None:
         """Return the pool, family and position of the address; None if no pool gives it away."""

@@ -21,7 +21,7 @@ from typing import Callable
 from ..model.addresses import IPAddress
 from ..model.pools import Pool
 from .allocator import Allocator, allows
-from .pending import Waiting
+from .pending import PendingServices
 from .request import Allocation, Holder, Refusal, Request
 from .service import Relation, View
 
@@ -45,7 +45,7 @@ class Decider:
 
     def __init__(self) -> None:
         self.allocator = Allocator()
-        self.waiting = Waiting()
+        self.waiting = PendingServices()
         self.views: dict[Holder, View] = {}
         self._refusals: dict[Holder, Refusal] = {}
         self._changed: dict[Holder, None] = {}  # a set that keeps order

@@ -19,12 +19,12 @@ from ..model.addresses import IPAddress
 from ..model.intervals import Intervals
 from ..model.pools import Pool
 
-__all__ = ["Position", "Space"]
+__all__ = ["FreeAddresses", "Position"]
 
 Position = tuple[int, int]  # entry of the pool, address as a number
 
 
-class Space:
+class FreeAddresses:
     """The addresses of one family in a pool."""
 
     def __init__(self, pool: Pool, version: int) -> None:

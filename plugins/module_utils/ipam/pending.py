@@ -17,14 +17,14 @@ from typing import Callable
 from ..model.addresses import IPAddress
 from .request import Holder
 
-__all__ = ["Line", "Waiting"]
+__all__ = ["Line", "PendingServices"]
 
 Age = tuple[str, Holder]
 Try = Callable[[Holder], bool]
 Line = Hashable  # what a service asks for; equal for services that are served or refused alike
 
 
-class Waiting:
+class PendingServices:
     """The lines of those who wait."""
 
     def __init__(self) -> None:

@@ -27,14 +27,14 @@ from .rule import Rule, rule_of
 from .service import ALLOCATED_FROM, OLD_ALLOCATED_FROM, Relation, View, ingress_of, read_service
 from .snapshot import NAME_LABEL, Snapshot
 
-__all__ = ["Happening", "Preview", "Row", "Usage", "preview"]
+__all__ = ["Change", "Preview", "Row", "Usage", "preview"]
 
 Json = Mapping[str, Any]
 # A ConfigMap, and what it said before; what it says.
 ReadConfigMap = Callable[[Any, "Conversion | None"], Conversion]
 
 
-class Happening(Enum):
+class Change(Enum):
     """The change of a service."""
 
     KEPT = "kept"
@@ -47,7 +47,7 @@ class Happening(Enum):
 
 
 # What a person wants to be asked about.
-TROUBLE = (Happening.MOVED, Happening.LOST, Happening.WAITS)
+TROUBLE = (Change.MOVED, Change.LOST, Change.WAITS)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Row:
     after: tuple[str, ...]
     pool_before: str | None  # that its annotation names
     pool: str | None
-    happening: Happening
+    change: Change
     reason: str  # one word: a `Rule`, a `RefusalReason` or OtherClass
     why: str
     certain: bool = True  # False: which address it is depends on which one is free first
@@ -67,7 +67,7 @@ class Row:
     @property
     def unmet(self) -> bool:
         """Tell whether the service keeps what it has because it can not have what it asks for."""
-        return self.happening is Happening.KEPT and self.reason != Rule.KEPT.value
+        return self.change is Change.KEPT and self.reason != Rule.KEPT.value
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class Row:
             "name": self.key[1],
             "before": {"addresses": list(self.before), "pool": self.pool_before},
             "after": {"addresses": list(self.after), "pool": self.pool},
-            "happens": self.happening.value,
+            "happens": self.change.value,
             "reason": self.reason,
             "why": self.why,
             "certain": self.certain,
@@ -110,11 +110,11 @@ class Preview:
     @property
     def good(self) -> bool:
         """Tell whether all have what they ask for, none loses an address, and the pools have no problem."""
-        return not self.problems and not any(row.happening in TROUBLE or row.unmet for row in self.rows)
+        return not self.problems and not any(row.change in TROUBLE or row.unmet for row in self.rows)
 
-    def with_(self, *happenings: Happening) -> list[Row]:
+    def with_(self, *changes: Change) -> list[Row]:
         """The services to which one of these happens."""
-        return [row for row in self.rows if row.happening in happenings]
+        return [row for row in self.rows if row.change in changes]
 
     def document(self) -> dict[str, Any]:
         """The same in plain types, as JSON and playbooks have them."""
@@ -127,8 +127,8 @@ class Preview:
 
     def counts(self) -> dict[str, int]:
         """Return how many services are kept, moved, ..."""
-        found = Counter(row.happening for row in self.rows)
-        return {each.value: found[each] for each in Happening if found[each]}
+        found = Counter(row.change for row in self.rows)
+        return {each.value: found[each] for each in Change if found[each]}
 
 
 def preview(
@@ -159,7 +159,7 @@ def preview(
     new = [replace(view, created=f"~{number:09d}") for number, view in enumerate(new)]
     then, now = (configuration.pools, views), (before.pools, seen(snapshot.services_before))
     first = now if running and before.pools else then
-    change = _Change(configuration.pools, views, new)
+    change = _Edit(configuration.pools, views, new)
     world, other = (_World(*first, change, backwards=backwards) for backwards in (False, True))
     ours = sorted(view.key for view in (*views, *new) if view.relation is not Relation.NONE)
     rows = tuple(_row(items[key], key, world, other) for key in ours)
@@ -227,7 +227,7 @@ def _usage(decider: Decider, pools: Iterable[Pool]) -> Iterable[Usage]:
 # -- the controller, and an API server that takes every write ------------------------------------------------
 
 
-class _Change(NamedTuple):
+class _Edit(NamedTuple):
     """The change to the cluster: its new pools, its services as they will be, and new services."""
 
     pools: Sequence[Pool]
@@ -243,7 +243,7 @@ class _World:
     """
 
     def __init__(
-        self, pools: Sequence[Pool], views: Iterable[View], change: _Change, *, backwards: bool
+        self, pools: Sequence[Pool], views: Iterable[View], change: _Edit, *, backwards: bool
     ) -> None:
         self.decider = Decider()
         self.decider.start(pools, views)
@@ -304,8 +304,8 @@ def _row(item: Json, key: Holder, world: _World, other: _World) -> Row:
     result = outcome.result if outcome is not None else None
     foreign = outcome is None or outcome.relation is Relation.FOREIGN
     after = before if foreign else world.after(key)
-    happening = Happening.FOREIGN if foreign else _happening(before, after)
-    reason, why = _why(item, key, world, result, happening)
+    change = Change.FOREIGN if foreign else _change(before, after)
+    reason, why = _why(item, key, world, result, change)
     certain = foreign or other.after(key) == after
     return Row(
         key=key,
@@ -313,7 +313,7 @@ def _row(item: Json, key: Holder, world: _World, other: _World) -> Row:
         after=after,
         pool_before=annotations.get(ALLOCATED_FROM) or annotations.get(OLD_ALLOCATED_FROM),
         pool=result.pool if isinstance(result, Allocation) else None,
-        happening=happening,
+        change=change,
         reason=reason,
         why=why if certain else f"{why}; which address it is depends on which one is free first",
         certain=certain,
@@ -324,22 +324,22 @@ def _shown(entry: Json) -> str:
     return str(entry.get("ip") or entry.get("hostname") or "nothing")
 
 
-def _happening(before: tuple[str, ...], after: tuple[str, ...]) -> Happening:
+def _change(before: tuple[str, ...], after: tuple[str, ...]) -> Change:
     if not before:
-        return Happening.ASSIGNED if after else Happening.WAITS
+        return Change.ASSIGNED if after else Change.WAITS
     if not after:
-        return Happening.LOST
+        return Change.LOST
     if set(before) == set(after):
-        return Happening.KEPT
-    return Happening.EXTENDED if set(before) < set(after) else Happening.MOVED
+        return Change.KEPT
+    return Change.EXTENDED if set(before) < set(after) else Change.MOVED
 
 
 def _why(
-    item: Json, key: Holder, world: _World, result: Allocation | Refusal | None, happening: Happening
+    item: Json, key: Holder, world: _World, result: Allocation | Refusal | None, change: Change
 ) -> tuple[str, str]:
-    if happening is Happening.FOREIGN:
+    if change is Change.FOREIGN:
         return "OtherClass", f"its loadBalancerClass is {item['spec'].get('loadBalancerClass') or 'not set'}"
-    taken = _why_taken(item, key, world) if happening in (Happening.MOVED, Happening.LOST) else ""
+    taken = _why_taken(item, key, world) if change in (Change.MOVED, Change.LOST) else ""
     if isinstance(result, Refusal):
         same = taken == result.message
         return (
@@ -347,9 +347,9 @@ def _why(
             result.message if same or not taken else f"{taken}; instead: {result.message}",
         )
     refusal = _unmet(key, world)
-    if happening is Happening.KEPT and refusal is not None:
+    if change is Change.KEPT and refusal is not None:
         return refusal.reason.value, f"{refusal.message}; it keeps what it has"
-    if happening is Happening.KEPT:
+    if change is Change.KEPT:
         return Rule.KEPT.value, "has it and may keep it"
     want = world.decider.views[key].want
     if not isinstance(want, Request) or not isinstance(result, Allocation):

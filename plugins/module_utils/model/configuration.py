@@ -26,7 +26,7 @@ from .bfd import BfdProfile
 from .communities import Community
 from .intervals import Intervals
 from .layer2 import L2Advertisement
-from .objects import GROUP, OLD_VERSIONS, REPORTS, VERSIONS, Entry, Form, known_kind, read_object
+from .objects import GROUP, OLD_VERSIONS, REPORTS, VERSIONS, AcceptedSpec, Entry, known_kind, read_object
 from .peers import Peer
 from .pools import Pool
 from .problems import ObjectRef, Problem, Report, reference
@@ -50,7 +50,9 @@ class Configuration:
     # Objects that are in force as they were before, because they are bad as they are now.
     stale: frozenset[ObjectRef] = frozenset()
     # What is in force of each object, as it was written; passwords are in it.
-    forms: Mapping[ObjectRef, Form] = field(default_factory=dict, hash=False, compare=False, repr=False)
+    forms: Mapping[ObjectRef, AcceptedSpec] = field(
+        default_factory=dict, hash=False, compare=False, repr=False
+    )
     # What MetalLB's old ConfigMap says (`legacy_objects.Conversion`), where there is one.
     config_map: Any = field(default=None, hash=False, compare=False, repr=False)
     # Which generation of each object was judged; None where it has none.

@@ -53,7 +53,7 @@ _READERS: Mapping[str, Callable[..., Part | None]] = {
 
 
 @dataclass(frozen=True)
-class Form:
+class AcceptedSpec:
     """The form of an object, now or before: read, and the ``spec`` as it was written."""
 
     part: Part
@@ -67,9 +67,9 @@ class Entry:
 
     ref: ObjectRef
     report: Report
-    form: Form | None  # what counts; None: nothing of this object
+    form: AcceptedSpec | None  # what counts; None: nothing of this object
     created: str = ""
-    before: Form | None = None
+    before: AcceptedSpec | None = None
     generation: int | None = None  # of the object that was read
 
     @property
@@ -97,7 +97,7 @@ class Entry:
         self.form = None if self.form == self.before else self.before
 
 
-def read_object(item: Mapping[str, Any], forms: Mapping[ObjectRef, Form], report: Report) -> Entry:
+def read_object(item: Mapping[str, Any], forms: Mapping[ObjectRef, AcceptedSpec], report: Report) -> Entry:
     """An object of a known kind; ``forms`` is what was in force until now."""
     root = Fields(item, "", report)
     for name in ("apiVersion", "kind", "status"):
@@ -117,13 +117,13 @@ def read_object(item: Mapping[str, Any], forms: Mapping[ObjectRef, Form], report
     return entry
 
 
-def read_form(ref: ObjectRef, labels: Mapping[str, str], spec: Fields, uid: str = "") -> Form | None:
+def read_form(ref: ObjectRef, labels: Mapping[str, str], spec: Fields, uid: str = "") -> AcceptedSpec | None:
     """Return what a ``spec`` says; None where the essential is missing."""
     part = _READERS[ref.kind](ref.name, ref.namespace, labels, spec)
-    return None if part is None else Form(part, spec.data, uid)
+    return None if part is None else AcceptedSpec(part, spec.data, uid)
 
 
-def _known_form(form: Form | None, uid: str, labels: Mapping[str, str]) -> Form | None:
+def _known_form(form: AcceptedSpec | None, uid: str, labels: Mapping[str, str]) -> AcceptedSpec | None:
     """Labels can not be wrong, so those of now count."""
     if form is None or (form.uid and uid and form.uid != uid):
         return None
@@ -131,8 +131,8 @@ def _known_form(form: Form | None, uid: str, labels: Mapping[str, str]) -> Form 
 
 
 def _remembered(
-    item: Mapping[str, Any], form: Form | None, uid: str, labels: Mapping[str, str], ref: ObjectRef
-) -> Form | None:
+    item: Mapping[str, Any], form: AcceptedSpec | None, uid: str, labels: Mapping[str, str], ref: ObjectRef
+) -> AcceptedSpec | None:
     quiet = Report(ref)
     status = Fields(item, "", quiet).mapping("status") or Fields({}, "status", quiet)
     if _accepted(item, status):
@@ -188,8 +188,8 @@ __all__ = [
     "OLD_VERSIONS",
     "REPORTS",
     "VERSIONS",
+    "AcceptedSpec",
     "Entry",
-    "Form",
     "Part",
     "known_kind",
     "read_form",

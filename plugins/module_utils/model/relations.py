@@ -18,7 +18,7 @@ from .bfd import BfdProfile
 from .communities import Community, CommunityValue
 from .fields import nearest
 from .layer2 import L2Advertisement
-from .objects import Entry, Form, Part
+from .objects import AcceptedSpec, Entry, Part
 from .peers import Peer
 from .pools import Pool
 from .problems import ObjectRef, Report
@@ -100,7 +100,7 @@ def _meet(mine: list[Entry], kind: type[_P], refuse: Callable[[_P, _P, Report], 
 
 
 def _say_refused(
-    mine: list[Entry], written: Mapping[ObjectRef, Form], refuse: Callable[[_P, _P, Report], bool]
+    mine: list[Entry], written: Mapping[ObjectRef, AcceptedSpec], refuse: Callable[[_P, _P, Report], bool]
 ) -> None:
     """Name the oldest object that is in force in the end, so that all conflicts say the same.
 
@@ -173,7 +173,7 @@ def _resolve(entries: list[Entry]) -> None:
         entry.form = entry.before if missing else _resolved(entry.form, known)
 
 
-def _unknown(form: Form | None, known: Mapping[str, CommunityValue]) -> list[str]:
+def _unknown(form: AcceptedSpec | None, known: Mapping[str, CommunityValue]) -> list[str]:
     aliases = form.part.aliases if form is not None and isinstance(form.part, BGPAdvertisement) else ()
     return [alias for alias in aliases if alias not in known]
 
@@ -187,7 +187,7 @@ def _refuse_unknown(entry: Entry, missing: list[str], known: list[str]) -> None:
         entry.report.refuse(field, Reason.DANGLING_REFERENCE, message)
 
 
-def _resolved(form: Form | None, known: Mapping[str, CommunityValue]) -> Form | None:
+def _resolved(form: AcceptedSpec | None, known: Mapping[str, CommunityValue]) -> AcceptedSpec | None:
     """The ``spec`` is changed with it: its last good form must mean the same when the Community has gone."""
     if form is None or not isinstance(form.part, BGPAdvertisement) or not form.part.aliases:
         return form

@@ -73,7 +73,7 @@ def _services(rows: Sequence[Row]) -> Iterator[str]:
 
 def _service(row: Row) -> tuple[str, ...]:
     now, then = (", ".join(each) or "-" for each in (row.before, row.after))
-    return row.name, now, then, row.pool or "-", row.happening.value, f"{row.reason}: {row.why}"
+    return row.name, now, then, row.pool or "-", row.change.value, f"{row.reason}: {row.why}"
 
 
 def _pools(usage: Sequence[Usage]) -> Iterator[str]:

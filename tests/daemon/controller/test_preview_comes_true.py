@@ -222,7 +222,7 @@ def differences(found: Preview, cluster: Cluster) -> list[str]:
         if not row.certain and actual is not None:
             expected, actual = bool(row.after), bool(actual[0])
         if expected != actual:
-            wrong.append(f"{row.name}: said {expected}, is {actual}; {row.happening.value}: {row.why}")
+            wrong.append(f"{row.name}: said {expected}, is {actual}; {row.change.value}: {row.why}")
     return wrong
 
 
@@ -235,7 +235,7 @@ def comes_true(found: Preview, cluster: Cluster) -> None:
     assert not differences(found, cluster), words()
     # What is true is kept, and whoever waits has nothing to hope for.
     again = said(Source("now", cluster.objects()))
-    assert {row.happening.value for row in again.rows} <= {"kept", "waits"}
+    assert {row.change.value for row in again.rows} <= {"kept", "waits"}
     assert not differences(again, cluster)
 
 

@@ -9,10 +9,10 @@ from support.bounds import at_most
 from support.world import Api, Runner, pools_of
 
 from vipcast.controller.change import CONDITION
-from vipcast.ipam.allocations import Book
+from vipcast.ipam.allocations import Allocations
 from vipcast.ipam.allocator import Allocator
-from vipcast.ipam.free_addresses import Space
-from vipcast.ipam.pending import Waiting
+from vipcast.ipam.free_addresses import FreeAddresses
+from vipcast.ipam.pending import PendingServices
 from vipcast.ipam.service import ALLOCATED_FROM
 
 SMALL = pools_of(small=["10.0.0.0/30"])
@@ -317,13 +317,13 @@ class Work:
         (Allocator, "check"),
         (Allocator, "allocate"),
         (Allocator, "candidates"),
-        (Book, "__contains__"),
-        (Book, "holders"),
-        (Book, "_put"),
-        (Book, "_drop"),
-        (Space, "address"),
-        (Waiting, "_head"),
-        (Waiting, "add"),
+        (Allocations, "__contains__"),
+        (Allocations, "holders"),
+        (Allocations, "_put"),
+        (Allocations, "_drop"),
+        (FreeAddresses, "address"),
+        (PendingServices, "_head"),
+        (PendingServices, "add"),
     )
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:

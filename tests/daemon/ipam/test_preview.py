@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vipcast.daemon.legacy import read_config_map
 from vipcast.ipam import Allocation, Allocator, Refusal, Request
-from vipcast.ipam.preview import Happening, Preview, Row, preview
+from vipcast.ipam.preview import Change, Preview, Row, preview
 from vipcast.ipam.service import ALLOCATED_FROM
 from vipcast.ipam.snapshot import Source, combine
 
@@ -56,7 +56,7 @@ def rows(found: Preview) -> dict[str, Row]:
 
 def seen(found: Preview) -> dict[str, tuple[str, str]]:
     """Return what happens to each, and what it has then."""
-    return {row.key[1]: (row.happening.value, ",".join(row.after)) for row in found.rows}
+    return {row.key[1]: (row.change.value, ",".join(row.after)) for row in found.rows}
 
 
 def test_who_has_an_address_keeps_it_and_others_get_the_first_free() -> None:
@@ -183,7 +183,7 @@ def test_a_status_that_makes_no_sense_is_repaired() -> None:
     known["status"] = {"loadBalancer": {"ingress": [{"hostname": "a.example"}]}}
     found = plan(pool("one", "10.0.0.0/30"), known)
     row = rows(found)["a"]
-    assert (row.before, row.after, row.happening) == (("a.example",), ("10.0.0.0",), Happening.MOVED)
+    assert (row.before, row.after, row.change) == (("a.example",), ("10.0.0.0",), Change.MOVED)
     assert "was not given by the controller" in row.why
 
 
@@ -331,7 +331,7 @@ def test_a_pool_that_goes_costs_as_many_decisions_as_there_are_services(
     monkeypatch.setattr(Allocator, "allocate", counted)
     keys = [{"metallb.io/allow-shared-ip": f"k{number}"} for number in range(50)]
     losing = [service(f"s{number}", f"10.0.0.{number}", annotations=key) for number, key in enumerate(keys)]
-    assert len(plan(*losing, pool("one", "10.0.1.0/32")).with_(Happening.LOST)) == 49
+    assert len(plan(*losing, pool("one", "10.0.1.0/32")).with_(Change.LOST)) == 49
     # The plan is made twice. Each is decided at the start, and one is served while the others wait.
     assert len(asked) <= 2 * 3 * len(losing)
 
@@ -352,8 +352,8 @@ def test_who_is_edited_so_that_sharing_ends_moves_and_the_other_stays(end: str) 
     edited["metadata"] = {"name": "older", "namespace": "web", "annotations": annotations}
     now = Source("now.yml", [pool("p", "10.0.0.0/30", uid="1"), older, other])
     found = rows(preview(combine([now, Source("change.yml", [edited])])))
-    assert (found["other"].happening, found["other"].after) == (Happening.KEPT, ("10.0.0.0",))
-    assert (found["older"].happening, found["older"].after) == (Happening.MOVED, ("10.0.0.1",))
+    assert (found["other"].change, found["other"].after) == (Change.KEPT, ("10.0.0.0",))
+    assert (found["older"].change, found["older"].after) == (Change.MOVED, ("10.0.0.1",))
     assert all(row.certain for row in found.values())
 
 
@@ -370,7 +370,7 @@ def test_a_request_that_can_not_be_met_is_no_good_plan_though_nothing_moves() ->
     kept = service("kept", "10.0.0.0", loadBalancerIP="10.9.9.9")
     found = plan(pool("p", "10.0.0.0/30", uid="1"), kept)
     row = rows(found)["kept"]
-    assert (row.happening, row.after, row.reason) == (Happening.KEPT, ("10.0.0.0",), "AddressNotInAnyPool")
+    assert (row.change, row.after, row.reason) == (Change.KEPT, ("10.0.0.0",), "AddressNotInAnyPool")
     assert "it keeps what it has" in row.why
     assert row.unmet and not found.good
 

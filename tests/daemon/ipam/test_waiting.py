@@ -4,14 +4,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipcast.ipam.pending import Waiting
+from vipcast.ipam.pending import PendingServices
 from vipcast.model.addresses import parse_address
 
 ONE, TWO = parse_address("10.0.0.1"), parse_address("10.0.0.2")
 
 
 def test_the_first_of_a_line_that_can_not_be_served_spares_the_others_the_try() -> None:
-    waiting, tried = Waiting(), []
+    waiting, tried = PendingServices(), []
     for number in range(100):
         waiting.add((f"{number:03}", ("d", f"s{number}")), "anything", ())
     waiting.serve([ONE], lambda holder: bool(tried.append(holder)))
@@ -20,7 +20,7 @@ def test_the_first_of_a_line_that_can_not_be_served_spares_the_others_the_try() 
 
 
 def test_who_asks_for_an_address_tries_when_that_one_is_freed_and_not_before() -> None:
-    waiting, tried = Waiting(), []
+    waiting, tried = PendingServices(), []
     waiting.add(("1", ("d", "one")), "one", (ONE,))
     waiting.add(("2", ("d", "two")), "two", (TWO,))
     waiting.serve([TWO], lambda holder: not tried.append(holder))
@@ -29,7 +29,7 @@ def test_who_asks_for_an_address_tries_when_that_one_is_freed_and_not_before() -
 
 
 def test_a_service_that_changes_its_wish_leaves_its_old_line() -> None:
-    waiting, tried = Waiting(), []
+    waiting, tried = PendingServices(), []
     waiting.add(("1", ("d", "a")), "old", ())
     waiting.add(("1", ("d", "a")), "new", ())
     waiting.serve([ONE], lambda holder: not tried.append(holder))
@@ -52,7 +52,7 @@ STEPS = st.lists(
 def test_lines_serve_as_if_everybody_had_tried_in_order_of_age(
     steps: list[tuple[str, int, str, dict[str, int]]],
 ) -> None:
-    waiting, naive = Waiting(), {}
+    waiting, naive = PendingServices(), {}
     for what, number, line, room in steps:
         holder, age = ("d", str(number)), (str(number), ("d", str(number)))
         if what == "add":
@@ -66,7 +66,7 @@ def test_lines_serve_as_if_everybody_had_tried_in_order_of_age(
         assert len(waiting) == len(naive)
 
 
-def _serve_both(waiting: Waiting, naive: dict[tuple[str, str], str], room: dict[str, int]) -> None:
+def _serve_both(waiting: PendingServices, naive: dict[tuple[str, str], str], room: dict[str, int]) -> None:
     """`room` says how many of each line can be served."""
     left, served = dict(room), []
 
