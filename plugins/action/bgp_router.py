@@ -17,6 +17,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router.converge
     Outcome,
     converge,
 )
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.options import BGP_ROUTER
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import Vtysh
 
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
         try:
             vtysh = Vtysh(shell_of(self), args["vtysh_command"])
             outcome = converge(vtysh, intents.intent_from(args), options)
-        except intents.Refusal as refusal:
+        except Refusal as refusal:
             return {**result, **refusal.as_result()}
         return {**result, **_as_result(outcome, vtysh, self._task.diff)}
 

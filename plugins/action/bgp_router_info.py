@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.connection import shell_of
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.gather import gather, networks
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.options import BGP_ROUTER_INFO
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import Vtysh
 

@@ -14,7 +14,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router import e
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.connection import shell_of
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon import State, Wanted, converge
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon_removal import put_back
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason, Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.options import FRR_DAEMON
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import Shell, Vtysh
 

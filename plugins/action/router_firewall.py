@@ -11,8 +11,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.connection import shell_of
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.firewall import Wanted, converge
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.options import ROUTER_FIREWALL
 
 

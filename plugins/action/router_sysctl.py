@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.connection import shell_of
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason, Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.options import ROUTER_SYSCTL
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.sysctl import (
     State,

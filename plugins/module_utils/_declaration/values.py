@@ -16,6 +16,7 @@ from typing import Any
 
 from ..model.addresses import AddressRange, IPAddress, IPNetwork, parse_address
 from ..model.addresses import parse_range as judge_range
+from ..model.asns import LAST_ASNS, MAX_ASN, asn_problem
 
 
 class Refusal(Enum):
@@ -93,15 +94,13 @@ def as_integer(value: Any, place: Place, least: int, most: int) -> int:
     return number
 
 
-# Never the AS of a speaker: AS_TRANS (RFC 6793, 9) and the last one of each size (RFC 7300).
-# AS 0 (RFC 7607) is out of range anyway.
-RESERVED_ASNS = {23456: "AS_TRANS, RFC 6793", 65535: "RFC 7300", 4294967295: "RFC 7300"}
-
-
 def as_asn(value: Any, place: Place) -> int:
-    number = as_integer(value, place, 1, 2**32 - 1)
-    if number in RESERVED_ASNS:
-        why = f"{number} is reserved ({RESERVED_ASNS[number]}); private use is 64512 to 65534 (RFC 6996)"
+    number = as_integer(value, place, 1, MAX_ASN)
+    problem = asn_problem(number)
+    if number in LAST_ASNS:
+        problem = "is reserved (RFC 7300)"
+    if problem is not None:
+        why = f"{number} {problem}; private use is 64512 to 65534 (RFC 6996)"
         raise DeclarationError(Refusal.OUT_OF_RANGE, place, why)
     return number
 

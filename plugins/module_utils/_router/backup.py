@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 
-from .intent import Reason
+from .errors import Reason
 from .shell import Shell
 
 FOLDER = "/etc/vipcast-before"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from .intent import Refusal
+from .errors import Refusal
 from .shell import Vtysh
 
 

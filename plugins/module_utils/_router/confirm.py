@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 
 from .dialects.base import Dialect
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .settings import ROUTER, Settings
 
 # Whoever renames the folder first decides. What runs there must outlive the connection.

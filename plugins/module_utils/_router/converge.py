@@ -21,7 +21,8 @@ from . import (
     syntax,
 )
 from .dialects.base import Dialect
-from .intent import Intent, Reason, Refusal
+from .errors import Reason, Refusal
+from .intent import Intent
 from .owner import ours
 from .settings import ROUTER, Config, Settings
 from .shell import Vtysh

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from . import elsewhere, files, original, quagga_daemon, record
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .platforms import (
     GROWS,
     IP_FULL,

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import files, original, quagga_daemon, record
 from .daemon import Found, State, Wanted, assignments, look, service_name
-from .intent import Reason
+from .errors import Reason
 from .platforms import SERVICES, Platform, Service, probe
 from .shell import Shell
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from . import facts
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .shell import Shell, Vtysh
 
 OWN_COMMAND = "vtysh"

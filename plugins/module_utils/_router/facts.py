@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 
-from .intent import Reason
+from .errors import Reason
 from .shell import Shell
 
 # Names of the router itself, as C(-A) takes them.

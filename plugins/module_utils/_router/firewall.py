@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import files, record, uci, zones
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .shell import Shell
 from .uci import Section
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import detection, dialects, facts, groups, kernel, obstacles, settings, syntax
 from .dialects.base import Dialect, Tables
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .shell import Result, Shell, Vtysh
 
 Json = dict[str, Any]

@@ -13,7 +13,8 @@ import ipaddress
 from collections.abc import Iterable
 
 from . import syntax
-from .intent import Intent, Neighbor, Reason, Refusal
+from .errors import Reason, Refusal
+from .intent import Intent, Neighbor
 from .settings import Settings
 
 _RANGE = "listen range "

@@ -5,59 +5,18 @@
 
 from __future__ import annotations
 
-import enum
 import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..model.asns import MAX_ASN, asn_problem
 from ..model.defaults import MAX_PASSWORD
 from ..model.peers import keepalive_problem
 from . import bfd
+from .errors import Reason, Refusal
 from .settings import FAMILIES
 from .syntax import canonical_address, is_address
-
-
-class Reason(str, enum.Enum):
-    """The reason why a router's configuration was not changed: stable names for people, tests and reports."""
-
-    BAD_OPTION = "bad_option"
-    NO_SHELL = "no_shell"
-    NO_DAEMON = "no_daemon"
-    NO_PACKAGES = "no_packages"
-    NOT_STARTED = "not_started"
-    NO_SYSCTL = "no_sysctl"
-    NO_ZONE = "no_zone"
-    PENDING = "pending_changes"
-    NOT_FRR = "not_frr"
-    DAEMON_DOWN = "daemon_down"
-    OTHER_AS = "other_as"
-    IN_PEER_GROUP = "in_peer_group"
-    GROUP_DIFFERS = "group_differs"
-    NAME_TAKEN = "name_taken"
-    RESETS = "resets_sessions"
-    SYNTAX = "syntax_refused"
-    REFUSED = "refused_by_daemon"
-    NOT_TAKEN = "not_taken"
-    NOT_SAVED = "not_saved"
-    UNREADABLE = "unreadable"
-    NOT_SUPPORTED = "not_supported"
-    NO_INPUT = "no_input"
-    NOT_CONFIRMED = "not_confirmed"
-    OTHER_DAEMON = "other_daemon"
-    VRF_ONLY = "vrf_only"
-
-
-class Refusal(Exception):  # noqa: N818 - a decision with a name, not a failure of ours
-    """A named reason with a message for people: what is wrong, where, and what would be right."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-    def as_result(self) -> dict:
-        """Return what a module returns that was refused: the message, and the reason by its name."""
-        return {"failed": True, "changed": False, "msg": str(self), "reason": self.reason.value}
 
 
 @dataclass(frozen=True)
@@ -227,8 +186,10 @@ def _check_together(intent: Intent) -> None:
 
 
 def _asn(value: object, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**32:
-        raise _refuse(f"{where}: {value!r} is no AS number; expected 1 to 4294967295")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _refuse(f"{where}: {value!r} is no AS number; expected 1 to {MAX_ASN}")
+    if (problem := asn_problem(value)) is not None:
+        raise _refuse(f"{where}: {value} {problem}")
     return value
 
 

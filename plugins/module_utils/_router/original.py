@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from . import record
-from .intent import Reason
+from .errors import Reason
 from .shell import Shell
 
 _FILE = "/etc/frr/frr.conf"

@@ -10,7 +10,8 @@ it is too low. Whose a neighbor is, `owner` knows.
 from __future__ import annotations
 
 from . import bfd, groups, obstacles, owner, syntax
-from .intent import Intent, Neighbor, Prefix, Reason, Refusal
+from .errors import Reason, Refusal
+from .intent import Intent, Neighbor, Prefix
 from .settings import FAMILIES, OUTSIDE, ROUTER, Config, Settings, family_key, neighbor_of
 
 # What a neighbor of ours has only if it was declared: left behind by hand, each of these breaks or opens

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .shell import Shell
 
 # FRR of most systems is one package. OpenWrt has one for each daemon, and up to 24.10 none of them pulls

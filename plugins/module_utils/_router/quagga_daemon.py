@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import files, original, record
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .platforms import MANAGERS, QUAGGA_PACKAGES, Platform, Service, quagga_service
 from .shell import Shell
 

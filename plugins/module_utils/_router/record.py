@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import files
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .shell import Shell
 
 FOLDER = "/etc/vipcast-before"

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from . import facts, groups, owner
-from .intent import Intent, Reason, Refusal
+from .errors import Reason, Refusal
+from .intent import Intent
 from .settings import ROUTER, Config, Settings
 from .shell import Vtysh
 

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .syntax import mask, mask_text
 from .version import Version, parse_version
 

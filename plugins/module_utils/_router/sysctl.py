@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import files, record
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 from .platforms import probe
 from .shell import Shell
 

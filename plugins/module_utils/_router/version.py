@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .intent import Reason, Refusal
+from .errors import Reason, Refusal
 
 # FRR's configure default since 2019; what it prints in "show version" is only a value that was given.
 DEFAULT_MULTIPATH = 16

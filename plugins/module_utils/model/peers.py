@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .addresses import IPAddress, parse_address
+from .asns import MAX_ASN, asn_problem
 from .defaults import MAX_PASSWORD
 from .fields import Fields
 from .problems import Report
@@ -29,8 +30,6 @@ INTERNAL, EXTERNAL = "internal", "external"  # values of dynamicASN
 # Seconds between two attempts to connect. RFC 4271 suggests 120, with which a router that was away for a
 # moment is missed for two minutes; one TCP SYN in ten seconds costs nobody anything.
 DEFAULT_CONNECT_TIME = 10.0
-MAX_ASN = 2**32 - 1
-AS_TRANS = 23456  # RFC 6793: in the place of a number that an old speaker cannot read; nobody has it
 MIN_KEEPALIVE_TIME = 1.0  # RFC 4271 section 4.4: not more than one KEEPALIVE in a second
 # The restart time in the capability has 12 bits of seconds (RFC 4724 section 3); FRR's default is ours.
 DEFAULT_RESTART_TIME, MAX_RESTART_TIME = 120, 4095
@@ -181,9 +180,8 @@ def _read_dynamic(spec: Fields, report: Report) -> str | None:
 
 def _read_asn(spec: Fields, name: str) -> int | None:
     number = spec.integer(name, 1, MAX_ASN)
-    if number == AS_TRANS:
-        message = f"is {AS_TRANS} (AS_TRANS, RFC 6793), which nobody has; write the real number"
-        spec.report.refuse(spec.path(name), Reason.OUT_OF_RANGE, message)
+    if number is not None and (problem := asn_problem(number)) is not None:
+        spec.report.refuse(spec.path(name), Reason.OUT_OF_RANGE, problem)
     return number
 
 
@@ -352,7 +350,6 @@ __all__ = [
     "DEFAULT_CONNECT_TIME",
     "DEFAULT_HOLD_TIME",
     "DEFAULT_PORT",
-    "MAX_ASN",
     "Peer",
     "Timers",
     "keepalive_problem",

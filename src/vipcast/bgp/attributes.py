@@ -13,7 +13,6 @@ from vipcast.bgp.route import LargeCommunity, Prefix
 from vipcast.bgp.wire import Family
 from vipcast.model.addresses import IPAddress
 
-AS_TRANS = 23456  # RFC 6793 section 9
 MAX_TWO_OCTET_ASN = 0xFFFF
 
 OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED = 0x80, 0x40, 0x20, 0x10

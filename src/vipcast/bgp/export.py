@@ -10,7 +10,6 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from vipcast.bgp.attributes import (
-    AS_TRANS,
     MAX_TWO_OCTET_ASN,
     MpReach,
     Origin,
@@ -24,6 +23,7 @@ from vipcast.bgp.negotiation import Negotiated, SessionSettings
 from vipcast.bgp.route import LargeCommunity, Route
 from vipcast.bgp.wire import Family, family_of
 from vipcast.model.addresses import IPAddress
+from vipcast.model.asns import AS_TRANS
 
 DEFAULT_LOCAL_PREF = 100
 

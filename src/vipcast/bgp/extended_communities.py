@@ -15,7 +15,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from vipcast.bgp.attributes import AS_TRANS, MAX_TWO_OCTET_ASN
+from vipcast.bgp.attributes import MAX_TWO_OCTET_ASN
+from vipcast.model.asns import AS_TRANS
 
 LENGTH = 8
 _NON_TRANSITIVE = 0x40

@@ -15,13 +15,14 @@ from ipaddress import IPv4Address
 
 from vipcast.bgp.attribute_decoder import decode_attributes
 from vipcast.bgp.attribute_encoder import encode_attributes
-from vipcast.bgp.attributes import AS_TRANS, MAX_TWO_OCTET_ASN, Code, PathAttributes, Problem, Treatment
+from vipcast.bgp.attributes import MAX_TWO_OCTET_ASN, Code, PathAttributes, Problem, Treatment
 from vipcast.bgp.capabilities import Capability, FourOctetAsn, decode_capabilities, encode_capabilities
 from vipcast.bgp.error_codes import ErrorCode, OpenError, UpdateError, describe
 from vipcast.bgp.errors import LocalError, RemoteError
 from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH, Frame, MessageType, encode_frame
 from vipcast.bgp.route import Prefix
 from vipcast.bgp.wire import FAMILIES, Family, MalformedError, PackedPrefixes, Reader, encode_prefixes
+from vipcast.model.asns import AS_TRANS
 
 VERSION = 4
 NO_ATTRIBUTES = PathAttributes()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
 
-from vipcast.bgp.attributes import AS_TRANS
 from vipcast.bgp.capabilities import (
     MAX_RESTART_TIME,
     Capability,
@@ -29,10 +28,10 @@ from vipcast.bgp.framing import EXTENDED_MAX_LENGTH, MAX_LENGTH
 from vipcast.bgp.messages import Open
 from vipcast.bgp.wire import Family
 from vipcast.model.addresses import IPAddress
+from vipcast.model.asns import AS_TRANS, asn_problem
 
 MIN_HOLD_TIME = 3
 MAX_HOLD_TIME = 0xFFFF
-MAX_ASN = 0xFFFFFFFF
 
 Dynamic = Literal["internal", "external"]
 
@@ -90,8 +89,8 @@ class SessionSettings:
             raise LocalError("the peer's AS: either a number, or internal or external")
         asns = ("local", self.local_asn), ("remote", self.remote_asn), ("shown", self.shown_asn)
         for what, asn in asns:
-            if asn is not None and (not 1 <= asn <= MAX_ASN or asn == AS_TRANS):
-                raise LocalError(f"{what} AS number {asn}: 1 to {MAX_ASN} without {AS_TRANS} would be right")
+            if asn is not None and (problem := asn_problem(asn)) is not None:
+                raise LocalError(f"{what} AS number {asn} {problem}")
 
     @property
     def speaking_asn(self) -> int:

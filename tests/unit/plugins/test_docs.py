@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason as RouterReason
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.facts import Health
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason as RouterReason
 from ansible_collections.vipcast.baremetal.plugins.module_utils.model.reasons import Reason, RefusalReason
 
 ROOT = Path(__file__).parents[3]

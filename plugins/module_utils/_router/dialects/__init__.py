@@ -8,7 +8,7 @@ docs/design/0023-router-software.md says what a dialect is, and what another one
 
 from __future__ import annotations
 
-from ..intent import Reason, Refusal
+from ..errors import Reason, Refusal
 from ..shell import Vtysh
 from .base import Dialect
 from .frr import Frr

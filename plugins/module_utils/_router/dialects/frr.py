@@ -11,7 +11,8 @@ from typing import Any
 
 from .. import candidate, delta, detection, facts, settings, startup
 from .. import plan as plans
-from ..intent import Intent, Refusal
+from ..errors import Refusal
+from ..intent import Intent
 from ..settings import Config, Settings
 from ..shell import Result
 from .base import Dialect, Sessions, Tables

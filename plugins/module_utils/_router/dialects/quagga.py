@@ -19,7 +19,8 @@ from typing import Any
 
 from .. import delta, facts, settings
 from .. import plan as plans
-from ..intent import Intent, Neighbor, Reason, Refusal
+from ..errors import Reason, Refusal
+from ..intent import Intent, Neighbor
 from ..settings import Config, Settings
 from ..shell import Result
 from ..startup import Startup

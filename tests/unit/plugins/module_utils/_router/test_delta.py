@@ -11,12 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router import delta, report, settings
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import (
-    Intent,
-    Reason,
-    Refusal,
-    intent_from,
-)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Intent, intent_from
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.plan import plan
 
 LIMIT = 16

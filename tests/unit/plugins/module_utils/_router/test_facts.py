@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router import facts
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Refusal
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "frr"
 # The recordings have three nodes and two.

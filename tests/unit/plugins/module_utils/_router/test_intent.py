@@ -6,11 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import (
-    Reason,
-    Refusal,
-    intent_from,
-)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import intent_from
 
 NODE = {"address": "10.31.8.1", "remote_as": 64513}
 

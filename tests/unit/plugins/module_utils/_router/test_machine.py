@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router import files, kernel
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason, Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import (
     Result,
     Shell,

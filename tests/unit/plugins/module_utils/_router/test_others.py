@@ -18,11 +18,8 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router import (
 )
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.confirm import undo
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.dialects.frr import Frr
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import (
-    Reason,
-    Refusal,
-    intent_from,
-)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import intent_from
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.plan import plan
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import Result, Shell, Vtysh
 

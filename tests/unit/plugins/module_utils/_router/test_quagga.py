@@ -16,12 +16,9 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router.converge
     converge,
 )
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.dialects import of, quagga
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.gather import gather
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import (
-    Reason,
-    Refusal,
-    intent_from,
-)
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import intent_from
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import Vtysh
 
 from . import quagga_vtysh

@@ -15,7 +15,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router import (
 )
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon import State, Wanted
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon_removal import put_back
-from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent import Reason, Refusal
+from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 
 from .test_machine import local_shell
 
