@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from integration.router.play import Player
 
 from .machine import OpenWrt
@@ -31,6 +33,12 @@ def test_all_that_bgp_takes_and_then_what_bfd_takes(router: OpenWrt, player: Pla
     assert second.drift == looked.drift
     assert "bfdd" in daemons(router)
     assert router.sh("ip -j route").startswith("[")
+
+
+def test_its_name_is_not_this_machines(router: OpenWrt) -> None:
+    """It takes the name from its configuration when it boots."""
+    assert router.sh("hostname").strip() == "OpenWrt"
+    assert router.sh("readlink /proc/self/ns/uts").strip() != str(Path("/proc/self/ns/uts").readlink())
 
 
 def test_frr_for_ospf_alone_gets_bgp(router: OpenWrt, player: Player) -> None:

@@ -44,7 +44,7 @@ exit
 
 HASH_POLICIES = tuple(f"/proc/sys/net/{family}/fib_multipath_hash_policy" for family in ("ipv4", "ipv6"))
 # Everything that runs in it ends with its first process.
-_OWN_PROCESSES = ("unshare", "--pid", "--mount", "--fork", "--kill-child=KILL")
+_OWN_PROCESSES = ("unshare", "--pid", "--mount", "--uts", "--fork", "--kill-child=KILL")
 WAIT = "trap : TERM; while :; do sleep 60 & wait; done"
 # watchfrr would start again what ends before it does.
 _END = """
@@ -92,7 +92,7 @@ class Machine:
         """Start the router's first process, and write the shell that enters it."""
         first = self._start_first_process()
         self.shell_path.write_text(
-            f'#!/bin/sh\nexec nsenter -t {first} -n -p -m chroot {self.root} /bin/sh "$@"\n'
+            f'#!/bin/sh\nexec nsenter -t {first} -n -p -m -u chroot {self.root} /bin/sh "$@"\n'
         )
         self.shell_path.chmod(0o755)
         seen = self.sh("ls -d /proc/[0-9]*").split()
