@@ -223,7 +223,7 @@ class Fields:
         return self.has(name) and self.data[name] not in (False, "", [], {})
 
     def done(self) -> None:
-        """Everything known has been asked for: the rest are slips of the pen, and the object is not used."""
+        """Everything known has been asked for: the rest are misspelled, and the object is not used."""
         for name in self.data:
             if name not in self._asked:
                 message = f"is not a field of this object{nearest(str(name), self._asked)}"

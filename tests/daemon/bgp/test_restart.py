@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from daemon.bgp.simulated_network import neighbor
-from daemon.bgp.test_neighbor import hosts, one_session, simulated_network
+from daemon.bgp.test_peer_sessions import hosts, one_session, simulated_network
 from daemon.bgp.test_session import LOCAL, done, peer_open, said, session_in
 
 from vipcast.bgp.capabilities import GracefulRestart
