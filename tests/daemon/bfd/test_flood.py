@@ -11,9 +11,9 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from daemon.bfd.control_packets import control, dropped
 from daemon.bfd.harness import Asker, BfdProcess, Ends, both_up, settings
 from daemon.bfd.pod import flood, inside
-from daemon.bfd.test_interfaces import control, dropped
 from daemon.interop.network import Cable
 
 from vipcast.bfd.echo import encode as encode_echo

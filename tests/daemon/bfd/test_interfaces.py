@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from ipaddress import ip_address
 
 import pytest
+from daemon.bfd.control_packets import control, dropped
 from daemon.bfd.harness import NODE, ROUTER, Asker, BfdProcess, Ends, both_up, settings
 from daemon.bfd.pod import Pod, datagram, inside, pod
 from daemon.interop.network import Cable, run
 
-from vipcast.bfd.fsm import BfdState, Diagnostic
+from vipcast.bfd.fsm import BfdState
 from vipcast.bfd.packet import ControlPacket, Drop
 from vipcast.bfd.session import Variables
 from vipcast.bfd.settings import BfdSettings
@@ -22,24 +22,6 @@ from vipcast.bfd_agent.entry import Entry
 from vipcast.bfd_agent.table import Table
 from vipcast.net.bfd_sockets import Datagram, ReceiverKey
 from vipcast.net.route_lookup import interfaces_to
-
-
-def control(**values: object) -> ControlPacket:
-    plain: dict[str, object] = {
-        "state": BfdState.DOWN,
-        "diagnostic": Diagnostic.NONE,
-        "detect_multiplier": 3,
-        "my_discriminator": 0xABCDEF,
-        "your_discriminator": 0,
-        "desired_min_tx": 1.0,
-        "required_min_rx": 0.3,
-    }
-    return ControlPacket(**{**plain, **values})  # type: ignore[arg-type]
-
-
-def dropped(process: BfdProcess) -> dict[str, int]:
-    found: dict[str, int] = json.loads(process.get("/status")[1])["status"]["dropped"]
-    return found
 
 
 @pytest.mark.parametrize("reverse_path", [0, 2])

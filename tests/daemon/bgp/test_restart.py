@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from daemon.bgp.driven_session import LOCAL, done, peer_open, said, session_in
 from daemon.bgp.simulated_network import neighbor
-from daemon.bgp.test_peer_sessions import hosts, one_session, simulated_network
-from daemon.bgp.test_session import LOCAL, done, peer_open, said, session_in
+from daemon.bgp.two_peers import hosts, one_session, simulated_network
 
 from vipcast.bgp.capabilities import GracefulRestart
 from vipcast.bgp.events import Disconnect

@@ -10,7 +10,7 @@ import tracemalloc
 from ipaddress import ip_address, ip_network
 
 import pytest
-from daemon.bgp.test_listener import OPEN, SimulatedNetwork, call, mirrored, peer_settings, until
+from daemon.bgp.listening import OPEN, SimulatedNetwork, call, mirrored, peer_settings, until
 from support.ports import free_port
 
 from vipcast.bgp.fsm import State

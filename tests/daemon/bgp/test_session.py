@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from daemon.bgp.cable import settings
+from daemon.bgp.driven_session import LOCAL, ROUTER_ID, done, peer_open, said, session_in
 from daemon.bgp.wire_cases import CASES, octets
-from support.bounds import at_most
 
 from vipcast.bgp.capabilities import (
     EnhancedRefresh,
@@ -25,55 +25,13 @@ from vipcast.bgp.capabilities import (
 from vipcast.bgp.error_codes import Cease, ErrorCode
 from vipcast.bgp.errors import LocalError
 from vipcast.bgp.events import Connect, Disconnect, StateChanged
-from vipcast.bgp.framing import FrameBuffer, MessageType, encode_frame
+from vipcast.bgp.framing import MessageType, encode_frame
 from vipcast.bgp.fsm import Action, Event, State, transition
-from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update, decode, encode
+from vipcast.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh, Update, encode
 from vipcast.bgp.negotiation import derive_router_id
 from vipcast.bgp.route import Route
 from vipcast.bgp.session import Session
 from vipcast.bgp.wire import Family
-
-LOCAL = ip_address("10.99.0.1")
-ROUTER_ID = IPv4Address("10.99.0.2")
-
-
-def peer_open(asn: int = 64512, hold: int = 9, router_id: IPv4Address = ROUTER_ID) -> Open:
-    return Open.of(asn, hold, router_id, Multiprotocol(Family.IPV4_UNICAST))
-
-
-def said(session: Session) -> list[Message]:
-    buffer = FrameBuffer()
-    buffer.max_length = 65535
-    more = at_most()
-    while more() and (data := session.data_to_send()):
-        buffer.receive(data)
-    return [decode(frame) for frame in buffer]
-
-
-def done(session: Session) -> list[object]:
-    events = []
-    more = at_most()
-    while more() and (event := session.next_event()) is not None:
-        events.append(event)
-    return events
-
-
-def session_in(state: State, **others: object) -> Session:
-    """Brought there by what really brings it there."""
-    session = Session(settings(**others))
-    if state is State.IDLE:
-        return session
-    session.start(0.0, passive=state is State.ACTIVE)
-    if state in (State.CONNECT, State.ACTIVE):
-        return session
-    session.connected(0.0, LOCAL)
-    if state is not State.OPEN_SENT:
-        session.receive_data(encode(peer_open()), 0.0)
-    if state is State.ESTABLISHED:
-        session.receive_data(encode(Keepalive()), 0.0)
-    assert session.state is state
-    said(session), done(session)
-    return session
 
 
 def message_of(event: Event) -> Message | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from daemon.cli.test_status import DOWN, NOW, UP
-
-from vipcast.cli.cluster import cluster_lines
+from daemon.cli.cluster_output import shown
+from daemon.cli.status_documents import DOWN, UP
 
 ONE, TWO = {**UP, "node": "n1"}, {**UP, "node": "n2", "drain": "shuttingDown"}
 REFUSED = {"announced": False, "address": "10.9.0.1", "reason": "noEndpoints", "message": "nobody serves"}
@@ -20,10 +19,6 @@ def announced(node: str, *peers: str) -> dict[str, Any]:
 
 def service(*entries: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"namespace": "web", "name": "shop", "addresses": list(entries), **more}
-
-
-def shown(**parts: Any) -> list[str]:
-    return list(cluster_lines({"nodes": [], "sessions": [], "services": [], **parts}, NOW))
 
 
 def verdict(*entries: dict[str, Any], sessions: Any = (ONE, TWO)) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from daemon.cli.test_cluster import shown
-from daemon.cli.test_status import NOW, document
+from daemon.cli.cluster_output import shown
+from daemon.cli.status_documents import NOW, document
 
 from vipcast.cli.layer2_lines import process_lines
 from vipcast.cli.status import speaker_lines

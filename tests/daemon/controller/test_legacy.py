@@ -15,8 +15,8 @@ import jinja2
 import pytest
 from daemon.speaker.cluster import ROLE, Cluster, Speaker
 from daemon.speaker.conftest import cluster
-from daemon.speaker.test_legacy import write
-from daemon.speaker.test_run import eventually
+from daemon.speaker.legacy_config import write
+from support.waiting import eventually
 
 from vipcast.k8s import Json
 from vipcast.k8s import resource as resources

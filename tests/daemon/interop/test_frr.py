@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from daemon.interop.frr import NODE, NODE6, ROUTER6, Router
+from daemon.interop.frr_config import config
 from daemon.interop.speaker import Speaker, eventually, peer
 
 from vipcast.bgp.framing import MessageType
@@ -17,29 +18,6 @@ from vipcast.bgp.route import Route
 pytestmark = pytest.mark.netns
 
 VIP, VIP2, VIP6 = ip_network("10.9.0.1/32"), ip_network("10.9.0.2/32"), ip_network("fd00::1/128")
-
-
-def config(*lines: str, asn: int = 64512, remote: int = 64513, node: str = NODE, timers: str = "3 9") -> str:
-    return "\n".join(
-        (
-            f"router bgp {asn}",
-            " bgp router-id 10.99.0.2",
-            " no bgp ebgp-requires-policy",
-            " no bgp default ipv4-unicast",
-            " bgp log-neighbor-changes",
-            f" timers bgp {timers}",
-            f" neighbor {node} remote-as {remote}",
-            f" neighbor {node} timers connect 1",
-            *(f" neighbor {node} {line}" for line in lines),
-            " address-family ipv4 unicast",
-            f"  neighbor {node} activate",
-            " exit-address-family",
-            " address-family ipv6 unicast",
-            f"  neighbor {node} activate",
-            " exit-address-family",
-            "exit",
-        )
-    )
 
 
 def test_routes_arrive_with_exactly_the_attributes_asked_for(router: Router) -> None:

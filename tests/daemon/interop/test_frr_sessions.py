@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from daemon.interop.frr import NODE, NODE6, ROUTER6, Router
+from daemon.interop.frr_config import config
 from daemon.interop.network import eventually, run
 from daemon.interop.process import command
 from daemon.interop.speaker import Speaker, peer
-from daemon.interop.test_frr import config
 from support.netstat import counter
 
 from vipcast.bgp.fsm import State

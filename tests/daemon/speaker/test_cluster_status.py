@@ -6,34 +6,21 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.cluster_status import PROGRAM, ask
+from daemon.speaker.reports import Reports, no_trouble_of, services_are, session_is
 from daemon.speaker.router import Router
-from daemon.speaker.test_reports import Reports, eventually, no_trouble_of, services_are, session_is
 from support.ports import free_port
+from support.waiting import eventually
 
 from vipcast.k8s.resource import BGP_SESSION_STATES, NODES, SERVICE_BGP_STATUSES
 
 pytestmark = pytest.mark.apiserver
-
-PROGRAM = [sys.executable, "-c", "import sys; from vipcast.cli import main; sys.exit(main())"]
-
-
-async def ask(
-    cluster: Cluster, *flags: str, kubeconfig: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """The program as a person starts it."""
-    place = ("--kubeconfig", str(kubeconfig or cluster.api.kubeconfig), "--namespace", cluster.name)
-    command = [*PROGRAM, "status", "--cluster", *place, "--lb-class", f"test.io/{cluster.name}", *flags]
-    return await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, check=False, timeout=30, env=dict(os.environ)
-    )
 
 
 def rows(text: str, first: str) -> list[list[str]]:

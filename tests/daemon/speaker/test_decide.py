@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from daemon.speaker.layer2_world import LAYER2_ALONE
 from daemon.speaker.snapshots import (
     HERE,
     THERE,
@@ -24,7 +25,6 @@ from daemon.speaker.snapshots import (
     snapshot,
     two_preferences,
 )
-from daemon.speaker.test_decide_layer2 import LAYER2_ALONE
 
 from vipcast.bgp.route import Route
 from vipcast.speaker.decide import Verdict, decide

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from daemon.speaker.layer2_world import ABC, VIP, on, world
 from daemon.speaker.snapshots import (
     WEB,
     advertisement,
@@ -24,45 +25,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipcast.election import Electorate
-from vipcast.speaker.decide import Snapshot
-from vipcast.speaker.kube_types import EXCLUDE_LABEL, Endpoint, Node, Service, read_service
+from vipcast.speaker.kube_types import EXCLUDE_LABEL, Node, Service, read_service
 from vipcast.speaker.layer2.decide import Layer2Decision, decide_layer2, why_not
 from vipcast.speaker.reasons import NotAnnounced
 
-# Those that BGP has not. The last ones are of the process beside the speaker: `test_layer2_verdicts`.
-LAYER2_ALONE = {
-    NotAnnounced.NODE_NOT_READY,
-    NotAnnounced.NODE_OUT_OF_SERVICE,
-    NotAnnounced.SHARED_WITH_SELECTORS,
-    NotAnnounced.SHARED_ELSEWHERE,
-    NotAnnounced.NO_CANDIDATE,
-    NotAnnounced.NO_INTERFACE,
-    NotAnnounced.NO_KEY,
-    NotAnnounced.NO_PROCESS,
-    NotAnnounced.STARTING,
-    NotAnnounced.PROBING,
-    NotAnnounced.DUPLICATE,
-}
-VIP = ipaddress.ip_address("10.9.0.1")
 SIX = ipaddress.ip_address("fd09::1")
 MAIL = ("default", "mail")
-PLAIN = configuration(pool(), l2_advertisement())
-ABC = nodes("a", "b", "c")
-
-
-def world(*services: Service, **changes: Any) -> Snapshot:
-    every = services or (service(),)
-    plain = snapshot(*every, configuration=PLAIN, nodes=ABC)
-    endpoints = {each.key: (on("a"), on("b"), on("a", 6), on("b", 6)) for each in every}
-    return (
-        replace(plain, endpoints=endpoints, **changes)
-        if "endpoints" not in changes
-        else replace(plain, **changes)
-    )
-
-
-def on(node: str, family: int = 4, *, able: bool = True) -> Endpoint:
-    return Endpoint(family, node, able)
 
 
 def everyone(*names: str) -> Electorate:

@@ -8,18 +8,18 @@ import contextlib
 import signal
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from daemon.interop.network import lacking, run
 from daemon.layer2_agent.harness import VIP, Layer2Process, Net
+from daemon.speaker.capabilities import only
 from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.cluster_status import ask
 from daemon.speaker.namespaces import api_reachable_in
-from daemon.speaker.test_cluster_status import ask
-from daemon.speaker.test_rights import only
+from support.waiting import eventually
 
 from vipcast.election import order
 from vipcast.k8s import API_ERRORS, Json
@@ -27,15 +27,6 @@ from vipcast.k8s.resource import NODES, SERVICE_L2_STATUSES
 
 pytestmark = [pytest.mark.apiserver, pytest.mark.netns]
 CORNER = "vipcast.io/corner"
-
-
-async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
-    """The first answer that is true."""
-    end = time.monotonic() + seconds
-    while not (answer := await question()):
-        assert time.monotonic() < end, f"not in time; the last answer was {answer!r}"
-        await asyncio.sleep(0.1)
-    return answer
 
 
 class Fleet:

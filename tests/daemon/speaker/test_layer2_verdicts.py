@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from daemon.speaker.layer2_world import ABC, VIP, on, world
 from daemon.speaker.snapshots import WEB, configuration, l2_advertisement, labels, nodes, pool, service
-from daemon.speaker.test_decide_layer2 import ABC, VIP, on, world
 
 from vipcast.election import order
 from vipcast.k8s import Json, Key

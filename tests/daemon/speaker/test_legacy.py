@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.legacy_config import write
 from daemon.speaker.router import Router
-from daemon.speaker.test_run import eventually
 from support.following import until
+from support.waiting import eventually
 
 from vipcast.k8s import resource as resources
 
@@ -31,15 +32,6 @@ address-pools:
 bgp-communities:
   mine: 64512:10
 {more}"""
-
-
-async def write(cluster: Cluster, text: str) -> None:
-    body = {"metadata": {"name": "config"}, "data": {"config": text}}
-    path = resources.CONFIG_MAPS.path(cluster.name)
-    if (await cluster.client.list(path, field_selector="metadata.name=config")).items:
-        await cluster.client.patch(resources.CONFIG_MAPS.path(cluster.name, "config"), body)
-    else:
-        await cluster.client.create(path, body)
 
 
 async def problems(speaker: Speaker) -> list[str]:

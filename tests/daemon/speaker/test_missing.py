@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.router import Router
-from daemon.speaker.test_run import eventually
 from support.following import until
+from support.waiting import eventually
 
 from vipcast.daemon.options import DATA_PLANE_NONE, Options
 from vipcast.daemon.run import Daemon

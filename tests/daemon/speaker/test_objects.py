@@ -11,20 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from daemon.speaker.peer_statuses import ROUTE, SIX, status
 from hypothesis import given
 from hypothesis import strategies as st
 from support.apiserver import ApiServer
 
 from vipcast.bfd.fsm import BfdState, Diagnostic
-from vipcast.bgp.capabilities import Multiprotocol, RouteRefresh
-from vipcast.bgp.counters import Counters
+from vipcast.bgp.export import Withheld
 from vipcast.bgp.fsm import State
-from vipcast.bgp.rib import Withheld
 from vipcast.bgp.route import Route
-from vipcast.bgp.wire import Family
 from vipcast.model.peers import Peer
 from vipcast.net.bfd import BfdStatus
-from vipcast.net.status import PeerStatus
 from vipcast.speaker.bgp.session_status import PeerView
 from vipcast.speaker.decide import Verdict
 from vipcast.speaker.reasons import NotAnnounced, NotWeighted
@@ -42,39 +39,9 @@ from vipcast.speaker.reporting.status_objects import (
 OWNER = Owner("n1", "6b8f", "default")
 PEER = Peer(name="tor", address=ipaddress.ip_address("10.31.254.251"), local_asn=64513, remote_asn=64512)
 HERE = ipaddress.ip_address("10.9.0.1")
-ROUTE = Route(ipaddress.ip_network("10.9.0.1/32"))
-SIX = Route(ipaddress.ip_network("fd09::1/128"))
 ANNOUNCED = Verdict(HERE, prefixes=(ROUTE.prefix,), peers=("tor",))
 WEIGHTED = replace(ANNOUNCED, unweighted=NotWeighted.CLUSTER_POLICY)
 REFUSED = Verdict(HERE, NotAnnounced.NO_ENDPOINTS, "the service has no endpoint that can serve")
-
-
-def status(**changes: Any) -> PeerStatus:
-    plain = PeerStatus(
-        name="tor",
-        state=State.ESTABLISHED,
-        since_monotonic=1.0,
-        since_wall=1767355677.0,
-        last_error="we ended the session: Hold Timer Expired",
-        last_error_wall=1767355600.0,
-        next_attempt_monotonic=None,
-        local_address=ipaddress.ip_address("10.31.254.1"),
-        local_router_id=ipaddress.IPv4Address("10.31.254.1"),
-        remote_router_id=ipaddress.IPv4Address("10.0.0.1"),
-        hold_time=9.0,
-        keepalive_time=10 / 3,
-        local_capabilities=(Multiprotocol(Family.IPV4_UNICAST), RouteRefresh()),
-        remote_capabilities=(Multiprotocol(Family.IPV4_UNICAST),),
-        announced=frozenset({ROUTE}),
-        pending=frozenset(),
-        withheld={SIX: Withheld.FAMILY_NOT_NEGOTIATED},
-        counters=Counters(established=2),
-        remote_address=ipaddress.ip_address("10.31.254.251"),
-        problem="nobody listens",
-        lost="the peer ended the session: Cease/Administrative Shutdown: new fans at noon",
-        lost_wall=1767355600.0,
-    )
-    return replace(plain, **changes)
 
 
 FULL = PeerView(

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from daemon.speaker.cluster import Cluster
-from daemon.speaker.test_reports import eventually
 from support.apiserver import ApiServer
+from support.waiting import eventually
 
 from vipcast.k8s import ApiError, Client, Json, find_access
 from vipcast.k8s.client import Listing, WatchEvent

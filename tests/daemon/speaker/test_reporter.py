@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from daemon.speaker.test_objects import status
+from daemon.speaker.peer_statuses import status
 
 from vipcast.bgp.fsm import State
 from vipcast.k8s import Json

@@ -4,77 +4,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 from daemon.speaker.cluster import Cluster, Speaker
+from daemon.speaker.reports import Reports, no_trouble_of, services_are, session_is
 from daemon.speaker.router import Router
 from support.following import until
 from support.ports import free_port
+from support.waiting import eventually
 
-from vipcast.k8s import Json, Resource
+from vipcast.k8s import Json
 from vipcast.k8s.resource import BGP_SESSION_STATES, CONFIG_MAPS, NODES, SERVICE_BGP_STATUSES
 from vipcast.speaker.reporting.status_objects import OURS
 
 pytestmark = pytest.mark.apiserver
 
 
-class Reports:
-    """Return what the speakers of a namespace have written."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-
-    async def items(self, resource: Resource) -> list[Json]:
-        listing = await self._cluster.client.list(resource.path(self._cluster.name))
-        return sorted(listing.items, key=lambda item: str(item["metadata"]["name"]))
-
-    async def session(self, peer: str = "tor") -> Json:
-        """The status of the only BGPSessionState of a peer; {} while there is none."""
-        every = [item["status"] for item in await self.items(BGP_SESSION_STATES)]
-        found = [status for status in every if status["peerName"] == peer]
-        assert len(found) <= 1
-        return found[0] if found else {}
-
-    async def services(self) -> dict[str, Json]:
-        """Status by the service's name."""
-        every = [item["status"] for item in await self.items(SERVICE_BGP_STATUSES)]
-        found = {status["serviceName"]: status for status in every}
-        assert len(found) == len(every)
-        return found
-
-
 @pytest.fixture
 def reports(cluster: Cluster) -> Reports:
     return Reports(cluster)
-
-
-async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
-    """The first answer that is true."""
-    end = time.monotonic() + seconds
-    while not (answer := await question()):
-        assert time.monotonic() < end, f"not in time; the last answer was {answer!r}"
-        await asyncio.sleep(0.1)
-    return answer
-
-
-def session_is(reports: Reports, peer: str = "tor", **wanted: Any) -> Callable[[], Awaitable[Json]]:
-    """A question: the session's status, once it has these values."""
-
-    async def ask() -> Json:
-        status = await reports.session(peer)
-        return status if wanted.items() <= status.items() else {}
-
-    return ask
-
-
-def services_are(reports: Reports, *names: str) -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        return (await reports.services()).keys() == set(names)
-
-    return ask
 
 
 async def test_a_session_is_told_with_all_that_both_sides_agreed_on(
@@ -355,11 +304,6 @@ async def test_an_outage_of_the_api_changes_nothing_and_is_caught_up_with(
 async def trouble_of(speaker: Speaker) -> bool:
     found = (await speaker.status())["reports"]
     return bool(found["problem"]) and found["failures"] > 0
-
-
-async def no_trouble_of(speaker: Speaker) -> bool:
-    found = (await speaker.status())["reports"]
-    return found["problem"] is None and found["waiting"] == 0
 
 
 async def test_nothing_is_written_while_nothing_happens(

@@ -14,7 +14,8 @@ from daemon.bfd.harness import BfdProcess, BfdRouter
 from daemon.interop.frr import NODE, ROUTER, missing
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.namespaces import api_reachable_in
-from daemon.speaker.test_reports import Reports, eventually, session_is
+from daemon.speaker.reports import Reports, session_is
+from support.waiting import eventually
 
 from vipcast.k8s import Json
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from daemon.bfd.harness import BfdProcess, BfdRouter
 from daemon.interop.frr import NODE
+from daemon.speaker.capabilities import only
 from daemon.speaker.cluster import Cluster, Speaker
 from daemon.speaker.frr_cluster import announced, config, frr, in_kernel, inside, only_peer
 from daemon.speaker.namespaces import api_reachable_in, until_told
@@ -27,12 +28,6 @@ UNNUMBERED = "\n ".join(
         "neighbor eth0 timers 3 9",
     )
 )
-
-
-def only(*capabilities: str) -> tuple[str, ...]:
-    """Start it as the kubelet does: all capabilities are dropped but these, and none can be gained."""
-    kept = ",".join(("-all", *(f"+{name}" for name in capabilities)))
-    return ("setpriv", "--no-new-privs", "--inh-caps=-all", f"--bounding-set={kept}", "--")
 
 
 async def unnumbered(cluster: Cluster) -> Any:

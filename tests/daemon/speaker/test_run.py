@@ -6,31 +6,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from daemon.speaker.cluster import KINDS, Cluster, Speaker
 from daemon.speaker.router import Router
 from support.following import until
+from support.waiting import eventually
 
 pytestmark = pytest.mark.apiserver
-
-
-async def eventually(question: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
-    """The first answer that is true."""
-    end = time.monotonic() + seconds
-    while not (answer := await _quietly(question)):
-        assert time.monotonic() < end, f"not in time; the last answer was {answer!r}"
-        await asyncio.sleep(0.1)
-    return answer
-
-
-async def _quietly(question: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await question()
-    except (OSError, ValueError):  # not listening yet, or no service yet
-        return None
 
 
 async def test_a_service_is_announced_and_withdrawn_with_its_last_endpoint(

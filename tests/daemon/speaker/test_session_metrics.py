@@ -7,7 +7,7 @@ import ipaddress
 from dataclasses import replace
 
 import pytest
-from daemon.speaker.test_objects import status
+from daemon.speaker.peer_statuses import status
 
 from vipcast.bfd.fsm import BfdState
 from vipcast.bfd.settings import BfdCounters

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.control.test_load_balancer_image import FOREIGN, PROCESSORS, play, unpacked
+from integration.control.image_role import FOREIGN, PROCESSORS, play, unpacked
 from support.apiserver import ApiServer
 from support.controllers import NAMESPACE, Controller, prepare, rbac, until
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.cluster.test_plan_in_role import Run, play
+from integration.cluster.role_run import Run, play
 from support.apiserver import ApiServer
 
 NAME = "vipcast-members"

@@ -12,27 +12,8 @@ import time
 from typing import Any
 
 import pytest
+from integration.cluster.kube_proxy_objects import CONFIGURATION, LABELS
 from support.apiserver import ApiServer
-
-CONFIGURATION = """\
-apiVersion: kubeproxy.config.k8s.io/v1alpha1
-bindAddress: 0.0.0.0
-clientConnection:
-  acceptContentTypes: ""
-  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
-# Kept by hand: see the ticket.
-clusterCIDR: 10.8.64.0/18
-conntrack:
-  maxPerCore: null
-ipvs:
-  excludeCIDRs: null
-  scheduler: ""
-  strictARP: false  # MetalLB wants true
-kind: KubeProxyConfiguration
-mode: "ipvs"
-nodePortAddresses: null
-"""
-LABELS = {"k8s-app": "kube-proxy"}
 
 
 @pytest.fixture

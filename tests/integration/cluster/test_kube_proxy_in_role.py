@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from integration.cluster.test_kube_proxy import CONFIGURATION, LABELS
-from integration.cluster.test_plan_in_role import Run, play
+from integration.cluster.kube_proxy_objects import CONFIGURATION, LABELS
+from integration.cluster.role_run import Run, play
 from support.apiserver import ApiServer
 
 PLACE = ("--namespace", "kube-system")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.cluster.test_kube_proxy import CONFIGURATION
+from integration.cluster.kube_proxy_objects import CONFIGURATION
 from support.apiserver import ApiServer
 
 # `make ansible-versions` runs it with each version.

@@ -15,7 +15,7 @@ from ansible_collections.vipcast.baremetal.plugins.filter.configuration_secrets 
 from ansible_collections.vipcast.baremetal.plugins.filter.declaration import declaration
 from ansible_collections.vipcast.baremetal.plugins.filter.router_intent import router_intent
 
-from .test_declaration import hostvars, pools, read
+from .inventory import hostvars, pools, read
 
 SELECTOR = {"match_expressions": [{"key": "zone", "operator": "In", "values": ["outside"]}]}
 TWO_POOLS = [

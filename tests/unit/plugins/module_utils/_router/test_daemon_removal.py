@@ -12,7 +12,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router import o
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon import State, Wanted, converge
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon_removal import put_back
 
-from .test_machine import local_shell
+from .local_shell import local_shell
 
 # FRR as far as this needs it: the service runs what the file says, and vtysh says what runs.
 VTYSH = """#!/bin/sh

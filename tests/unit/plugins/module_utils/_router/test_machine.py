@@ -13,11 +13,11 @@ import pytest
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router import files, kernel
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import (
-    Result,
-    Shell,
     Vtysh,
 )
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.version import parse_version
+
+from .local_shell import local_shell
 
 DAEMONS = """# which daemons
 bgpd=no
@@ -208,19 +208,6 @@ def test_a_question_that_ends_quaggas_bgpd_is_not_asked() -> None:
     assert version.allows("show ip bgp neighbors 10.31.8.1 received-routes")
     assert not version.allows("show ip bgp neighbors 10.31.8.1 prefix-counts")
     assert not version.allows("show bgp summary json")
-
-
-def local_shell(takes_input: bool, log: list[str]) -> Shell:
-    """A shell on this machine, through /bin/sh, and a list of what it was told."""
-
-    def execute(script: str, data: bytes | None) -> Result:
-        log.append(script)
-        done = subprocess.run(
-            ["/bin/sh", "-c", script], input=data, capture_output=True, timeout=20, check=False
-        )
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    return Shell(execute, takes_input)
 
 
 AWKWARD = "a 'quoted' \"line\"\n$HOME `id` \\n %s\n\n" + "x" * 50000 + "\nend\n"

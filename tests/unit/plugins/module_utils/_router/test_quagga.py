@@ -22,7 +22,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router.intent i
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.shell import Vtysh
 
 from . import quagga_vtysh
-from .test_machine import local_shell
+from .local_shell import local_shell
 
 NODES = ["10.31.8.1", "10.31.8.11", "10.31.8.12"]
 DECLARED: dict[str, Any] = {

@@ -17,7 +17,7 @@ from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon i
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.daemon_removal import put_back
 from ansible_collections.vipcast.baremetal.plugins.module_utils._router.errors import Reason, Refusal
 
-from .test_machine import local_shell
+from .local_shell import local_shell
 
 WANTED = Wanted(
     daemons=("bgpd", "bfdd"),
