@@ -78,6 +78,7 @@ class ClaimManager:
         self.above: frozenset[str] = frozenset()
         self._contested: dict[IPAddress, int] = {}  # since when we had them
         self._deferred: dict[IPAddress, str] = {}  # to whom, though our claim is the newer one
+        self._taken: dict[IPAddress, str] = {}  # what we have, of whom we took for dead
         self._yields: dict[IPAddress, float] = {}
         self._spent: set[IPAddress] = set()  # has been taken from a living owner, or by one from us
         self._posthumous: set[IPAddress] = set()  # claimed by one that we took for dead
@@ -94,6 +95,7 @@ class ClaimManager:
                     _change(self._keys, want.key, address, want is wants.get(address))
         self._spent.difference_update(changed)
         self._posthumous &= wants.keys()
+        self._taken = {address: owner for address, owner in self._taken.items() if address in wants}
         self.look(changed)
         if self.unable and changed:
             self.say_unable()
@@ -169,6 +171,7 @@ class ClaimManager:
     def claim_changed(self, address: IPAddress, old: Ownership | None, new: Ownership) -> None:
         taken = old is not None and old.owner == self.name != new.owner and old.hold is Hold.HELD
         self._deferred.pop(address, None)
+        self._note_taken(address, old, new)
         if taken and new.reason in (Reason.OWNER_NO_CANDIDATE, Reason.PREEMPTED):
             self._spent.add(address)
         if taken and old is not None and new.reason in OF_A_SPLIT and new.support < self._min_partition_size:
@@ -182,6 +185,15 @@ class ClaimManager:
             self._posthumous.add(address)
             self._vacant.pop(address, None)
         self.look([address])
+
+    def _note_taken(self, address: IPAddress, old: Ownership | None, new: Ownership) -> None:
+        if new.owner != self.name:
+            self._taken.pop(address, None)
+        elif old is not None and old.owner != self.name:
+            if new.reason is Reason.OWNER_DEAD:
+                self._taken[address] = old.owner
+            else:
+                self._taken.pop(address, None)
 
     def heard_older(self, address: IPAddress, said: Ownership) -> None:
         """A claim that ours has overtaken, and its owner does not know."""
@@ -203,6 +215,9 @@ class ClaimManager:
             self.look(list(self._vacant))
         if above != self.above:
             self.above = above
+            # Whom we took for dead, and who does not hear us, never lost what we took: nobody tells us again.
+            deferred = {address: owner for address, owner in self._taken.items() if owner in above}
+            self._deferred = deferred | self._deferred
             self.look(list(self._deferred))
 
     def node_changed(self, name: str) -> None:

@@ -89,6 +89,31 @@ def in_touch(made: Segment) -> bool:
     return all(len(node.members._state.group) == len(made.nodes) for node in made.nodes.values())
 
 
+@pytest.mark.parametrize("names", [THREE, (*THREE, "node-d"), tuple("abcdefghijkl")])
+def test_who_was_cut_off_and_hears_the_others_again_gives_back_what_they_never_lost(
+    names: tuple[str, ...],
+) -> None:
+    """They do not hear it: nothing that they have is news to them, and none of it is told again."""
+    made = segment(names)
+    made.run(3)
+    *others, alone = names
+    before = {address: made.owners(address) for address in ALL}
+    made.split([alone], others)
+    made.run(5)
+    assert all(alone in made.owners(address) for address in ALL)
+    made.cut_between(*((alone, other) for other in others))
+    made.run(5)
+    assert not [address for address in ALL if alone in made.owners(address)]
+    assert all_owned(made)
+    kept = {address: owners for address, owners in before.items() if owners != [alone]}
+    assert {address: made.owners(address) for address in kept} == kept
+    moves = len(made.moves())
+    made.run(20)
+    assert len(made.moves()) == moves and of(made, alone) == []
+    made.heal()
+    assert made.run_until(lambda: in_touch(made) and all_owned(made), 30, 0.1) < 30
+
+
 def test_who_slept_has_no_say_in_what_the_others_did() -> None:
     made = segment()
     made.sleep("node-a", 2.0)
