@@ -15,5 +15,5 @@ def asn_problem(number: int) -> str | None:
     if not 1 <= number <= MAX_ASN:
         return f"is no AS number; expected 1 to {MAX_ASN}"
     if number == AS_TRANS:
-        return f"is {AS_TRANS} (AS_TRANS, RFC 6793), which nobody has; write the real number"
+        return "is AS_TRANS (RFC 6793), which nobody has; write the real number"
     return None
