@@ -64,9 +64,17 @@ lint: venv ## ruff, mypy, layers, yamllint, ansible-lint, changelog fragments
 	ANSIBLE_HOME=$(CURDIR)/.cache/ansible-lint ansible-lint
 	antsibull-changelog lint
 
+# The oldest Python that a node or client may have, the oldest and the newest of a control node. Those in between are
+# for `make test-all`.
+PYTHONS ?= 3.9 3.11 3.13
+
 .PHONY: sanity
-sanity: venv ## ansible-test sanity, no ignore file
-	.ci/ansible-test sanity --venv --color no
+sanity: venv ## ansible-test sanity, no ignore file (PYTHONS=all: on each Python that Ansible supports)
+	@if [ "$(PYTHONS)" = all ]; then exec .ci/ansible-test sanity --venv --color no; fi; \
+	.ci/ansible-test sanity --venv --color no --python 3.11; \
+	for python in $(filter-out 3.11,$(PYTHONS)); do \
+		.ci/ansible-test sanity --venv --color no --python $$python --test compile --test import; \
+	done
 
 .PHONY: galaxy
 galaxy: venv ## what Galaxy's importer and antsibull-docs would refuse
@@ -77,8 +85,9 @@ docs: venv ## the pages of modules, filters and roles, in report/docs
 	@.ci/docs site
 
 .PHONY: unit
-unit: venv ## unit tests of plugins, by ansible-test
-	.ci/ansible-test units --venv --color no --num-workers 2
+unit: venv ## unit tests of plugins, by ansible-test (PYTHONS=all: on each Python that Ansible supports)
+	@if [ "$(PYTHONS)" = all ]; then exec .ci/ansible-test units --venv --color no --num-workers 2; fi; \
+	for python in $(PYTHONS); do .ci/ansible-test units --venv --color no --num-workers 2 --python $$python; done
 
 # THOROUGH=yes runs also what only `make test-all` runs.
 PYTEST = pytest $(if $(THOROUGH),--thorough) $(if $(VIPCAST_JUNIT),--junitxml=$(VIPCAST_JUNIT)) --durations=15 --durations-min=3

@@ -92,6 +92,10 @@ PARTS = {
     ),
     # The collection with each ansible-core that it is for.
     "ansible": _one_by_one(("ansible-versions", ("ansible-versions",), 4700)),
-    "pythons": _one_by_one(("pythons", ("pythons",), 4000)),
+    "pythons": _one_by_one(
+        ("pythons", ("pythons",), 4000),
+        ("unit", ("unit", "PYTHONS=all"), 1500),
+        ("sanity", ("sanity", "PYTHONS=all"), 1500),
+    ),
     "benches": _one_by_one(("bench-once", ("bench-once",), 2400)),
 }
