@@ -163,7 +163,7 @@ def test_without_any_pod_or_service_there_is_no_route_and_the_report_agrees(
 def holder(lab: Lab) -> str:
     """Return the pod of the controller that decides."""
     spec = lab.get("lease", "vipcast-controller", "-n", SYSTEM)["spec"]
-    return str(spec["holderIdentity"])
+    return str(spec.get("holderIdentity", ""))
 
 
 def versions(lab: Lab, names: set[str]) -> dict[str, str]:
