@@ -193,8 +193,8 @@ MISTAKES = [
     ),
     (
         {"r1": {"vipcast_router_asn": 23456}},
-        "vipcast_router_asn (host r1): 23456 is AS_TRANS (RFC 6793), which nobody has; write the real number; "
-        "private use is 64512 to 65534 (RFC 6996) [out of range]",
+        "vipcast_router_asn (host r1): 23456 is AS_TRANS (RFC 6793), which nobody has; write the real "
+        "number; private use is 64512 to 65534 (RFC 6996) [out of range]",
     ),
     (
         {"n2": {"vipcast_cluster_asn": 64514}},
