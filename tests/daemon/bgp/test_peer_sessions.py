@@ -188,9 +188,9 @@ def test_two_sides_always_end_with_exactly_one_session(  # noqa: PLR0917 - Hypot
 ) -> None:
     left, right = hosts(
         neighbor(64513, 64512, seeds[0], router_id=IPv4Address(ids[0]), delay_open_time=delays[0],
-                  passive=passive == "left"),
+                 passive=passive == "left"),
         neighbor(64512, 64513, seeds[1], router_id=IPv4Address(ids[1]), delay_open_time=delays[1],
-                  passive=passive == "right"),
+                 passive=passive == "right"),
     )  # fmt: skip
     made = simulated_network(left, right, *latencies)
     made.start(left)
