@@ -27,7 +27,7 @@ from vipcast.membership.entries import (
     Reason,
 )
 from vipcast.membership.local_node import LocalNode
-from vipcast.membership.replicated_state import ReplicatedState
+from vipcast.membership.replicated_state import ReplicatedState, update_index
 from vipcast.membership.takeover import Case, Standing, takeover_time
 from vipcast.membership.unable import UnableAddresses
 from vipcast.model.addresses import IPAddress
@@ -92,7 +92,8 @@ class ClaimManager:
         for address in changed:
             for want in (before.get(address), wants.get(address)):
                 if want is not None:
-                    _change(self._keys, want.key, address, want is wants.get(address))
+                    present = want is wants.get(address)
+                    update_index(self._keys, want.key, address, present=present)
         self._spent.difference_update(changed)
         self._posthumous &= wants.keys()
         self._taken = {address: owner for address, owner in self._taken.items() if address in wants}
@@ -454,15 +455,6 @@ class ClaimManager:
 
     def _put(self, address: IPAddress, claim: Ownership) -> None:
         self._state.merge((Kind.CLAIM, address), claim)
-
-
-def _change(keys: defaultdict[str, set[IPAddress]], key: str, address: IPAddress, there: bool) -> None:
-    if there:
-        keys[key].add(address)
-        return
-    keys[key].discard(address)
-    if not keys[key]:
-        del keys[key]
 
 
 def _within(electorate: Electorate, name: str) -> bool:

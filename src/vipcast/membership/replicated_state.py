@@ -125,7 +125,7 @@ class ReplicatedState:
     def _index(self, key: Key, value: Value | None, change: int) -> None:
         subject = key[1]
         if isinstance(value, Ownership) and not isinstance(subject, str) and value.hold is not Hold.RELEASED:
-            _change(self.owned, value.owner, subject, change)
+            update_index(self.owned, value.owner, subject, present=change > 0)
         elif isinstance(value, Votes) and isinstance(subject, str):
             self._list(subject, value, change)
         elif isinstance(value, Node) and isinstance(subject, str) and change > 0:
@@ -188,8 +188,9 @@ class _Everyone(Mapping[str, int]):
         return sum(1 for _name in self)
 
 
-def _change(index: defaultdict[str, set[_V]], key: str, value: _V, change: int) -> None:
-    if change > 0:
+def update_index(index: defaultdict[str, set[_V]], key: str, value: _V, *, present: bool) -> None:
+    """Add the value to those of the key, or take it away; a key without values is forgotten."""
+    if present:
         index[key].add(value)
         return
     index[key].discard(value)

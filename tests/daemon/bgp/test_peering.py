@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
+from daemon.bgp.listening import until
 from daemon.bgp.wire_cases import CASES
 
 from vipcast.bgp import timers
@@ -80,12 +81,6 @@ async def lab():  # type: ignore[no-untyped-def]
     made = Lab()
     yield made
     await made.end()
-
-
-async def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 class Router:
