@@ -30,6 +30,7 @@ def test_the_default_length_is_a_host_route() -> None:
     [
         ({"asn": 0}, "asn: 0 is no AS number"),
         ({"asn": True}, "asn: True is no AS number"),
+        ({"asn": 23456}, "asn: 23456 is AS_TRANS (RFC 6793), which nobody has"),
         ({"router_id": "fd00::1"}, "router_id"),
         ({"name": "a b"}, "name: 'a b'"),
         ({"name": "x\nrouter bgp 1"}, "name"),
